@@ -1,0 +1,576 @@
+/* Longhand: train, fine-tune and run GPT language models, written out in
+ * full.  This header is the whole public API, and its manual.
+ *
+ * The textbook in eight lines (built and run by the tests):
+ *
+ *     lh_context *ctx = lh_context_new(NULL);
+ *     lh_tape *t = lh_tape_new(ctx);
+ *     lh_tensor *x = lh_scalar(t, 3), *y = lh_scalar(t, -2);
+ *     lh_tensor *z = lh_add(t, lh_mul(t, x, y), lh_square(t, x));
+ *     lh_backward(t, z);                     // dz/dx = y + 2x, dz/dy = x
+ *     float answer = lh_value(z);            // 3
+ *     float dx = lh_tensor_grad(x)[0];       // 4
+ *     lh_tape_free(t), lh_context_free(ctx);
+ *
+ * and a GPT trained and sampled in a host program: examples/embed.c.
+ *
+ * Conventions, said once:
+ *
+ *   Shapes    B batch, T time (positions of a document), C channels (width),
+ *             V vocabulary, H heads, D head size, F feed-forward width,
+ *             L layers, N rows: the positions of all documents of a batch,
+ *             packed one behind the other without padding.  Tensors are
+ *             row-major float32.
+ *   Failure   Functions return lh_status, or NULL for a pointer.  The first
+ *             failure since lh_error_clear() stays in the context with one
+ *             line of text: what, where, what to do.  Nothing here exits,
+ *             aborts, prints, changes the locale, the environment or a
+ *             signal handler.
+ *   NULL      A NULL where an object is needed is LH_ERROR_ARGUMENT, not a
+ *             crash, except the context of *_new, which must be one.  Every
+ *             *_free takes NULL.
+ *   Ownership Who calls *_new calls *_free, before freeing what it was made
+ *             from.  Text and arrays that are handed in are copied unless it
+ *             says "borrowed".  What is handed out belongs to the object it
+ *             came from.
+ *   Threads   A context and all that is made from it serve one thread at a
+ *             time.  Different contexts are independent.  A model that is
+ *             no longer trained may be used by sessions of many contexts at
+ *             once; the same holds for tokenizers and datasets.
+ *   Numbers   The same calls with the same data give the same bits on every
+ *             CPU, compiler and number of threads.  Host settings like
+ *             flush-to-zero are put aside during a call and restored.
+ */
+#ifndef LONGHAND_H
+#define LONGHAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(LH_AMALGAMATION) || !defined(__GNUC__)
+#define LH_API
+#else
+#define LH_API __attribute__((visibility("default")))
+#endif
+
+/* Major, minor, patch.  The soname carries the major number. */
+#define LH_VERSION "0.1.0"
+#define LH_VERSION_MAJOR 0
+
+/* The version of the library that is linked: LH_VERSION of its build. */
+LH_API const char *lh_version(void);
+
+/* ------------------------------------------------------------- status -- */
+
+#define LH_STATUSES(X) \
+    X(LH_OK,              "done") \
+    X(LH_ERROR_ARGUMENT,  "an argument or option that cannot be") \
+    X(LH_ERROR_MEMORY,    "out of memory") \
+    X(LH_ERROR_IO,        "reading or writing failed") \
+    X(LH_ERROR_FORMAT,    "a file is not what it should be") \
+    X(LH_ERROR_SHAPE,     "shapes that do not fit together") \
+    X(LH_ERROR_EXISTS,    "something is already there") \
+    X(LH_ERROR_STATE,     "not possible now") \
+    X(LH_ERROR_NUMBER,    "the loss or a gradient is not finite") \
+    X(LH_ERROR_STOPPED,   "stopped as asked")
+
+typedef enum lh_status {
+#define LH_X(name, text) name,
+    LH_STATUSES(LH_X)
+#undef LH_X
+    LH_STATUS_COUNT
+} lh_status;
+
+/* "out of memory", ...: the table's text.  Any value; never NULL. */
+LH_API const char *lh_status_text(lh_status status);
+
+/* ------------------------------------------------------------ context -- */
+
+typedef struct lh_context lh_context;
+
+/* Where all memory of a context comes from.  allocate returns NULL where
+ * there is none; both are called from the thread that uses the context. */
+typedef struct lh_allocator {
+    void *(*allocate)(void *user, size_t size);
+    void (*release)(void *user, void *memory);
+    void *user;
+} lh_allocator;
+
+/* All zeros is the default of each. */
+typedef struct lh_settings {
+    lh_allocator allocator;   /* allocate NULL: malloc and free            */
+    int threads;              /* 0: the cores that this process may use;
+                                 1 creates no thread; never changes a bit  */
+    const char *cpu;          /* "c", "sse2", "avx2", "avx512", "neon": no
+                                 better kernels than these; NULL: as the
+                                 variable LONGHAND_CPU says, else the best */
+} lh_settings;
+
+/* A context, or NULL where there is no memory for it.  settings may be NULL.
+ * With a cpu that is unknown or not here the context is made with the plain
+ * kernels, and lh_error_status() is LH_ERROR_ARGUMENT. */
+LH_API lh_context *lh_context_new(const lh_settings *settings);
+LH_API void lh_context_free(lh_context *ctx);
+
+/* The first error since the last clear: its status (LH_OK: none) and its
+ * line of text ("" for none; valid until the next error or clear). */
+LH_API lh_status lh_error_status(const lh_context *ctx);
+LH_API const char *lh_error_message(const lh_context *ctx);
+LH_API void lh_error_clear(lh_context *ctx);
+
+/* How many threads work for this context, the caller included. */
+LH_API int lh_threads(const lh_context *ctx);
+
+/* What was found and chosen: the CPU's own name, the instruction set in use
+ * ("avx512"), and for kernel number i of lh_kernel_count() its name and the
+ * instruction set that its row comes from.  NULL beyond the last. */
+LH_API const char *lh_cpu_name(const lh_context *ctx);
+LH_API const char *lh_cpu_level(const lh_context *ctx);
+LH_API int lh_kernel_count(void);
+LH_API const char *lh_kernel_row(const lh_context *ctx, int i,
+                                 const char **name);
+/* One line for each instruction set, i from 0: its name, and in `why` why it
+ * is in use or not ("in use", "this CPU has no AVX-512", "above
+ * LONGHAND_CPU", "failed its self-test").  NULL beyond the last. */
+LH_API const char *lh_cpu_reason(const lh_context *ctx, int i,
+                                 const char **why);
+
+/* The machine's own limits, measured now for about `seconds` each: fused
+ * multiply-adds of one core in FLOP/s (2 each, the best row in use); bytes/s
+ * that one core reads from memory; seconds in which the threads meet once. */
+LH_API double lh_limit_fma(lh_context *ctx, double seconds);
+LH_API double lh_limit_read(lh_context *ctx, double seconds);
+LH_API double lh_limit_barrier(lh_context *ctx, double seconds);
+
+/* ----------------------------------------------------- tape and tensors -- */
+
+#define LH_MAX_DIMS 4
+#define LH_MAX_INPUTS 8
+
+typedef struct lh_tape lh_tape;
+typedef struct lh_tensor lh_tensor;
+
+/* A define-by-run tape: each operation computes at once and appends a node.
+ * Memory comes from an arena that lh_tape_reset() empties without giving it
+ * back, so that a training step takes nothing from the heap.  A failed
+ * operation poisons the tape: it and all later ones return NULL and cost
+ * nothing, and lh_tape_status() tells the first failure; reset heals. */
+LH_API lh_tape *lh_tape_new(lh_context *ctx);
+LH_API void lh_tape_free(lh_tape *t);
+LH_API void lh_tape_reset(lh_tape *t);
+LH_API lh_status lh_tape_status(const lh_tape *t);
+
+/* Off: nothing is kept for a backward pass, and parameters are only read.
+ * On for a new tape; stays over a reset. */
+LH_API void lh_tape_gradients(lh_tape *t, bool on);
+
+/* What dropout's random numbers are counted by, beside the op's place on the
+ * tape: the run's seed, the step, and the row of the whole step's batch at
+ * which this tape's rows begin (a micro-batch's first).  Until it is called,
+ * and after seed < 0, dropout passes everything through. */
+LH_API void lh_tape_dropout(lh_tape *t, int64_t seed, int64_t step,
+                            int64_t first_row);
+
+/* Leaves, copied from `data` (NULL: zeros).  A constant has no gradient, a
+ * variable has.  shape: `dims` positive lengths, dims 1..LH_MAX_DIMS. */
+LH_API lh_tensor *lh_constant(lh_tape *t, const float *data, int dims,
+                              const int64_t *shape);
+LH_API lh_tensor *lh_variable(lh_tape *t, const float *data, int dims,
+                              const int64_t *shape);
+/* A variable of one element. */
+LH_API lh_tensor *lh_scalar(lh_tape *t, float value);
+
+/* The gradient of `loss` (one element) with respect to every variable and
+ * parameter it came from, added to what is there: a second call, on the same
+ * loss or another, adds again.  Gradients of values in between are those of
+ * the last call.  Not recursive: depth is bounded by memory alone. */
+LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss);
+
+/* A tensor's elements, valid until its tape is reset (a parameter's: until
+ * it is freed); NULL for NULL.  grad: [size], or NULL where no gradient has
+ * reached it.  For a parameter used several times reading the gradient folds
+ * its parts: read it at the end of a step, not within one. */
+LH_API float *lh_tensor_data(lh_tensor *x);
+LH_API float *lh_tensor_grad(lh_tensor *x);
+LH_API int64_t lh_tensor_size(const lh_tensor *x);
+LH_API int lh_tensor_dims(const lh_tensor *x);
+LH_API const int64_t *lh_tensor_shape(const lh_tensor *x);
+/* The first element; NaN for NULL. */
+LH_API float lh_value(const lh_tensor *x);
+
+/* ---------------------------------------------------------- operations -- */
+
+/* The elementwise operations: one row of elementwise.def each, in which
+ * stand the forward expression and the local gradients.
+ *   UNARY    lh_<name>(t, x)        y = f(x)
+ *   UNARY_S  lh_<name>(t, x, s)     y = f(x, s), s a constant
+ *   BINARY   lh_<name>(t, a, b)     y = f(a, b), shapes equal          */
+#define UNARY(name, y, dx, doc) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *x);
+#define UNARY_S(name, y, dx, doc) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *x, float s);
+#define BINARY(name, y, da, db, doc) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *a, lh_tensor *b);
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+
+/* y [N, K'] = x [N, K] w^T + bias, w [K', K], bias [K'] or NULL. */
+LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
+                            lh_tensor *bias);
+/* y [count, C] = the rows `ids` of table [V, C]; ids are copied; one outside
+ * 0..V-1 is LH_ERROR_ARGUMENT. */
+LH_API lh_tensor *lh_embedding(lh_tape *t, lh_tensor *table,
+                               const int32_t *ids, int64_t count);
+/* Norms of rows of the last dimension; gain and bias [C], each may be NULL. */
+LH_API lh_tensor *lh_rms_norm(lh_tape *t, lh_tensor *x, lh_tensor *gain,
+                              float eps);
+LH_API lh_tensor *lh_layer_norm(lh_tape *t, lh_tensor *x, lh_tensor *gain,
+                                lh_tensor *bias, float eps);
+/* Rotary positions (Su et al. 2021; halves paired as in Hugging Face's
+ * Llama) of x [N, heads * D]; cosine and sine [T, D/2] from
+ * lh_rotary_tables(); positions [N], each below T, copied. */
+LH_API lh_tensor *lh_rotary(lh_tape *t, lh_tensor *x, lh_tensor *cosine,
+                            lh_tensor *sine, const int32_t *positions);
+/* cosine, sine [positions, head_size / 2], of angle p * theta^(-2i/D). */
+LH_API void lh_rotary_tables(float *cosine, float *sine, int64_t positions,
+                             int64_t head_size, double theta);
+/* Causal attention within each document: y, q [N, H * D]; k, v
+ * [N, kv_heads * D]; H a multiple of kv_heads; scores times `scale` (0:
+ * 1/sqrt(D)).  Document i has the rows offsets[i] .. offsets[i+1]-1;
+ * offsets[documents] = N.  Copied. */
+LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,
+                               lh_tensor *v, int64_t heads, int64_t kv_heads,
+                               float scale, const int64_t *offsets,
+                               int64_t documents);
+/* Softmax of the last dimension. */
+LH_API lh_tensor *lh_softmax(lh_tape *t, lh_tensor *x);
+/* The mean over the rows that have a target of -log softmax(logits)[target],
+ * in nats; logits [N, V]; targets [N], copied; below 0 is none. */
+LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,
+                                   const int32_t *targets);
+/* The same as a part of a step of `step_targets` targets in all: start +
+ * the sum of the rows' losses / step_targets.  Handing each micro-batch's
+ * value as the next one's `start` gives the whole batch's bits. */
+LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
+                                        const int32_t *targets,
+                                        int64_t step_targets, float start);
+/* The losses [N] of the rows of what either of them gave. */
+LH_API const float *lh_cross_entropy_losses(const lh_tensor *loss);
+/* Zeroes elements with probability rate (0 <= rate < 1), the others times
+ * 1 / (1 - rate); see lh_tape_dropout(). */
+LH_API lh_tensor *lh_dropout(lh_tape *t, lh_tensor *x, float rate);
+/* The same elements in another shape of equal size. */
+LH_API lh_tensor *lh_reshape(lh_tape *t, lh_tensor *x, int dims,
+                             const int64_t *shape);
+/* Rows first .. first+count-1 of x [N, ...]. */
+LH_API lh_tensor *lh_slice(lh_tape *t, lh_tensor *x, int64_t first,
+                           int64_t count);
+/* The sum and the mean of all elements: one element. */
+LH_API lh_tensor *lh_sum(lh_tape *t, lh_tensor *x);
+LH_API lh_tensor *lh_mean(lh_tape *t, lh_tensor *x);
+
+/* ------------------------------------------------- operations of yours -- */
+
+/* What an operation is: its forward and its vector-Jacobian product.  Both
+ * are called with the node: inputs, output, and a copy of what lh_apply()
+ * was given as `data`.  backward adds to its inputs' gradients.  A row of
+ * your own works like those within (examples/custom_op.c). */
+typedef struct lh_op {
+    const char *name;
+    lh_status (*forward)(lh_tensor *node);
+    lh_status (*backward)(lh_tensor *node);   /* NULL: no gradient         */
+} lh_op;
+
+/* Appends a node with `inputs` inputs and an output of the given shape,
+ * zeroed, and runs op->forward.  op is borrowed; data (size bytes, may be
+ * NULL) is copied. */
+LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
+                           lh_tensor *const *input, int inputs, int dims,
+                           const int64_t *shape, const void *data,
+                           size_t size);
+
+/* For op functions.  Input i; the copy of data; the gradient from above
+ * [size of node]; the gradient of input i to add to [its size], or NULL
+ * where it needs none. */
+LH_API lh_tensor *lh_node_input(const lh_tensor *node, int i);
+LH_API void *lh_node_data(const lh_tensor *node);
+LH_API const float *lh_node_grad(const lh_tensor *node);
+LH_API float *lh_node_input_grad(lh_tensor *node, int i);
+
+/* The operations that are there, number i from 0; NULL beyond the last. */
+LH_API const lh_op *lh_op_get(int i);
+
+/* ---------------------------------------------------------- parameters -- */
+
+/* A set of named tensors that outlive tapes, with their gradients. */
+typedef struct lh_params lh_params;
+
+LH_API lh_params *lh_params_new(lh_context *ctx);
+LH_API void lh_params_free(lh_params *p);
+/* A new parameter of zeros; decay: whether weight decay applies.  A name
+ * that is there already is LH_ERROR_EXISTS. */
+LH_API lh_tensor *lh_params_add(lh_params *p, const char *name, int dims,
+                                const int64_t *shape, bool decay);
+LH_API int64_t lh_params_count(const lh_params *p);
+/* Number i in the order of adding; NULL beyond.  name may be NULL. */
+LH_API lh_tensor *lh_params_get(const lh_params *p, int64_t i,
+                                const char **name);
+LH_API lh_tensor *lh_params_find(const lh_params *p, const char *name);
+/* The number of elements in all. */
+LH_API int64_t lh_params_size(const lh_params *p);
+LH_API void lh_params_zero_grad(lh_params *p);
+
+/* AdamW (Loshchilov, Hutter 2019).  Zeros are not defaults: use
+ * LH_ADAMW_DEFAULT. */
+typedef struct lh_adamw_settings {
+    double learning_rate, beta1, beta2, eps, weight_decay;
+    double clip;              /* bound of the global gradient norm; 0: none */
+} lh_adamw_settings;
+#define LH_ADAMW_DEFAULT { 1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0 }
+
+typedef struct lh_adamw lh_adamw;
+LH_API lh_adamw *lh_adamw_new(lh_params *p);      /* p is borrowed         */
+LH_API void lh_adamw_free(lh_adamw *o);
+/* One step from the gradients that are there, which it leaves at zero.
+ * norm (may be NULL) receives the gradients' global norm before clipping.
+ * A norm that is not finite is LH_ERROR_NUMBER, and nothing is changed. */
+LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
+                               double *norm);
+
+/* --------------------------------------------------------------- model -- */
+
+typedef enum lh_positions { LH_POSITIONS_NONE, LH_POSITIONS_LEARNED,
+                            LH_POSITIONS_ROTARY } lh_positions;
+typedef enum lh_norm { LH_NORM_RMS, LH_NORM_LAYER } lh_norm;
+typedef enum lh_activation { LH_RELU, LH_RELU2, LH_GELU, LH_GELU_TANH,
+                             LH_SWIGLU, LH_GEGLU } lh_activation;
+
+/* Everything that makes one GPT different from another. */
+typedef struct lh_config {
+    int64_t layers, width, heads, kv_heads, head_size, feed_forward;
+    int64_t context, vocabulary;
+    lh_positions positions;
+    double rotary_theta;
+    lh_norm norm;
+    double norm_eps;
+    bool norm_gain, norm_bias;    /* on every norm but those of q and k    */
+    bool embedding_norm;          /* a norm right behind the embedding     */
+    bool final_norm;
+    bool qk_norm;                 /* a norm with gain on each head's q, k  */
+    lh_activation activation;
+    bool attention_bias, feed_forward_bias;
+    bool tied;                    /* the head is the token embedding       */
+    double embedding_scale;       /* 1: none                               */
+    double logit_softcap;         /* 0: none                               */
+    double dropout;
+    double init_std;              /* of the normal draws                   */
+    bool init_scaled;             /* output projections / sqrt(2 layers)   */
+} lh_config;
+
+/* A preset by name into *config, its vocabulary left 0; unknown:
+ * LH_ERROR_ARGUMENT, the message lists them.  Number i from 0: the name and
+ * what it is, NULL beyond the last. */
+LH_API lh_status lh_preset(lh_context *ctx, const char *name,
+                           lh_config *config);
+LH_API const char *lh_preset_name(int i, const char **what);
+
+typedef struct lh_model lh_model;
+
+/* Documents packed one behind the other: row r holds tokens[r], whose next
+ * token is targets[r] (below 0: none).  Document i has the rows offsets[i]
+ * .. offsets[i+1]-1 and begins at position 0. */
+typedef struct lh_batch {
+    int64_t documents;
+    const int64_t *offsets;       /* [documents + 1], offsets[0] = 0       */
+    const int32_t *tokens;        /* [N]                                   */
+    const int32_t *targets;       /* [N], or NULL where there is no loss   */
+} lh_batch;
+
+/* A model with weights drawn from `seed`.  Every impossible config is
+ * LH_ERROR_SHAPE with its reason. */
+LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
+                              uint64_t seed);
+LH_API void lh_model_free(lh_model *m);
+LH_API const lh_config *lh_model_config(const lh_model *m);
+/* Its parameters, named as in Hugging Face's Llama. */
+LH_API lh_params *lh_model_params(lh_model *m);
+/* The forward pass: logits [N, V] at every row; and the part of a step's
+ * loss as lh_cross_entropy_part() has it. */
+LH_API lh_tensor *lh_model_logits(lh_tape *t, lh_model *m,
+                                  const lh_batch *batch);
+LH_API lh_tensor *lh_model_loss(lh_tape *t, lh_model *m,
+                                const lh_batch *batch, int64_t step_targets,
+                                float start);
+
+/* ----------------------------------------------------------- tokenizer -- */
+
+typedef struct lh_tokenizer lh_tokenizer;
+
+/* The 256 bytes, and the document border as id 256. */
+LH_API lh_tokenizer *lh_tokenizer_bytes(lh_context *ctx);
+/* The distinct characters of a UTF-8 text by code point, then the border. */
+LH_API lh_tokenizer *lh_tokenizer_characters(lh_context *ctx,
+                                             const char *text, size_t size);
+LH_API void lh_tokenizer_free(lh_tokenizer *k);
+LH_API const char *lh_tokenizer_kind(const lh_tokenizer *k);
+LH_API int64_t lh_tokenizer_vocabulary(const lh_tokenizer *k);
+/* The token that begins and ends documents. */
+LH_API int32_t lh_tokenizer_border(const lh_tokenizer *k);
+/* The ids of `text`; *ids (from ctx, to be given to lh_memory_free) holds
+ * *count.  A character that the tokenizer does not have is
+ * LH_ERROR_FORMAT: which, at which byte. */
+LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
+                                     const char *text, size_t size,
+                                     int32_t **ids, int64_t *count);
+/* The bytes of a token, not NUL-terminated; size 0 for the border; NULL for
+ * an id outside the vocabulary. */
+LH_API const char *lh_tokenizer_piece(const lh_tokenizer *k, int32_t id,
+                                      size_t *size);
+LH_API void lh_memory_free(lh_context *ctx, void *memory);
+
+/* ------------------------------------------------------------- dataset -- */
+
+typedef enum lh_documents { LH_DOCUMENTS_LINES, LH_DOCUMENTS_WHOLE }
+    lh_documents;
+
+/* Text as documents: its lines (blanks at both ends taken off, empty ones
+ * dropped), or as a whole. */
+typedef struct lh_dataset lh_dataset;
+
+/* The given names that the library carries, one a document. */
+LH_API lh_dataset *lh_dataset_names(lh_context *ctx);
+LH_API lh_dataset *lh_dataset_text(lh_context *ctx, const char *text,
+                                   size_t size, lh_documents by);
+LH_API lh_dataset *lh_dataset_file(lh_context *ctx, const char *path,
+                                   lh_documents by);
+LH_API void lh_dataset_free(lh_dataset *d);
+LH_API int64_t lh_dataset_documents(const lh_dataset *d);
+/* Document i: its bytes, not NUL-terminated. */
+LH_API const char *lh_dataset_document(const lh_dataset *d, int64_t i,
+                                       size_t *size);
+/* The whole text: the documents, each followed by a newline if lines. */
+LH_API const char *lh_dataset_bytes(const lh_dataset *d, size_t *size);
+/* Whether a document equals these bytes. */
+LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
+                                size_t size);
+
+/* ------------------------------------------------------------ training -- */
+
+typedef enum lh_schedule { LH_CONSTANT, LH_LINEAR, LH_COSINE, LH_TRAPEZOID }
+    lh_schedule;
+
+/* What a run is a function of, with the data and the library's version. */
+typedef struct lh_train_settings {
+    int64_t steps;
+    int64_t batch;                /* windows (documents or parts) a step   */
+    int64_t micro_batch;          /* windows at once; 0: the whole batch   */
+    lh_adamw_settings adamw;      /* learning_rate: the schedule's peak    */
+    lh_schedule schedule;
+    int64_t warm_up;              /* steps of linear rise from 0           */
+    int64_t cool_down;            /* trapezoid: steps of linear fall       */
+    double final_rate;            /* share of the peak at the end          */
+    double held_out;              /* share of the documents, 0 <= x < 1    */
+    uint64_t seed;
+} lh_train_settings;
+
+/* The settings that go with a preset, and with those of lh_preset(). */
+LH_API lh_status lh_train_preset(lh_context *ctx, const char *name,
+                                 lh_train_settings *settings);
+
+/* What a step tells. */
+typedef struct lh_progress {
+    int64_t step, steps;          /* done, of                              */
+    int64_t tokens, documents;    /* trained on so far                     */
+    double loss;                  /* nats per token, this step             */
+    double learning_rate, gradient_norm;
+} lh_progress;
+
+typedef struct lh_trainer lh_trainer;
+
+/* A trainer over borrowed model, tokenizer and data (tokenized here). */
+LH_API lh_trainer *lh_trainer_new(lh_context *ctx, lh_model *m,
+                                  const lh_tokenizer *k, const lh_dataset *d,
+                                  const lh_train_settings *settings);
+LH_API void lh_trainer_free(lh_trainer *r);
+/* One step.  LH_ERROR_NUMBER where loss or gradient is not finite: the
+ * weights are those before it.  LH_ERROR_STATE after the last. */
+LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress);
+/* The mean loss in nats per token over the held-out documents; *tokens may
+ * be NULL.  LH_ERROR_STATE where nothing is held out. */
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
+                                     int64_t *tokens);
+/* All that a resumed run needs, written to one file: aside, synced, renamed,
+ * the directory synced; a run that is killed at any instant leaves the old
+ * file or the new one.  Loading checks that model, data and settings are the
+ * same and says which is not. */
+LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path);
+LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path);
+/* Trains to the last step.  Each step calls on_step (may be NULL), which
+ * returns false to stop: LH_ERROR_STOPPED. */
+LH_API lh_status lh_train(lh_trainer *r,
+                          bool (*on_step)(void *user, const lh_progress *p),
+                          void *user);
+
+/* Mean loss in nats per token of a model over a dataset: non-overlapping
+ * windows of the context, borders as in training.  tokens: how many were
+ * scored; bytes: of the documents.  Each may be NULL. */
+LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
+                             const lh_tokenizer *k, const lh_dataset *d,
+                             double *loss, int64_t *tokens, int64_t *bytes);
+
+/* ----------------------------------------------------------- inference -- */
+
+typedef struct lh_sampling {
+    double temperature;           /* 0: the likeliest token (greedy)       */
+    int64_t top_k;                /* 0: off                                */
+    double top_p;                 /* 1 (or 0): off                         */
+    double min_p;                 /* 0: off                                */
+} lh_sampling;
+
+/* One growing text with its key/value cache.  Sessions of many contexts may
+ * share one model that is not being trained. */
+typedef struct lh_session lh_session;
+
+LH_API lh_session *lh_session_new(lh_context *ctx, lh_model *m,
+                                  uint64_t seed);
+LH_API void lh_session_free(lh_session *s);
+/* Forgets the text; the random numbers go on. */
+LH_API void lh_session_reset(lh_session *s);
+/* Appends tokens in one pass.  Beyond the model's context:
+ * LH_ERROR_STATE, nothing appended. */
+LH_API lh_status lh_session_feed(lh_session *s, const int32_t *tokens,
+                                 int64_t count);
+/* The logits [V] behind the last token; NULL before the first. */
+LH_API const float *lh_session_logits(const lh_session *s);
+LH_API int64_t lh_session_position(const lh_session *s);
+/* Draws the next token; it is not appended.  Below 0: an error. */
+LH_API int32_t lh_session_sample(lh_session *s, const lh_sampling *how);
+/* A new document: feeds the border and samples until the border comes again,
+ * `limit` tokens are there (0: the context) or the context is full.  *text
+ * (NUL-terminated, `size` bytes; for lh_memory_free) is the caller's. */
+LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
+                                     const lh_sampling *how, int64_t limit,
+                                     char **text, size_t *size);
+
+/* ------------------------------------------------------ models on disk -- */
+
+/* Writes config.json, model.safetensors and tokenizer.json into `directory`
+ * (made if needed), each whole or not at all.  A config that Hugging Face's
+ * GPT2LMHeadModel or LlamaForCausalLM can say is written as such. */
+LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
+                               const lh_tokenizer *k, const char *directory);
+/* Reads them.  tokenizer may be NULL. */
+LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
+                               lh_model **m, lh_tokenizer **k);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,161 @@
+/* Causal attention over packed documents.  Each document is a span of rows;
+ * nothing is padded and the masked half is never touched. */
+#include "base/strict.h"
+
+#include "autograd/ops.h"
+
+typedef struct attention_extra {
+    const lh_span *spans;                /* [span_count]                   */
+    int64_t span_count, longest;         /* longest: keys of one span      */
+    int64_t pairs;                       /* (query, key) pairs in all      */
+    int64_t heads, kv_heads;
+    float scale;
+    float *stats;                        /* [rows, heads, 2]               */
+} attention_extra;
+
+static lh_attention_args attention_args(lh_tensor *n)
+{
+    const attention_extra *e = n->extra;
+    const lh_tensor *q = n->input[0].tensor, *k = n->input[1].tensor;
+    return (lh_attention_args){
+        .q = q->data, .k = k->data, .v = n->input[2].tensor->data,
+        .q_row = lh_columns(q), .k_row = lh_columns(k),
+        .heads = e->heads, .kv_heads = e->kv_heads,
+        .head_size = lh_columns(q) / e->heads, .scale = e->scale,
+        .spans = e->spans, .span_count = e->span_count,
+        .y = n->data, .stats = e->stats,
+    };
+}
+
+static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,
+                                  const lh_attention_args *args,
+                                  int64_t heads, int64_t passes)
+{
+    const attention_extra *e = n->extra;
+    int64_t cost = e->pairs / e->span_count * args->head_size * passes *
+                   (e->heads / heads);
+    return lh_launch(n->tape->ctx, kernel, args, e->span_count * heads, cost,
+                     lh_attention_scratch(e->longest, args->head_size));
+}
+
+static lh_status attention_forward(lh_tensor *n)
+{
+    attention_extra *e = n->extra;
+    e->stats = lh_node_keep(n, (size_t)(lh_rows(n) * e->heads) * 2 *
+                               sizeof(float));
+    if (!e->stats)
+        return LH_ERROR_MEMORY;
+    lh_attention_args args = attention_args(n);
+    return attention_launch(n, LH_KERNEL_attention_forward, &args, e->heads,
+                            2);
+}
+
+static lh_status attention_backward(lh_tensor *n)
+{
+    const attention_extra *e = n->extra;
+    lh_attention_args args = attention_args(n);
+    args.dy = n->grad;
+    args.dq = lh_node_input_grad(n, 0);
+    args.dk = lh_node_input_grad(n, 1);
+    args.dv = lh_node_input_grad(n, 2);
+    return attention_launch(n, LH_KERNEL_attention_backward, &args,
+                            e->kv_heads, 5);
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_attention = {
+    "attention", attention_forward, attention_backward
+};
+
+/* ---------------------------------------------------- public functions -- */
+
+/* Whether the spans stay within the rows of q and k, and in order: no two
+ * share a query row. */
+static bool attention_spans_ok(const lh_span *spans, int64_t count,
+                               int64_t q_rows, int64_t k_rows)
+{
+    int64_t next = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const lh_span *s = &spans[i];
+        if (s->q_row != next || s->count < 1 || s->count > q_rows - next ||
+            s->k_row < 0 || s->past < 0 || s->k_row > k_rows ||
+            s->past > k_rows - s->k_row ||
+            s->count > k_rows - s->k_row - s->past)
+            return false;
+        next += s->count;
+    }
+    return next == q_rows;
+}
+
+LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
+                                          lh_tensor *k, lh_tensor *v,
+                                          int64_t heads, int64_t kv_heads,
+                                          float scale, const lh_span *spans,
+                                          int64_t span_count)
+{
+    lh_tensor *input[3] = { q, k, v };
+    if (!lh_inputs_ok(t, "attention", input, 3))
+        return NULL;
+    if (heads < 1 || kv_heads < 1 || heads % kv_heads ||
+        lh_columns(q) % heads || lh_columns(k) % kv_heads ||
+        lh_columns(q) / heads != lh_columns(k) / kv_heads ||
+        lh_columns(v) != lh_columns(k) || v->size != k->size)
+        return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: q of %lld, k of"
+                            " %lld and v of %lld channels do not split into"
+                            " %lld and %lld heads",
+                            (long long)lh_columns(q),
+                            (long long)lh_columns(k),
+                            (long long)lh_columns(v), (long long)heads,
+                            (long long)kv_heads);
+    if (!spans || span_count < 1 ||
+        !attention_spans_ok(spans, span_count, lh_rows(q), lh_rows(k)))
+        return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: the documents do"
+                            " not cover the %lld rows in order",
+                            (long long)lh_rows(q));
+    attention_extra extra = {
+        .span_count = span_count, .heads = heads, .kv_heads = kv_heads,
+        .scale = scale,
+    };
+    if (!(scale > 0.0f))
+        extra.scale = 1.0f /
+            __builtin_sqrtf((float)(lh_columns(q) / heads));
+    lh_span *copy = lh_arena_alloc(&t->arena,
+                                   (size_t)span_count * sizeof *copy);
+    if (!copy) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    for (int64_t i = 0; i < span_count; i++) {
+        int64_t keys = spans[i].past + spans[i].count;
+        copy[i] = spans[i];
+        extra.longest = lh_max64(extra.longest, keys);
+        extra.pairs += spans[i].count * (keys + spans[i].past + 1) / 2;
+    }
+    extra.spans = copy;
+    return lh_node(t, &lh_op_attention, input, 3, q->dims, q->shape, &extra,
+                   sizeof extra);
+}
+
+LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,
+                               lh_tensor *v, int64_t heads, int64_t kv_heads,
+                               float scale, const int64_t *offsets,
+                               int64_t documents)
+{
+    lh_tensor *input[3] = { q, k, v };
+    if (!lh_inputs_ok(t, "attention", input, 3))
+        return NULL;
+    if (!offsets || documents < 1 || offsets[0] != 0 ||
+        documents > lh_rows(q))
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "attention: no documents,"
+                            " or more of them than rows");
+    size_t bytes = (size_t)documents * sizeof(lh_span);
+    lh_span *spans = lh_arena_alloc(&t->arena, bytes);
+    if (!spans) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    for (int64_t i = 0; i < documents; i++)
+        spans[i] = (lh_span){ offsets[i], offsets[i + 1] - offsets[i],
+                              offsets[i], 0 };
+    return lh_attention_spans(t, q, k, v, heads, kv_heads, scale, spans,
+                              documents);
+}

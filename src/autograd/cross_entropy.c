@@ -1,0 +1,135 @@
+/* The loss: -log softmax(logits)[target] of each row, summed with a weight.
+ * The sum is one chain over the rows from `start`, so that micro-batches
+ * which hand it on give the whole batch's bits. */
+#include "base/strict.h"
+
+#include "autograd/ops.h"
+#include "kernels/fma.h"
+
+#define CROSS_ENTROPY_COST 16
+
+typedef struct cross_entropy_extra {
+    const int32_t *targets;              /* [rows]                         */
+    float *losses, *stats, *grads;       /* [rows], [rows, 2], [rows]      */
+    float weight, start;
+} cross_entropy_extra;
+
+static lh_cross_entropy_args cross_entropy_args(lh_tensor *n)
+{
+    const lh_tensor *x = n->input[0].tensor;
+    const cross_entropy_extra *e = n->extra;
+    return (lh_cross_entropy_args){
+        .x = x->data, .targets = e->targets, .rows = lh_rows(x),
+        .vocabulary = lh_columns(x), .losses = e->losses, .stats = e->stats,
+    };
+}
+
+static lh_status cross_entropy_forward(lh_tensor *n)
+{
+    cross_entropy_extra *e = n->extra;
+    const lh_tensor *x = n->input[0].tensor;
+    size_t rows = (size_t)lh_rows(x);
+    e->losses = lh_node_keep(n, 4 * rows * sizeof(float));
+    if (!e->losses)
+        return LH_ERROR_MEMORY;
+    e->stats = e->losses + rows;
+    e->grads = e->losses + 3 * rows;
+    lh_cross_entropy_args args = cross_entropy_args(n);
+    lh_status status = lh_launch(n->tape->ctx,
+                                 LH_KERNEL_cross_entropy_forward, &args,
+                                 args.rows,
+                                 CROSS_ENTROPY_COST * args.vocabulary, 0);
+    float sum = e->start;
+    for (size_t i = 0; i < rows; i++)
+        if (e->targets[i] >= 0)
+            sum = lh_fmaf(e->losses[i], e->weight, sum);
+    n->data[0] = sum;
+    return status;
+}
+
+static lh_status cross_entropy_backward(lh_tensor *n)
+{
+    cross_entropy_extra *e = n->extra;
+    lh_cross_entropy_args args = cross_entropy_args(n);
+    args.dx = lh_node_input_grad(n, 0);
+    if (!args.dx)
+        return LH_OK;
+    for (int64_t i = 0; i < args.rows; i++)
+        e->grads[i] = n->grad[0] * e->weight;
+    args.grads = e->grads;
+    return lh_launch(n->tape->ctx, LH_KERNEL_cross_entropy_backward, &args,
+                     args.rows, CROSS_ENTROPY_COST * args.vocabulary, 0);
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_cross_entropy = {
+    "cross_entropy", cross_entropy_forward, cross_entropy_backward
+};
+
+/* ---------------------------------------------------- public functions -- */
+
+/* How many rows have a target; below 0, with the tape poisoned, where one is
+ * outside the vocabulary. */
+static int64_t cross_entropy_count(lh_tape *t, const lh_tensor *logits,
+                                   const int32_t *targets)
+{
+    if (!targets) {
+        lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: no targets");
+        return -1;
+    }
+    int64_t count = 0, rows = lh_rows(logits);
+    for (int64_t i = 0; i < rows; i++) {
+        if (targets[i] >= lh_columns(logits)) {
+            lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: target %d at"
+                         " row %lld; the logits have 0 to %lld",
+                         (int)targets[i], (long long)i,
+                         (long long)lh_columns(logits) - 1);
+            return -1;
+        }
+        count += targets[i] >= 0;
+    }
+    return count;
+}
+
+LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
+                                        const int32_t *targets,
+                                        int64_t step_targets, float start)
+{
+    if (!lh_inputs_ok(t, "cross_entropy", &logits, 1) ||
+        cross_entropy_count(t, logits, targets) < 0)
+        return NULL;
+    if (step_targets < 1)
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: no row has"
+                            " a target");
+    size_t bytes = (size_t)lh_rows(logits) * sizeof *targets;
+    int32_t *copy = lh_arena_alloc(&t->arena, bytes);
+    if (!copy) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    memcpy(copy, targets, bytes);
+    cross_entropy_extra extra = {
+        .targets = copy, .weight = 1.0f / (float)step_targets,
+        .start = start,
+    };
+    return lh_node(t, &lh_op_cross_entropy, &logits, 1, 1,
+                   (const int64_t[]){ 1 }, &extra, sizeof extra);
+}
+
+LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,
+                                   const int32_t *targets)
+{
+    if (!lh_inputs_ok(t, "cross_entropy", &logits, 1))
+        return NULL;
+    int64_t count = cross_entropy_count(t, logits, targets);
+    return count < 0 ? NULL
+        : lh_cross_entropy_part(t, logits, targets, count, 0.0f);
+}
+
+LH_API const float *lh_cross_entropy_losses(const lh_tensor *loss)
+{
+    if (!loss || loss->op != &lh_op_cross_entropy)
+        return NULL;
+    return ((const cross_entropy_extra *)loss->extra)->losses;
+}
+
+#undef CROSS_ENTROPY_COST

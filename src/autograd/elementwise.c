@@ -1,0 +1,115 @@
+/* The elementwise ops: from each row of elementwise.def an op and its public
+ * function.  The arithmetic is in the kernels that the same rows make. */
+#include "autograd/ops.h"
+
+/* What a map kernel costs an element, in fused multiply-adds: about the
+ * middle between an addition and an exponential. */
+#define ELEMENTWISE_COST 4
+
+static lh_status elementwise_forward(lh_tensor *n, lh_kernel kernel)
+{
+    lh_map_args args = {
+        .a = n->input[0].tensor->data,
+        .b = n->inputs > 1 ? n->input[1].tensor->data : NULL,
+        .s = n->extra && n->inputs == 1 ? *(const float *)n->extra : 0.0f,
+        .y = n->data,
+    };
+    return lh_launch(n->tape->ctx, kernel, &args, n->size, ELEMENTWISE_COST,
+                     0);
+}
+
+static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
+{
+    lh_map_args args = {
+        .a = n->input[0].tensor->data,
+        .b = n->inputs > 1 ? n->input[1].tensor->data : NULL,
+        .s = n->inputs == 1 ? *(const float *)n->extra : 0.0f,
+        .y = n->data,
+        .dy = n->grad,
+        .da = lh_node_input_grad(n, 0),
+        .db = n->inputs > 1 ? lh_node_input_grad(n, 1) : NULL,
+    };
+    return lh_launch(n->tape->ctx, kernel, &args, n->size, ELEMENTWISE_COST,
+                     0);
+}
+
+static lh_tensor *elementwise_unary(lh_tape *t, const lh_op *op,
+                                    lh_tensor *x, float s)
+{
+    if (!lh_inputs_ok(t, op->name, &x, 1))
+        return NULL;
+    return lh_node(t, op, &x, 1, x->dims, x->shape, &s, sizeof s);
+}
+
+static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
+                                     lh_tensor *a, lh_tensor *b)
+{
+    lh_tensor *input[2] = { a, b };
+    if (!lh_inputs_ok(t, op->name, input, 2))
+        return NULL;
+    bool same = a->dims == b->dims;
+    for (int i = 0; same && i < a->dims; i++)
+        same = a->shape[i] == b->shape[i];
+    if (!same)
+        return lh_tape_fail(t, LH_ERROR_SHAPE, "%s: the inputs have %lld and"
+                            " %lld elements, or different shapes", op->name,
+                            (long long)a->size, (long long)b->size);
+    return lh_node(t, op, input, 2, a->dims, a->shape, NULL, 0);
+}
+
+/* ---------------------------------------------------- one op for a row -- */
+
+#define ELEMENTWISE_OP(name) \
+    static lh_status name##_elementwise_forward(lh_tensor *n) \
+    { \
+        return elementwise_forward(n, LH_KERNEL_##name##_forward); \
+    } \
+    static lh_status name##_elementwise_backward(lh_tensor *n) \
+    { \
+        return elementwise_backward(n, LH_KERNEL_##name##_backward); \
+    } \
+    static const lh_op name##_elementwise_op = { \
+        #name, name##_elementwise_forward, name##_elementwise_backward \
+    };
+#define UNARY(name, y, dx, doc) ELEMENTWISE_OP(name) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *x) \
+    { \
+        return elementwise_unary(t, &name##_elementwise_op, x, 0.0f); \
+    }
+#define UNARY_S(name, y, dx, doc) ELEMENTWISE_OP(name) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *x, float s) \
+    { \
+        return elementwise_unary(t, &name##_elementwise_op, x, s); \
+    }
+#define BINARY(name, y, da, db, doc) ELEMENTWISE_OP(name) \
+    LH_API lh_tensor *lh_##name(lh_tape *t, lh_tensor *a, lh_tensor *b) \
+    { \
+        return elementwise_binary(t, &name##_elementwise_op, a, b); \
+    }
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+#undef ELEMENTWISE_OP
+#undef ELEMENTWISE_COST
+
+/* -------------------------------------------------------- all the ops -- */
+
+static const lh_op *const elementwise_all_ops[] = {
+#define OP(name, doc, file) &lh_op_##name,
+#include "autograd/ops.def"
+#undef OP
+#define UNARY(name, y, dx, doc) &name##_elementwise_op,
+#define UNARY_S(name, y, dx, doc) &name##_elementwise_op,
+#define BINARY(name, y, da, db, doc) &name##_elementwise_op,
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+};
+
+LH_API const lh_op *lh_op_get(int i)
+{
+    return i >= 0 && (size_t)i < LH_COUNT(elementwise_all_ops)
+        ? elementwise_all_ops[i] : NULL;
+}

@@ -1,0 +1,84 @@
+/* Other views of the same elements: reshape and slice copy forward and add
+ * back. */
+#include "autograd/ops.h"
+
+static lh_status shape_add(lh_tensor *n, float *dx)
+{
+    if (!dx)
+        return LH_OK;
+    return lh_launch(n->tape->ctx, LH_KERNEL_accumulate,
+                     &(lh_accumulate_args){ .x = n->grad, .y = dx },
+                     n->size, 1, 0);
+}
+
+/* ------------------------------------------------------------- reshape -- */
+
+static lh_status reshape_forward(lh_tensor *n)
+{
+    memcpy(n->data, n->input[0].tensor->data,
+           (size_t)n->size * sizeof(float));
+    return LH_OK;
+}
+
+static lh_status reshape_backward(lh_tensor *n)
+{
+    return shape_add(n, lh_node_input_grad(n, 0));
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_reshape = {
+    "reshape", reshape_forward, reshape_backward
+};
+
+LH_API lh_tensor *lh_reshape(lh_tape *t, lh_tensor *x, int dims,
+                             const int64_t *shape)
+{
+    if (!lh_inputs_ok(t, "reshape", &x, 1))
+        return NULL;
+    int64_t size = 1;
+    for (int i = 0; shape && i < dims && i < LH_MAX_DIMS; i++)
+        if (__builtin_mul_overflow(size, shape[i], &size))
+            size = -1;
+    if (!shape || size != x->size)
+        return lh_tape_fail(t, LH_ERROR_SHAPE, "reshape: %lld elements into"
+                            " %lld", (long long)x->size, (long long)size);
+    return lh_node(t, &lh_op_reshape, &x, 1, dims, shape, NULL, 0);
+}
+
+/* --------------------------------------------------------------- slice -- */
+
+static lh_status slice_forward(lh_tensor *n)
+{
+    const lh_tensor *x = n->input[0].tensor;
+    int64_t first = *(const int64_t *)n->extra;
+    memcpy(n->data, x->data + first * (x->size / x->shape[0]),
+           (size_t)n->size * sizeof(float));
+    return LH_OK;
+}
+
+static lh_status slice_backward(lh_tensor *n)
+{
+    const lh_tensor *x = n->input[0].tensor;
+    int64_t first = *(const int64_t *)n->extra;
+    float *dx = lh_node_input_grad(n, 0);
+    return shape_add(n, dx ? dx + first * (x->size / x->shape[0]) : NULL);
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_slice = {
+    "slice", slice_forward, slice_backward
+};
+
+LH_API lh_tensor *lh_slice(lh_tape *t, lh_tensor *x, int64_t first,
+                           int64_t count)
+{
+    if (!lh_inputs_ok(t, "slice", &x, 1))
+        return NULL;
+    if (first < 0 || count < 1 || first > x->shape[0] - count)
+        return lh_tape_fail(t, LH_ERROR_SHAPE, "slice: %lld rows from %lld"
+                            " of %lld", (long long)count, (long long)first,
+                            (long long)x->shape[0]);
+    int64_t shape[LH_MAX_DIMS];
+    memcpy(shape, x->shape, sizeof shape);
+    shape[0] = count;
+    return lh_node(t, &lh_op_slice, &x, 1, x->dims, shape, &first,
+                   sizeof first);
+}

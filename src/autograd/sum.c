@@ -1,0 +1,41 @@
+/* The sum of all elements. */
+#include "base/strict.h"
+
+#include "autograd/ops.h"
+
+static lh_status sum_forward(lh_tensor *n)
+{
+    const lh_tensor *x = n->input[0].tensor;
+    return lh_launch(n->tape->ctx, LH_KERNEL_sum,
+                     &(lh_sum_args){
+                         .x = x->data, .size = x->size, .sum = n->data,
+                     }, 1, x->size, 0);
+}
+
+static lh_status sum_backward(lh_tensor *n)
+{
+    const lh_tensor *x = n->input[0].tensor;
+    float *dx = lh_node_input_grad(n, 0);
+    for (int64_t i = 0; dx && i < x->size; i++)
+        dx[i] += n->grad[0];
+    return LH_OK;
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_sum = {
+    "sum", sum_forward, sum_backward
+};
+
+LH_API lh_tensor *lh_sum(lh_tape *t, lh_tensor *x)
+{
+    if (!lh_inputs_ok(t, "sum", &x, 1))
+        return NULL;
+    return lh_node(t, &lh_op_sum, &x, 1, 1, (const int64_t[]){ 1 }, NULL, 0);
+}
+
+LH_API lh_tensor *lh_mean(lh_tape *t, lh_tensor *x)
+{
+    if (!lh_inputs_ok(t, "mean", &x, 1))
+        return NULL;
+    lh_tensor *sum = lh_sum(t, x);
+    return sum ? lh_scale(t, sum, 1.0f / (float)x->size) : NULL;
+}

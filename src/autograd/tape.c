@@ -1,0 +1,407 @@
+/* The tape: nodes in the order they were computed, and backward().
+ *
+ * Owns tensors that live on a tape and the bookkeeping of gradients.  Knows
+ * no operation: an op brings its forward and its vector-Jacobian product,
+ * this file calls them.  Parameters, which outlive tapes, are in params.c.
+ */
+#include "autograd/tape.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/fpenv.h"
+
+/* ------------------------------------------------------------ the tape -- */
+
+LH_API lh_tape *lh_tape_new(lh_context *ctx)
+{
+    if (!ctx)
+        return NULL;
+    lh_tape *t = lh_alloc(ctx, 1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->ctx = ctx;
+    t->arena.ctx = ctx;
+    t->gradients = true;
+    t->graph = 1;
+    t->dropout_seed = -1;
+    return t;
+}
+
+LH_API void lh_tape_free(lh_tape *t)
+{
+    if (!t)
+        return;
+    lh_arena_free(&t->arena);
+    lh_free(t->ctx, t);
+}
+
+LH_API void lh_tape_reset(lh_tape *t)
+{
+    if (!t)
+        return;
+    lh_arena_reset(&t->arena);
+    t->last = NULL;
+    t->nodes = 0;
+    t->status = LH_OK;
+    t->graph++;
+}
+
+LH_API lh_status lh_tape_status(const lh_tape *t)
+{
+    return t ? t->status : LH_ERROR_ARGUMENT;
+}
+
+LH_API void lh_tape_gradients(lh_tape *t, bool on)
+{
+    if (t)
+        t->gradients = on;
+}
+
+LH_API void lh_tape_dropout(lh_tape *t, int64_t seed, int64_t step,
+                            int64_t first_row)
+{
+    if (!t)
+        return;
+    t->dropout_seed = seed;
+    t->dropout_step = step;
+    t->dropout_row = first_row;
+}
+
+LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
+                                    const char *format, ...)
+{
+    char message[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    if (!t->status)
+        t->status = lh_fail(t->ctx, status, "%s", message);
+    return NULL;
+}
+
+/* ------------------------------------------------------------- tensors -- */
+
+/* The number of elements of a shape; below 0, with the tape poisoned, where
+ * it has none or too many. */
+static int64_t tape_elements(lh_tape *t, const char *what, int dims,
+                             const int64_t *shape)
+{
+    if (dims < 1 || dims > LH_MAX_DIMS || !shape) {
+        lh_tape_fail(t, LH_ERROR_SHAPE, "%s: %d dimensions; a tensor has 1"
+                     " to %d", what, dims, LH_MAX_DIMS);
+        return -1;
+    }
+    int64_t size = 1;
+    for (int i = 0; i < dims; i++) {
+        if (shape[i] < 1 ||
+            __builtin_mul_overflow(size, shape[i], &size) ||
+            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64) {
+            lh_tape_fail(t, LH_ERROR_SHAPE, "%s: dimension %d of length %lld"
+                         " makes a tensor that cannot be", what, i,
+                         (long long)shape[i]);
+            return -1;
+        }
+    }
+    return size;
+}
+
+/* A tensor linked behind the last one, with room for edges, extra data and,
+ * unless it is borrowed, its elements: one piece of the arena. */
+static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
+                              int dims, const int64_t *shape, size_t extra,
+                              float *borrowed)
+{
+    int64_t size = tape_elements(t, what, dims, shape);
+    if (size < 0)
+        return NULL;
+    size_t head = sizeof(lh_tensor) + (size_t)inputs * sizeof(lh_edge);
+    size_t at_extra = (head + 15) & ~(size_t)15, bytes;
+    if (!lh_add_size(at_extra, extra, &bytes) ||
+        !lh_add_size(bytes, LH_ALIGN - 1, &bytes)) {
+        return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
+    }
+    size_t at_data = bytes & ~(size_t)(LH_ALIGN - 1);
+    if (!lh_add_size(at_data, borrowed ? 0 : (size_t)size * sizeof(float),
+                     &bytes))
+        return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
+    char *memory = lh_arena_alloc(&t->arena, bytes);
+    if (!memory) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    lh_tensor *x = (lh_tensor *)(void *)memory;
+    memset(x, 0, sizeof *x);
+    x->size = size;
+    x->dims = dims;
+    for (int i = 0; i < dims; i++)
+        x->shape[i] = shape[i];
+    x->inputs = inputs;
+    x->input = (lh_edge *)(void *)(x + 1);
+    x->extra = memory + at_extra;
+    x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
+    x->tape = t;
+    x->index = t->nodes++;
+    x->previous = t->last;
+    t->last = x;
+    return x;
+}
+
+static lh_tensor *tape_leaf(lh_tape *t, const char *what, const float *data,
+                            int dims, const int64_t *shape, bool variable)
+{
+    if (!t || t->status)
+        return NULL;
+    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, NULL);
+    if (!x)
+        return NULL;
+    if (data)
+        memcpy(x->data, data, (size_t)x->size * sizeof(float));
+    else
+        memset(x->data, 0, (size_t)x->size * sizeof(float));
+    x->needs_grad = variable && t->gradients;
+    return x;
+}
+
+LH_API lh_tensor *lh_constant(lh_tape *t, const float *data, int dims,
+                              const int64_t *shape)
+{
+    return tape_leaf(t, "constant", data, dims, shape, false);
+}
+
+LH_API lh_tensor *lh_variable(lh_tape *t, const float *data, int dims,
+                              const int64_t *shape)
+{
+    return tape_leaf(t, "variable", data, dims, shape, true);
+}
+
+LH_API lh_tensor *lh_scalar(lh_tape *t, float value)
+{
+    return tape_leaf(t, "scalar", &value, 1, (const int64_t[]){ 1 }, true);
+}
+
+LH_INTERNAL lh_tensor *lh_borrow(lh_tape *t, float *data, int dims,
+                                 const int64_t *shape)
+{
+    if (!t || t->status)
+        return NULL;
+    if (!data)
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "borrow: no data");
+    return tape_append(t, "borrow", 0, dims, shape, 0, data);
+}
+
+LH_API float *lh_tensor_data(lh_tensor *x)
+{
+    return x ? x->data : NULL;
+}
+
+LH_API int64_t lh_tensor_size(const lh_tensor *x)
+{
+    return x ? x->size : 0;
+}
+
+LH_API int lh_tensor_dims(const lh_tensor *x)
+{
+    return x ? x->dims : 0;
+}
+
+LH_API const int64_t *lh_tensor_shape(const lh_tensor *x)
+{
+    return x ? x->shape : NULL;
+}
+
+LH_API float lh_value(const lh_tensor *x)
+{
+    return x ? x->data[0] : __builtin_nanf("");
+}
+
+/* --------------------------------------------------------------- nodes -- */
+
+LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
+                              lh_tensor *const *input, int inputs)
+{
+    if (!t || t->status)
+        return false;
+    for (int i = 0; i < inputs; i++) {
+        if (!input[i]) {
+            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is NULL", op,
+                         i);
+            return false;
+        }
+        if (input[i]->tape && input[i]->tape != t) {
+            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is on another"
+                         " tape", op, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Which of a parameter's accumulators this use of it adds to; makes it on
+ * its first time.  Below 0: no memory. */
+static int tape_use(lh_tape *t, lh_tensor *x)
+{
+    lh_parameter *p = x->parameter;
+    if (p->tape != t || p->graph != t->graph) {
+        p->tape = t;
+        p->graph = t->graph;
+        p->uses = 0;
+    }
+    if (!x->grad) {
+        x->grad = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        if (!x->grad)
+            return -1;
+    }
+    if (p->uses > p->parts) {
+        float **grown = lh_resize(p->ctx, p->part, (size_t)p->parts,
+                                  (size_t)p->uses, sizeof *grown);
+        if (!grown)
+            return -1;
+        p->part = grown;
+        grown[p->parts] = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        if (!grown[p->parts])
+            return -1;
+        p->parts++;
+    }
+    return p->uses++;
+}
+
+LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
+                               lh_tensor *const *input, int inputs, int dims,
+                               const int64_t *shape, const void *extra,
+                               size_t size)
+{
+    if (!lh_inputs_ok(t, op->name, input, inputs))
+        return NULL;
+    lh_tensor *last = t->last;
+    lh_tensor *node = tape_append(t, op->name, inputs, dims, shape, size,
+                                  NULL);
+    if (!node)
+        return NULL;
+    node->op = op;
+    if (size)
+        memcpy(node->extra, extra, size);
+    bool needs = false;
+    for (int i = 0; i < inputs; i++) {
+        lh_edge *edge = &node->input[i];
+        edge->tensor = input[i];
+        edge->use = 0;
+        needs |= input[i]->needs_grad;
+    }
+    node->needs_grad = needs && t->gradients && op->backward;
+    for (int i = 0; node->needs_grad && i < inputs; i++) {
+        lh_edge *edge = &node->input[i];
+        if (!edge->tensor->parameter)
+            continue;
+        edge->use = tape_use(t, edge->tensor);
+        if (edge->use < 0) {
+            t->last = last;
+            return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: out of memory",
+                                op->name);
+        }
+    }
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_status status = op->forward(node);
+    lh_fpenv_leave(saved);
+    if (status) {
+        t->last = last;
+        return lh_tape_fail(t, status, "%s: failed", op->name);
+    }
+    return node;
+}
+
+LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
+                           lh_tensor *const *input, int inputs, int dims,
+                           const int64_t *shape, const void *data,
+                           size_t size)
+{
+    if (!t || t->status)
+        return NULL;
+    if (!op || !op->name || !op->forward || inputs < 0 ||
+        inputs > LH_MAX_INPUTS || (inputs && !input) || (size && !data)) {
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "apply: no op, no forward,"
+                            " or not 0 to %d inputs", LH_MAX_INPUTS);
+    }
+    return lh_node(t, op, input, inputs, dims, shape, data, size);
+}
+
+LH_API lh_tensor *lh_node_input(const lh_tensor *node, int i)
+{
+    return node && i >= 0 && i < node->inputs ? node->input[i].tensor : NULL;
+}
+
+LH_API void *lh_node_data(const lh_tensor *node)
+{
+    return node ? node->extra : NULL;
+}
+
+/* ------------------------------------------------------------ backward -- */
+
+LH_API const float *lh_node_grad(const lh_tensor *node)
+{
+    return node ? node->grad : NULL;
+}
+
+/* The accumulator that use `use` of x adds to in this pass, ready to be
+ * added to.  A value in between begins each pass at +0; variables and
+ * parameters keep what they have. */
+static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use)
+{
+    if (x->parameter)
+        return use ? x->parameter->part[use - 1] : x->grad;
+    size_t bytes = (size_t)x->size * sizeof(float);
+    bool fresh = !x->grad || (x->op && x->pass != t->pass);
+    if (!x->grad) {
+        x->grad = lh_arena_alloc(&t->arena, bytes);
+        if (!x->grad) {
+            t->status = LH_ERROR_MEMORY;
+            return NULL;
+        }
+    }
+    if (fresh)
+        memset(x->grad, 0, bytes);
+    x->pass = t->pass;
+    return x->grad;
+}
+
+LH_API float *lh_node_input_grad(lh_tensor *node, int i)
+{
+    if (!node || i < 0 || i >= node->inputs)
+        return NULL;
+    const lh_edge *edge = &node->input[i];
+    if (!edge->tensor->needs_grad)
+        return NULL;
+    return tape_accumulator(node->tape, edge->tensor, edge->use);
+}
+
+LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
+{
+    if (!t)
+        return LH_ERROR_ARGUMENT;
+    if (!lh_inputs_ok(t, "backward", &loss, 1))
+        return t->status;
+    if (loss->size != 1)
+        lh_tape_fail(t, LH_ERROR_SHAPE, "backward: the loss has %lld"
+                     " elements; take lh_sum or lh_mean of it",
+                     (long long)loss->size);
+    else if (!loss->needs_grad || loss->parameter)
+        lh_tape_fail(t, LH_ERROR_ARGUMENT, "backward: the loss comes from no"
+                     " variable or parameter");
+    if (t->status)
+        return t->status;
+    lh_fpenv saved = lh_fpenv_enter();
+    t->pass++;
+    float *one = tape_accumulator(t, loss, 0);
+    if (one)
+        one[0] += 1.0f;
+    for (lh_tensor *n = loss; n && !t->status; n = n->previous) {
+        if (n->op && n->needs_grad && n->grad && n->pass == t->pass) {
+            lh_status status = n->op->backward(n);
+            if (status)
+                lh_tape_fail(t, status, "%s: backward failed", n->op->name);
+        }
+    }
+    lh_fpenv_leave(saved);
+    return t->status;
+}

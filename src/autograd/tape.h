@@ -1,0 +1,99 @@
+/* The inside of tape and tensor, for the files of this room and for the few
+ * functions above it that must not cost a public call.
+ *
+ * A tensor is a leaf (op NULL) or a node: the output of an op, with its
+ * inputs.  Nodes are linked backwards in the order they were made, which is
+ * a topological order: backward() walks the links once.  Read tape.c next.
+ */
+#ifndef LH_TAPE_H
+#define LH_TAPE_H
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/context.h"
+#include "kernels/kernels.h"
+
+/* A parameter's gradient parts beyond the first: one for each use within
+ * one graph, so that micro-batches add up in one chain per use. */
+typedef struct lh_parameter {
+    lh_context *ctx;
+    char *name;                        /* owned                            */
+    bool decay;
+    const lh_tape *tape;               /* whose uses are being counted ... */
+    uint64_t graph;                    /* ... in which of its graphs       */
+    int uses, parts;
+    float **part;                      /* [parts]; part[0] is use 1        */
+} lh_parameter;
+
+/* Adds the parts to the gradient in order of use and clears them: the end of
+ * a step.  grad stays NULL where the parameter was never used. */
+LH_INTERNAL void lh_parameter_fold(lh_tensor *parameter);
+
+typedef struct lh_edge {
+    lh_tensor *tensor;
+    int use;                           /* of a parameter: which accumulator */
+} lh_edge;
+
+struct lh_tensor {
+    float *data, *grad;                /* grad NULL: none has come         */
+    int64_t size;
+    int64_t shape[LH_MAX_DIMS];
+    int dims;
+    int inputs;
+    bool needs_grad;
+    uint32_t pass;                     /* of backward, that grad is from   */
+    int64_t index;                     /* place on the tape, from 0        */
+    const lh_op *op;                   /* NULL: a leaf                     */
+    lh_tensor *previous;               /* made just before                 */
+    lh_tape *tape;                     /* NULL: a parameter                */
+    lh_parameter *parameter;           /* NULL: not one                    */
+    lh_edge *input;                    /* [inputs]                         */
+    void *extra;                       /* the op's own data                */
+};
+
+struct lh_tape {
+    lh_context *ctx;
+    lh_arena arena;
+    lh_tensor *last;
+    int64_t nodes;
+    lh_status status;                  /* not LH_OK: poisoned              */
+    bool gradients;
+    uint32_t pass;
+    uint64_t graph;                    /* new at each reset, never reused  */
+    int64_t dropout_seed, dropout_step, dropout_row;
+};
+
+/* -------------------------------------------------- for rooms above -- */
+
+/* A constant over memory that the caller keeps for the tape's lifetime. */
+LH_INTERNAL lh_tensor *lh_borrow(lh_tape *t, float *data, int dims,
+                                 const int64_t *shape);
+
+/* Attention with explicit spans (kernels.h): k and v may hold more rows than
+ * q, as a key/value cache does.  Gradients only where every past is 0. */
+LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
+                                          lh_tensor *k, lh_tensor *v,
+                                          int64_t heads, int64_t kv_heads,
+                                          float scale, const lh_span *spans,
+                                          int64_t span_count);
+
+/* Poisons the tape with a failure (see lh_fail) and returns NULL. */
+LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
+                                    const char *format, ...)
+    LH_PRINTF(3, 4);
+
+/* ------------------------------------------------------ for the ops -- */
+
+/* A node whose forward has run, or NULL.  Data is not zeroed: forward writes
+ * all of it.  `size` bytes of `extra` are copied into the arena. */
+LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
+                               lh_tensor *const *input, int inputs, int dims,
+                               const int64_t *shape, const void *extra,
+                               size_t size);
+
+/* True where tape and inputs are sound; else poisons the tape where it is
+ * not yet.  NULL inputs are refused here, optional ones are not passed. */
+LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
+                              lh_tensor *const *input, int inputs);
+
+#endif

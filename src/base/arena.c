@@ -1,0 +1,79 @@
+/* The arena's slow path: the next block that is large enough, or a new one
+ * twice as large as the last, so that a graph of any size takes a number of
+ * blocks that grows with its logarithm. */
+#include "base/arena.h"
+
+#define ARENA_FIRST ((size_t)1 << 16)
+#define ARENA_LARGEST_STEP ((size_t)1 << 28)
+
+static lh_arena_block *arena_block(lh_arena *arena, size_t size)
+{
+    size_t bytes;
+    if (!lh_add_size(size, sizeof(lh_arena_block) + LH_ALIGN, &bytes)) {
+        lh_fail(arena->ctx, LH_ERROR_MEMORY,
+                "a tensor is larger than memory can be");
+        return NULL;
+    }
+    lh_arena_block *block = lh_alloc(arena->ctx, 1, bytes);
+    if (!block)
+        return NULL;
+    uintptr_t start = (uintptr_t)(block + 1);
+    start = (start + LH_ALIGN - 1) & ~(uintptr_t)(LH_ALIGN - 1);
+    block->memory = (char *)start;
+    block->size = size;
+    return block;
+}
+
+LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size)
+{
+    if (size > SIZE_MAX - LH_ALIGN) {
+        lh_fail(arena->ctx, LH_ERROR_MEMORY,
+                "a tensor is larger than memory can be");
+        return NULL;
+    }
+    size_t padded = (size + LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
+    lh_arena_block *last = arena->current;
+    for (lh_arena_block *b = last ? last->next : NULL; b; b = b->next) {
+        last = b;
+        if (padded <= b->size) {
+            b->used = padded;
+            arena->current = b;
+            return b->memory;
+        }
+    }
+    size_t wanted = last ? last->size : ARENA_FIRST / 2;
+    wanted = wanted < ARENA_LARGEST_STEP ? 2 * wanted : wanted;
+    if (wanted < padded)
+        wanted = padded;
+    lh_arena_block *block = arena_block(arena, wanted);
+    if (!block)
+        return NULL;
+    if (last)
+        last->next = block;
+    else
+        arena->first = block;
+    block->used = padded;
+    arena->current = block;
+    return block->memory;
+}
+
+LH_INTERNAL void lh_arena_reset(lh_arena *arena)
+{
+    for (lh_arena_block *b = arena->first; b; b = b->next)
+        b->used = 0;
+    arena->current = arena->first;
+}
+
+LH_INTERNAL void lh_arena_free(lh_arena *arena)
+{
+    lh_arena_block *b = arena->first;
+    while (b) {
+        lh_arena_block *next = b->next;
+        lh_free(arena->ctx, b);
+        b = next;
+    }
+    arena->first = arena->current = NULL;
+}
+
+#undef ARENA_FIRST
+#undef ARENA_LARGEST_STEP

@@ -1,0 +1,41 @@
+/* Memory that is given out by moving a pointer and taken back all at once.
+ *
+ * Blocks come from the context's allocator and are kept over a reset, so
+ * that work which repeats (a training step) takes nothing from the heap
+ * after its first round.  Not thread-safe, like its context. */
+#ifndef LH_ARENA_H
+#define LH_ARENA_H
+
+#include "base/base.h"
+
+typedef struct lh_arena_block {
+    struct lh_arena_block *next;
+    char *memory;                      /* aligned to LH_ALIGN              */
+    size_t size, used;
+} lh_arena_block;
+
+typedef struct lh_arena {
+    lh_context *ctx;
+    lh_arena_block *first, *current;
+} lh_arena;
+
+/* `size` bytes aligned to LH_ALIGN, content undefined; NULL with
+ * LH_ERROR_MEMORY recorded. */
+LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size);
+static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
+{
+    lh_arena_block *block = arena->current;
+    size_t padded = (size + LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
+    if (block && padded >= size && padded <= block->size - block->used) {
+        char *memory = block->memory + block->used;
+        block->used += padded;
+        return memory;
+    }
+    return lh_arena_more(arena, size);
+}
+
+/* Takes everything back; the blocks stay. */
+LH_INTERNAL void lh_arena_reset(lh_arena *arena);
+LH_INTERNAL void lh_arena_free(lh_arena *arena);
+
+#endif

@@ -1,0 +1,109 @@
+/* The ground every room stands on: status, errors, memory, the context.
+ *
+ * Owns: the vocabulary shared by all files of the library.  Refuses: any
+ * knowledge of tensors, models or files.  Read include/longhand.h first; it
+ * declares lh_status, lh_context and lh_settings.
+ *
+ * Rules of the house that this header carries:
+ *   - Every function of the library that another file calls is LH_INTERNAL
+ *     (or LH_API when longhand.h has it).  In the amalgamation LH_INTERNAL is
+ *     `static`, so names of static functions, types and macros are unique
+ *     over the whole library, and no variable is shared between files.
+ *   - A failure is a value.  The callee calls lh_fail() once, where it knows
+ *     most, and everybody above returns the status upward.
+ */
+#ifndef LH_BASE_H
+#define LH_BASE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "longhand.h"
+
+#ifdef __FAST_MATH__
+#error "Longhand promises one arithmetic: build it without -ffast-math / -Ofast."
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
+#error "Longhand needs FLT_EVAL_METHOD 0: on 32-bit x86 build with -msse2 -mfpmath=sse."
+#endif
+
+#ifdef LH_AMALGAMATION
+#define LH_INTERNAL static __attribute__((unused))
+#define LH_TABLE static __attribute__((unused))
+#define LH_TABLE_DEFINED static __attribute__((unused))
+#else
+#define LH_INTERNAL __attribute__((visibility("hidden")))
+/* A constant object that other files see: LH_TABLE const x; in a header and
+ * LH_TABLE_DEFINED const x = ...; in one file. */
+#define LH_TABLE extern __attribute__((visibility("hidden")))
+#define LH_TABLE_DEFINED __attribute__((visibility("hidden")))
+#endif
+#define LH_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+#define LH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline int64_t lh_min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t lh_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* One cache line and one AVX-512 register: the alignment of tensor memory. */
+#define LH_ALIGN 64
+
+/* ------------------------------------------------------------- errors -- */
+
+/* Records `code` and the formatted message as the context's error and
+ * returns `code`, so that a caller can write `return lh_fail(...)`.  The
+ * first error since lh_error_clear() stays; later ones are dropped, because
+ * the first is the cause.  `format` is printf's, but %f %g %e are not to be
+ * used (their output depends on the locale: see base/number.h).  The message
+ * says what, where and what to do, in one line, without a final newline.
+ * ctx may be NULL: then nothing is recorded.  LH_OK is never passed. */
+LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
+                              const char *format, ...) LH_PRINTF(3, 4);
+
+/* ------------------------------------------------------------- memory -- */
+
+/* a * b, and true; or false where the product does not fit. */
+static inline bool lh_mul_size(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+static inline bool lh_add_size(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+/* `count` objects of `size` bytes, zeroed, from the context's allocator;
+ * NULL with LH_ERROR_MEMORY recorded where there is none or the product
+ * overflows.  count or size 0 gives a valid pointer of no use.  Aligned as
+ * malloc's.  lh_free takes NULL.  Any thread may call both at once if the
+ * caller's allocator allows it (malloc does). */
+LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size);
+LH_INTERNAL void lh_free(lh_context *ctx, void *memory);
+
+/* Grows or shrinks: a new block with the first min(old, new) * size bytes of
+ * `memory`, which is freed; the rest is zeroed.  On failure NULL, and
+ * `memory` is untouched and still owned by the caller.  memory may be NULL
+ * with old_count 0. */
+LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
+                            size_t new_count, size_t size);
+
+/* A growing byte buffer; all zeros is an empty one.  `data` is always
+ * followed by a NUL byte that is not counted, once anything was added. */
+typedef struct lh_buffer {
+    char *data;
+    size_t size;
+    size_t capacity;
+} lh_buffer;
+
+LH_INTERNAL lh_status lh_buffer_add(lh_context *ctx, lh_buffer *buffer,
+                                    const void *bytes, size_t size);
+LH_INTERNAL lh_status lh_buffer_printf(lh_context *ctx, lh_buffer *buffer,
+                                       const char *format, ...)
+    LH_PRINTF(3, 4);
+LH_INTERNAL void lh_buffer_free(lh_context *ctx, lh_buffer *buffer);
+
+#endif

@@ -1,0 +1,28 @@
+/* A pool of threads that meet: the caller and its workers run one function
+ * together and wait for each other.  Workers block all signals, set the
+ * floating-point defaults, spin a little, then yield, then sleep.  A thread
+ * that cannot be made means fewer, not failure. */
+#ifndef LH_THREADS_H
+#define LH_THREADS_H
+
+#include "base/base.h"
+
+typedef struct lh_pool lh_pool;
+
+/* The processors that this process may run on (affinity and, on Linux, the
+ * cgroup's quota), at least 1. */
+LH_INTERNAL int lh_threads_available(void);
+
+/* A pool of up to `threads` threads, the caller included.  NULL for 1, for
+ * want of memory (nothing is recorded) or where no thread can be made. */
+LH_INTERNAL lh_pool *lh_pool_new(lh_context *ctx, int threads);
+LH_INTERNAL void lh_pool_free(lh_pool *pool);
+/* Threads in the pool, the caller included; 1 for NULL. */
+LH_INTERNAL int lh_pool_threads(const lh_pool *pool);
+
+/* Runs fn(arg, i) for i = 0 .. threads-1, i = 0 on the caller, and returns
+ * when all are done.  NULL pool: fn(arg, 0).  Not from within fn. */
+LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
+                             void (*fn)(void *arg, int i), void *arg);
+
+#endif

@@ -1,0 +1,15 @@
+/* UTF-8 (RFC 3629): no surrogates, no overlong forms, nothing above
+ * U+10FFFF. */
+#ifndef LH_UTF8_H
+#define LH_UTF8_H
+
+#include "base/base.h"
+
+/* The character at text[0..size): its code point and, as the result, its
+ * length in bytes; 0 where there is no valid one (or size is 0). */
+LH_INTERNAL int lh_utf8_decode(const char *text, size_t size,
+                               uint32_t *code);
+/* Writes the character; its length, 0 for what is none. */
+LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4]);
+
+#endif

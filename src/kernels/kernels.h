@@ -1,0 +1,353 @@
+/* The kernel table: every piece of arithmetic that touches whole tensors.
+ *
+ * A kernel is a function over raw pointers and sizes that works on the items
+ * begin..end-1 of its range; kernels.def lists them, this header gives each
+ * one's arguments and its exact arithmetic.  plain.c holds them in plain C,
+ * short and naive: the oracle.  rows_<isa>.c makes the same kernels from the
+ * templates *.inc.h, once per instruction set.  Whatever fills a slot gives
+ * the same bytes as plain C, for any split of its items among threads.
+ *
+ * Read next: plain.c, then gemm.inc.h, then table.c.
+ *
+ * Vocabulary of the comments below.  "Chain over i": one accumulator, i
+ * ascending, one fma each.  "Lanes over i": 64 accumulators starting at +0,
+ * element i goes into lane i mod 64 (by fma for products, by + for sums, by
+ * max for maxima, which start at -inf), then lane j takes lane j+32, j+16,
+ * j+8, j+4, j+2, j+1 in turn; lane 0 is the result.  max(a, b) is
+ * a > b ? a : b.  All rows are contiguous unless a stride is given; strides
+ * count floats.
+ */
+#ifndef LH_KERNELS_H
+#define LH_KERNELS_H
+
+#include "base/base.h"
+
+/* ---------------------------------------------------------- the table -- */
+
+/* Does the items begin..end-1 of the work that `args` describes.  `scratch`
+ * is private to the calling thread: as many floats as the launch asked for,
+ * aligned to LH_ALIGN, of undefined content.  Cannot fail. */
+typedef void lh_kernel_fn(const void *args, int64_t begin, int64_t end,
+                          float *scratch);
+
+/* The slots: first the kernels of kernels.def, then two for each
+ * elementwise row of autograd/ops.def. */
+typedef enum lh_kernel {
+#define KERNEL(name, doc) LH_KERNEL_##name,
+#include "kernels/kernels.def"
+#undef KERNEL
+#define LH_ELEMENTWISE(name) \
+    LH_KERNEL_##name##_forward, LH_KERNEL_##name##_backward,
+#define UNARY(name, y, dx, doc) LH_ELEMENTWISE(name)
+#define UNARY_S(name, y, dx, doc) LH_ELEMENTWISE(name)
+#define BINARY(name, y, da, db, doc) LH_ELEMENTWISE(name)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+#undef LH_ELEMENTWISE
+    LH_KERNEL_COUNT
+} lh_kernel;
+
+/* The instruction sets, from the least to the most.  A row of the table is
+ * (kernel, isa); where an isa has no row of its own for a kernel the next
+ * lower one that has serves.  Names are what LONGHAND_CPU takes. */
+#define LH_ISAS(X) \
+    X(c,      "plain C: the oracle, on every CPU") \
+    X(sse2,   "x86-64 baseline: the plain C rows for now") \
+    X(neon,   "AArch64 Advanced SIMD, 4 floats") \
+    X(avx2,   "AVX2 and FMA, 8 floats") \
+    X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats")
+
+typedef enum lh_isa {
+#define LH_X(name, doc) LH_ISA_##name,
+    LH_ISAS(LH_X)
+#undef LH_X
+    LH_ISA_COUNT
+} lh_isa;
+
+/* An immutable table: what a context calls through. */
+typedef struct lh_kernels {
+    lh_isa isa;                            /* the best that is in use      */
+    lh_kernel_fn *fn[LH_KERNEL_COUNT];     /* never NULL                   */
+    lh_isa row[LH_KERNEL_COUNT];           /* where each fn comes from     */
+    uint32_t failed;                       /* bit per isa: self-test failed */
+} lh_kernels;
+
+/* The table for the CPU, no higher than `cpu` (a name of LH_ISAS; NULL: the
+ * environment variable LONGHAND_CPU, and without one no limit).  Built once
+ * per limit in the whole process, immutable, never freed; NULL with
+ * LH_ERROR_ARGUMENT in ctx for an unknown name or one that this CPU does not
+ * have.  Any thread. */
+LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
+                                             const char *cpu);
+
+/* Fills in the rows that `isa` has of its own (each instruction set's file
+ * implements one; `lh_rows_c` fills all). */
+LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+
+/* "gemm", "relu_backward", ... */
+LH_INTERNAL const char *lh_kernel_name(lh_kernel kernel);
+LH_INTERNAL const char *lh_isa_name(lh_isa isa);
+
+/* Runs a kernel over items 0..items-1 with the context's rows and threads.
+ * `cost` is the work of one item in units of a fused multiply-add: it
+ * decides whether threads pay.  Fails only for want of scratch memory. */
+LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
+                                const void *args, int64_t items,
+                                int64_t cost, int64_t scratch_floats);
+
+/* --------------------------------------------------------- arguments -- */
+
+/* c[i][j] = chain over l in 0..k-1 of a[i][l] * b[l][j], which starts from
+ * c[i][j] where `accumulate`, else from bias[j] (bias NULL: from +0).
+ * a[i][l] is a[i * a_row + l * a_col], likewise b[l][j]; one of b_row, b_col
+ * is 1 and one of a_row, a_col is 1.  c does not overlap a or b.  k = 0
+ * stores the start.  y = x W^T is a = x, b_row = 1, b_col = k.
+ * Items: tiles of LH_GEMM_TILE x LH_GEMM_TILE of c, row-major by tile:
+ * lh_gemm_items().  Scratch: LH_GEMM_SCRATCH floats. */
+typedef struct lh_gemm_args {
+    int64_t m, n, k;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t b_row, b_col;
+    float *c;
+    int64_t c_row;
+    const float *bias;                     /* [n] or NULL                  */
+    bool accumulate;
+} lh_gemm_args;
+
+#define LH_GEMM_TILE 64
+#define LH_GEMM_SCRATCH (LH_GEMM_TILE * 512)
+static inline int64_t lh_gemm_items(int64_t m, int64_t n)
+{
+    return (m + LH_GEMM_TILE - 1) / LH_GEMM_TILE *
+           ((n + LH_GEMM_TILE - 1) / LH_GEMM_TILE);
+}
+
+/* sum[j] += x[0][j], x[1][j], ... in that order, by addition (bias
+ * gradients).  Items: columns. */
+typedef struct lh_sum_rows_args {
+    const float *x;                        /* [rows, columns]              */
+    float *sum;                            /* [columns]                    */
+    int64_t rows, columns;
+} lh_sum_rows_args;
+
+/* y[i] = table[ids[i]].  Forward's items: rows i.  Backward:
+ * dtable[ids[i]][j] += dy[i][j], i ascending; items: columns j. */
+typedef struct lh_embedding_args {
+    const int32_t *ids;                    /* [rows], each below vocabulary */
+    int64_t rows, columns;
+    const float *table;                    /* [vocabulary, columns]        */
+    float *y;                              /* [rows, columns]              */
+    const float *dy;
+    float *dtable;
+} lh_embedding_args;
+
+/* Root mean square norm (Zhang, Sennrich 2019) of each row x of C values:
+ *   q = lanes over j of x[j] * x[j];   r = 1 / sqrt(q / C + eps)
+ *   y[j] = (x[j] * r) * gain[j]                   (gain NULL: x[j] * r)
+ * Backward, with h[j] = dy[j] * gain[j] (gain NULL: dy[j]):
+ *   d = lanes over j of h[j] * x[j];   e = d * r * r / C  (left to right)
+ *   dx[j] += fnma(x[j], e, h[j]) * r    by dx = fma(that fnma, r, dx)
+ * Backward for the gain, items: columns:
+ *   dgain[j] = chain over rows of dy[j] * (x[j] * r), from dgain[j]
+ * Layer norm (Ba, Kiros, Hinton 2016), in the same arguments:
+ *   m = lanes over j of x[j] (sums) / C;  c[j] = x[j] - m
+ *   q = lanes over j of c[j] * c[j];   r = 1 / sqrt(q / C + eps)
+ *   n[j] = c[j] * r;  y[j] = fma(n[j], gain[j], bias[j])  (bias NULL: the
+ *   product alone; gain NULL: n[j], then + bias[j] if there is one)
+ * Backward: h as above; s = lanes over j of h[j] (sums) / C;
+ *   d = lanes over j of h[j] * n[j], / C;
+ *   dx[j] = fma(fnma(n[j], d, h[j] - s), r, dx[j])
+ * and dgain[j] = chain over rows of dy[j] * n[j]; dbias[j] += dy[j] by rows.
+ * 1/sqrt is the rsqrt of math.inc.h.  Items: rows (columns for _gain). */
+typedef struct lh_norm_args {
+    const float *x;                        /* [rows, columns]              */
+    const float *gain, *bias;              /* [columns] or NULL            */
+    float eps;
+    int64_t rows, columns;
+    float *y;                              /* [rows, columns]              */
+    float *mean;                           /* [rows]; layer norm alone     */
+    float *scale;                          /* [rows]: r                    */
+    const float *dy;
+    float *dx;                             /* [rows, columns]              */
+    float *dgain, *dbias;                  /* [columns], each may be NULL  */
+} lh_norm_args;
+
+/* Rotary positions (Su et al. 2021), halves paired as Hugging Face's Llama
+ * does: in each head of D values, i < D/2, with c, s of row positions[row]:
+ *   y[i]     = fnma(x[i+D/2], s, x[i] * c)
+ *   y[i+D/2] = fma (x[i],     s, x[i+D/2] * c)
+ * Backward turns dy the other way and adds:
+ *   dx[i]     += fma (dy[i+D/2], s, dy[i] * c)
+ *   dx[i+D/2] += fnma(dy[i],     s, dy[i+D/2] * c)
+ * fnma(a, b, c) is -(a * b) + c in one rounding.  Items: rows. */
+typedef struct lh_rotary_args {
+    const float *x;                        /* [rows, heads * D]            */
+    const int32_t *positions;              /* [rows], each below T         */
+    const float *cosine, *sine;            /* [T, D/2]                     */
+    int64_t rows, heads, head_size;
+    float *y;
+    const float *dy;
+    float *dx;
+} lh_rotary_args;
+
+/* One document's part of a batch: `count` rows of queries from row q_row,
+ * whose keys and values are the rows k_row .. k_row + past + count - 1; the
+ * query i of the document's rows sees its keys 0 .. past + i. */
+typedef struct lh_span {
+    int64_t q_row, count, k_row, past;
+} lh_span;
+
+/* Causal attention with grouped heads; query head h uses key/value head
+ * h / (heads / kv_heads).  For a query q and its keys j = 0 .. n-1:
+ *   s[j] = (chain over d of q[d] * k[j][d], from +0) * scale
+ *   m = lanes over j, max, of s[j];  e[j] = exp(s[j] - m)
+ *   z = lanes over j of e[j] (sums);  r = 1 / z
+ *   y[d] = (chain over j of e[j] * v[j][d], from +0) * r
+ * stats keeps m and r.  Forward's items: span * heads + h.
+ * Backward recomputes e from m, and with p[j] = e[j] * r:
+ *   D = lanes over d of dy[d] * y[d]
+ *   g[j] = (chain over d of dy[d] * v[j][d], from +0)
+ *   t[j] = (p[j] * (g[j] - D)) * scale
+ *   dq[d] = dq[d] + (chain over j of t[j] * k[j][d], from +0)
+ *   dk[j][d] = chain over (h, query) of t[j] * q[d],  from dk[j][d]
+ *   dv[j][d] = chain over (h, query) of p[j] * dy[d], from dv[j][d]
+ * with h ascending within the group, then queries ascending; spans have
+ * past = 0 there and no two share rows.  Backward's items: span * kv_heads +
+ * kv head.  dq, dk, dv may be NULL, each for itself.  Scratch:
+ * lh_attention_scratch(). */
+typedef struct lh_attention_args {
+    const float *q;                        /* [rows, heads, head_size]     */
+    const float *k, *v;                    /* [key rows, kv_heads, head_size] */
+    int64_t q_row, k_row;                  /* floats from row to row       */
+    int64_t heads, kv_heads, head_size;
+    float scale;
+    const lh_span *spans;
+    int64_t span_count;
+    float *y;                              /* [rows, heads, head_size]     */
+    float *stats;                          /* [rows, heads, 2]: m, r       */
+    const float *dy;                       /* as y                         */
+    float *dq, *dk, *dv;                   /* as q, k, v                   */
+} lh_attention_args;
+
+/* Floats of scratch for at most `keys` keys in a span. */
+static inline int64_t lh_attention_scratch(int64_t keys, int64_t head_size)
+{
+    return (4 + 2 * head_size) * ((keys + 63) / 64 * 64) + 4096;
+}
+
+/* Softmax of each row: m = lanes max; e[j] = exp(x[j] - m); z = lanes sum;
+ * y[j] = e[j] * (1 / z).  Backward: d = lanes over j of dy[j] * y[j];
+ * dx[j] = fma(y[j], dy[j] - d, dx[j]).  Items: rows. */
+typedef struct lh_softmax_args {
+    const float *x;                        /* [rows, columns]              */
+    int64_t rows, columns;
+    float *y;
+    const float *dy;
+    float *dx;
+} lh_softmax_args;
+
+/* Cross-entropy of each row of logits against its target, in nats:
+ * m, e, z as in softmax; losses = log(z) - (x[target] - m); stats = m, 1/z.
+ * A target below 0 is no target: its loss and stats are +0.  Backward, with
+ * g = grads[row]: dx[j] = fma(g, e[j] * (1/z) - (j == target ? 1 : 0),
+ * dx[j]); rows without a target are untouched.  Items: rows. */
+typedef struct lh_cross_entropy_args {
+    const float *x;                        /* [rows, vocabulary]: logits   */
+    const int32_t *targets;                /* [rows], below vocabulary     */
+    int64_t rows, vocabulary;
+    float *losses;                         /* [rows]                       */
+    float *stats;                          /* [rows, 2]                    */
+    const float *grads;                    /* [rows]: d(loss)/d(losses)    */
+    float *dx;
+} lh_cross_entropy_args;
+
+/* Dropout (Srivastava et al. 2014), inverted: element (row, j) is kept where
+ * the word (row0 + row, j) of Philox stream (key0, key1) is at or above
+ * `threshold`: y = x * scale, else +0.  The word is number j mod 4 of the
+ * block with counter (j / 4, row low, row high, 0).  Backward:
+ * dx = fma(dy, scale, dx) for kept ones alone.  Items: rows. */
+typedef struct lh_dropout_args {
+    const float *x;                        /* [rows, columns]              */
+    int64_t rows, columns;
+    uint32_t key0, key1;
+    int64_t row0;                          /* of x within the whole step   */
+    uint32_t threshold;                    /* rate * 2^32                  */
+    float scale;                           /* 1 / (1 - rate)               */
+    float *y;
+    const float *dy;
+    float *dx;
+} lh_dropout_args;
+
+/* sum = lanes over i of x[i] (sums), stored in *sum.  One item. */
+typedef struct lh_sum_args {
+    const float *x;
+    int64_t size;
+    float *sum;
+} lh_sum_args;
+
+/* sums[c] = lanes over the up to LH_SQUARES_CHUNK elements of chunk c of
+ * x * x.  Items: chunks. */
+typedef struct lh_square_sums_args {
+    const float *x;
+    int64_t size;
+    float *sums;                           /* [chunks]                     */
+} lh_square_sums_args;
+#define LH_SQUARES_CHUNK 4096
+
+/* AdamW (Loshchilov, Hutter 2019; Kingma, Ba 2015), one element:
+ *   g = gradient * gradient_scale
+ *   m = fma(1 - beta1, g - m, m)
+ *   v = fma(1 - beta2, g * g - v, v)
+ *   p = fnma(learning_rate * decay, p, p)              (decay 0: skipped)
+ *   p = p - (step_size * m) / (sqrt(v) * inverse_root + eps)
+ * and the gradient becomes +0.  step_size = learning_rate / (1 - beta1^t),
+ * inverse_root = 1 / sqrt(1 - beta2^t), both computed in f64.  All factors
+ * are handed over as floats.  Items: elements. */
+typedef struct lh_adamw_args {
+    float *parameter, *gradient, *m, *v;   /* [size]                       */
+    int64_t size;
+    float gradient_scale, one_minus_beta1, one_minus_beta2;
+    float decay;                           /* learning_rate * decay        */
+    float step_size, inverse_root, eps;
+} lh_adamw_args;
+
+/* An elementwise row, y = f(a), f(a, s) or f(a, b), or its backward:
+ * da = fma(dy, local_a, da), db = fma(dy, local_b, db); da and db may be
+ * NULL, each for itself.  a, b, da, db may be equal where the inputs are
+ * the same tensor: per element, da is written before db is read.
+ * Items: elements. */
+typedef struct lh_map_args {
+    const float *a, *b;
+    float s;
+    float *y;                              /* backward: read alone         */
+    const float *dy;
+    float *da, *db;
+} lh_map_args;
+
+/* The machine's limit: `rounds` times LH_FMA_CHAINS independent chains of
+ * x = fma(x, a, b), each in the widest register the row has, summed into
+ * *result so that nothing is left out.  Not arithmetic that anybody uses:
+ * rows differ in bits and width; *flops receives 2 * fmas * lanes done.
+ * One item. */
+#define LH_FMA_CHAINS 12
+typedef struct lh_fma_limit_args {
+    int64_t rounds;
+    float a, b;
+    float *result;
+    double *flops;
+} lh_fma_limit_args;
+
+/* y[i] = y[i] + x[i].  Items: elements. */
+typedef struct lh_accumulate_args {
+    const float *x;
+    float *y;
+} lh_accumulate_args;
+
+#endif

@@ -1,0 +1,19 @@
+/* The inside of tokenizers, for the files of this room and for model/disk.c,
+ * which keeps a tokenizer beside its model. */
+#ifndef LH_TOKENIZER_H
+#define LH_TOKENIZER_H
+
+#include "base/base.h"
+
+/* tokenizer.json: for characters a form that Hugging Face's `tokenizers`
+ * loads and that gives the same ids there; likewise bytes (the GPT-2 byte
+ * alphabet with no merges).  Reading takes what writing gives, and refuses
+ * every other model, normalizer and pre-tokenizer by its name. */
+LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
+                                         const lh_tokenizer *k,
+                                         lh_buffer *buffer);
+LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
+                                            const char *where,
+                                            const char *text, size_t size);
+
+#endif
