@@ -148,8 +148,7 @@ LH_INTERNAL void lh_parameter_fold(lh_tensor *x)
             x->grad[j] += part[j];
         memset(part, 0, (size_t)x->size * sizeof *part);
     }
-    own->tape = NULL;
-    own->uses = 0;
+    own->graph = 0;
 }
 
 LH_API float *lh_tensor_grad(lh_tensor *x)
@@ -170,7 +169,6 @@ LH_API void lh_params_zero_grad(lh_params *p)
             memset(x->grad, 0, bytes);
         for (int j = 0; j < x->parameter->parts; j++)
             memset(x->parameter->part[j], 0, bytes);
-        x->parameter->tape = NULL;
-        x->parameter->uses = 0;
+        x->parameter->graph = 0;
     }
 }

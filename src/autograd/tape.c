@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/fpenv.h"
+#include "base/sabotage.h"
 
 /* ------------------------------------------------------------ the tape -- */
 
@@ -23,7 +24,7 @@ LH_API lh_tape *lh_tape_new(lh_context *ctx)
     t->ctx = ctx;
     t->arena.ctx = ctx;
     t->gradients = true;
-    t->graph = 1;
+    t->graph = ++ctx->graphs;
     t->dropout_seed = -1;
     return t;
 }
@@ -44,7 +45,7 @@ LH_API void lh_tape_reset(lh_tape *t)
     t->last = NULL;
     t->nodes = 0;
     t->status = LH_OK;
-    t->graph++;
+    t->graph = ++t->ctx->graphs;
 }
 
 LH_API lh_status lh_tape_status(const lh_tape *t)
@@ -243,8 +244,7 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
 static int tape_use(lh_tape *t, lh_tensor *x)
 {
     lh_parameter *p = x->parameter;
-    if (p->tape != t || p->graph != t->graph) {
-        p->tape = t;
+    if (p->graph != t->graph) {
         p->graph = t->graph;
         p->uses = 0;
     }
@@ -397,6 +397,8 @@ LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
         one[0] += 1.0f;
     for (lh_tensor *n = loss; n && !t->status; n = n->previous) {
         if (n->op && n->needs_grad && n->grad && n->pass == t->pass) {
+            if (SABOTAGED(gradient_sign))
+                n->grad[0] = -n->grad[0];
             lh_status status = n->op->backward(n);
             if (status)
                 lh_tape_fail(t, status, "%s: backward failed", n->op->name);

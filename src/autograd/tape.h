@@ -19,8 +19,7 @@ typedef struct lh_parameter {
     lh_context *ctx;
     char *name;                        /* owned                            */
     bool decay;
-    const lh_tape *tape;               /* whose uses are being counted ... */
-    uint64_t graph;                    /* ... in which of its graphs       */
+    uint64_t graph;                    /* whose uses are counted; 0: none  */
     int uses, parts;
     float **part;                      /* [parts]; part[0] is use 1        */
 } lh_parameter;

@@ -18,6 +18,7 @@ struct lh_context {
     const struct lh_io *io;            /* system calls; tests replace them */
     float *scratch;                    /* [threads, scratch_floats], owned */
     size_t scratch_floats;             /* of each thread; lh_launch grows  */
+    uint64_t graphs;                   /* made so far: tapes number theirs */
 };
 
 #endif

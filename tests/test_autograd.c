@@ -1,0 +1,783 @@
+/* Autograd: each op's forward and gradient against a double reference, and
+ * the tape's promises: shared nodes, second passes, micro-batches, depth,
+ * poison.
+ *
+ * The references are written on their own, in double; gradients are their
+ * central differences.  Ops come from the library's own table, so that one
+ * without a case here is a failure. */
+#include "longhand.h"
+
+#include <math.h>
+
+#include "test.h"
+
+/* ------------------------------------------------------------ the cases -- */
+
+/* One random instance of an op: its inputs, and what the rest needs. */
+typedef struct instance {
+    int inputs, dims[4];
+    int64_t shape[4][4], size[4];
+    float *data[4];
+    bool constant[4];
+    float s;
+    int64_t n[6];                      /* the case's own sizes             */
+    int32_t id[64];
+    int64_t offset[8];
+} instance;
+
+typedef struct gradient_case {
+    const char *op;
+    void (*make)(instance *c, uint64_t *random);
+    lh_tensor *(*apply)(lh_tape *t, const instance *c, lh_tensor **x);
+    void (*reference)(const instance *c, double **x, double *y);
+} gradient_case;
+
+static double draw(uint64_t *random)               /* +-(0.1 .. 2)         */
+{
+    uint64_t word = test_random(random);
+    double size = 0.1 + 1.9 * (double)(word >> 11) / 9007199254740992.0;
+    return word & 1 ? size : -size;
+}
+
+static int64_t pick(uint64_t *random, int64_t low, int64_t high)
+{
+    return low + (int64_t)(test_random(random) %
+                           (uint64_t)(high - low + 1));
+}
+
+static void input(instance *c, uint64_t *random, int dims, int64_t a,
+                  int64_t b, int64_t d)
+{
+    int i = c->inputs++;
+    int64_t shape[3] = { a, b, d };
+    c->dims[i] = dims;
+    c->size[i] = 1;
+    for (int j = 0; j < dims; j++) {
+        c->shape[i][j] = shape[j];
+        c->size[i] *= shape[j];
+    }
+    c->data[i] = malloc((size_t)c->size[i] * sizeof(float));
+    for (int64_t j = 0; j < c->size[i]; j++)
+        c->data[i][j] = (float)draw(random);
+}
+
+/* ---- elementwise rows, expanded in double ---- */
+
+#define K(c) ((double)(c))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define SELECT(condition, a, b) ((condition) ? (a) : (b))
+#define FMA(a, b, c) ((a) * (b) + (c))
+#define FNMA(a, b, c) ((c) - (a) * (b))
+#define SQRT sqrt
+#define EXP exp
+#define LOG log
+#define TANH tanh
+#define ERF erf
+#define SIGMOID(x) (1 / (1 + exp(-(x))))
+#include "kernels/language.h"
+
+#define UNARY(name, forward, dx, doc) \
+    static double row_##name(double x, double s) \
+    { \
+        (void)s; \
+        return forward; \
+    } \
+    static lh_tensor *apply_##name(lh_tape *t, const instance *c, \
+                                   lh_tensor **x) \
+    { \
+        (void)c; \
+        return lh_##name(t, x[0]); \
+    }
+#define UNARY_S(name, forward, dx, doc) \
+    static double row_##name(double x, double s) \
+    { \
+        return forward; \
+    } \
+    static lh_tensor *apply_##name(lh_tape *t, const instance *c, \
+                                   lh_tensor **x) \
+    { \
+        return lh_##name(t, x[0], c->s); \
+    }
+#define BINARY(name, forward, da, db, doc) \
+    static double row_##name(double a, double b) \
+    { \
+        return forward; \
+    } \
+    static lh_tensor *apply_##name(lh_tape *t, const instance *c, \
+                                   lh_tensor **x) \
+    { \
+        (void)c; \
+        return lh_##name(t, x[0], x[1]); \
+    }
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+
+/* Elements for which the row has a value and no kink is near. */
+static void make_elements(instance *c, uint64_t *random, int inputs,
+                          double (*row)(double, double))
+{
+    int64_t a = pick(random, 1, 5), b = pick(random, 1, 9);
+    int64_t d = pick(random, 1, 7);
+    int dims = (int)pick(random, 1, 3);
+    for (int i = 0; i < inputs; i++)
+        input(c, random, dims, a, b, d);
+    c->s = (float)(0.5 + fabs(draw(random)));
+    for (int64_t j = 0; j < c->size[0]; j++)
+        for (;;) {
+            double x = c->data[0][j];
+            double y = inputs > 1 ? c->data[1][j] : c->s;
+            if (isfinite(row(x, y)) && (inputs < 2 || fabs(x - y) > 0.01))
+                break;
+            c->data[0][j] = (float)draw(random);
+        }
+}
+
+#define UNARY(name, y, dx, doc) \
+    static void make_##name(instance *c, uint64_t *random) \
+    { \
+        make_elements(c, random, 1, row_##name); \
+    } \
+    static void reference_##name(const instance *c, double **x, double *y_) \
+    { \
+        for (int64_t i = 0; i < c->size[0]; i++) \
+            y_[i] = row_##name(x[0][i], c->s); \
+    }
+#define UNARY_S(name, y, dx, doc) UNARY(name, y, dx, doc)
+#define BINARY(name, y, da, db, doc) \
+    static void make_##name(instance *c, uint64_t *random) \
+    { \
+        make_elements(c, random, 2, row_##name); \
+    } \
+    static void reference_##name(const instance *c, double **x, double *y_) \
+    { \
+        for (int64_t i = 0; i < c->size[0]; i++) \
+            y_[i] = row_##name(x[0][i], x[1][i]); \
+    }
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+
+/* ---- linear: x [n0, n1], w [n2, n1], bias [n2] or none ---- */
+
+static void make_linear(instance *c, uint64_t *random)
+{
+    int64_t *n = c->n;
+    n[0] = pick(random, 1, 7), n[1] = pick(random, 1, 70);
+    n[2] = pick(random, 1, 19);
+    input(c, random, 2, n[0], n[1], 0);
+    input(c, random, 2, n[2], n[1], 0);
+    if (pick(random, 0, 1))
+        input(c, random, 1, n[2], 0, 0);
+}
+
+static lh_tensor *apply_linear(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    return lh_linear(t, x[0], x[1], c->inputs > 2 ? x[2] : NULL);
+}
+
+static void reference_linear(const instance *c, double **x, double *y)
+{
+    const int64_t *n = c->n;
+    for (int64_t i = 0; i < n[0]; i++)
+        for (int64_t j = 0; j < n[2]; j++) {
+            double sum = c->inputs > 2 ? x[2][j] : 0;
+            for (int64_t k = 0; k < n[1]; k++)
+                sum += x[0][i * n[1] + k] * x[1][j * n[1] + k];
+            y[i * n[2] + j] = sum;
+        }
+}
+
+/* ---- embedding: table [n0, n1], n2 ids ---- */
+
+static void make_embedding(instance *c, uint64_t *random)
+{
+    c->n[0] = pick(random, 1, 9), c->n[1] = pick(random, 1, 37);
+    c->n[2] = pick(random, 1, 30);
+    input(c, random, 2, c->n[0], c->n[1], 0);
+    for (int64_t i = 0; i < c->n[2]; i++)
+        c->id[i] = (int32_t)pick(random, 0, c->n[0] - 1);
+}
+
+static lh_tensor *apply_embedding(lh_tape *t, const instance *c,
+                                  lh_tensor **x)
+{
+    return lh_embedding(t, x[0], c->id, c->n[2]);
+}
+
+static void reference_embedding(const instance *c, double **x, double *y)
+{
+    for (int64_t i = 0; i < c->n[2]; i++)
+        for (int64_t j = 0; j < c->n[1]; j++)
+            y[i * c->n[1] + j] = x[0][c->id[i] * c->n[1] + j];
+}
+
+/* ---- norms: x [n0, n1]; n2 gain, n3 bias ---- */
+
+static void make_norm(instance *c, uint64_t *random, bool bias)
+{
+    c->n[0] = pick(random, 1, 6), c->n[1] = pick(random, 2, 150);
+    c->n[2] = pick(random, 0, 1), c->n[3] = bias ? pick(random, 0, 1) : 0;
+    input(c, random, 2, c->n[0], c->n[1], 0);
+    for (int64_t i = 0; i < c->n[2] + c->n[3]; i++)
+        input(c, random, 1, c->n[1], 0, 0);
+}
+
+static void make_rms_norm(instance *c, uint64_t *random)
+{
+    make_norm(c, random, false);
+}
+
+static void make_layer_norm(instance *c, uint64_t *random)
+{
+    make_norm(c, random, true);
+}
+
+static lh_tensor *apply_rms_norm(lh_tape *t, const instance *c,
+                                 lh_tensor **x)
+{
+    return lh_rms_norm(t, x[0], c->n[2] ? x[1] : NULL, 1e-3f);
+}
+
+static lh_tensor *apply_layer_norm(lh_tape *t, const instance *c,
+                                   lh_tensor **x)
+{
+    return lh_layer_norm(t, x[0], c->n[2] ? x[1] : NULL,
+                         c->n[3] ? x[1 + c->n[2]] : NULL, 1e-3f);
+}
+
+static void reference_norm(const instance *c, double **x, double *y,
+                           bool layer)
+{
+    int64_t columns = c->n[1];
+    for (int64_t i = 0; i < c->n[0]; i++) {
+        const double *row = x[0] + i * columns;
+        double mean = 0, square = 0;
+        for (int64_t j = 0; layer && j < columns; j++)
+            mean += row[j] / (double)columns;
+        for (int64_t j = 0; j < columns; j++)
+            square += (row[j] - mean) * (row[j] - mean) / (double)columns;
+        for (int64_t j = 0; j < columns; j++) {
+            double value = (row[j] - mean) / sqrt(square + (double)1e-3f);
+            value *= c->n[2] ? x[1][j] : 1;
+            y[i * columns + j] = value + (c->n[3] ? x[1 + c->n[2]][j] : 0);
+        }
+    }
+}
+
+static void reference_rms_norm(const instance *c, double **x, double *y)
+{
+    reference_norm(c, x, y, false);
+}
+
+static void reference_layer_norm(const instance *c, double **x, double *y)
+{
+    reference_norm(c, x, y, true);
+}
+
+/* ---- rotary: x [n0, n1 * 2 n2], tables [n3, n2] ---- */
+
+static void make_rotary(instance *c, uint64_t *random)
+{
+    int64_t *n = c->n;
+    n[0] = pick(random, 1, 6), n[1] = pick(random, 1, 3);
+    n[2] = pick(random, 1, 20), n[3] = pick(random, 1, 9);
+    input(c, random, 2, n[0], n[1] * 2 * n[2], 0);
+    input(c, random, 2, n[3], n[2], 0);
+    input(c, random, 2, n[3], n[2], 0);
+    c->constant[1] = c->constant[2] = true;
+    for (int64_t i = 0; i < n[0]; i++)
+        c->id[i] = (int32_t)pick(random, 0, n[3] - 1);
+}
+
+static lh_tensor *apply_rotary(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    return lh_rotary(t, x[0], x[1], x[2], c->id);
+}
+
+static void reference_rotary(const instance *c, double **x, double *y)
+{
+    const int64_t *n = c->n;
+    int64_t half = n[2];
+    for (int64_t i = 0; i < n[0]; i++)
+        for (int64_t h = 0; h < n[1]; h++)
+            for (int64_t j = 0; j < half; j++) {
+                int64_t at = (i * n[1] + h) * 2 * half + j;
+                double cosine = x[1][c->id[i] * half + j];
+                double sine = x[2][c->id[i] * half + j];
+                double a = x[0][at], b = x[0][at + half];
+                y[at] = a * cosine - b * sine;
+                y[at + half] = b * cosine + a * sine;
+            }
+}
+
+/* ---- attention: q [n0, n1 n3], k and v [n0, n2 n3], n4 documents ---- */
+
+static void make_attention(instance *c, uint64_t *random)
+{
+    int64_t *n = c->n;
+    n[2] = pick(random, 1, 3), n[1] = n[2] * pick(random, 1, 3);
+    n[3] = pick(random, 1, 20), n[4] = pick(random, 1, 3);
+    n[5] = pick(random, 0, 1);                  /* a scale of its own      */
+    for (int64_t i = 0; i < n[4]; i++)
+        c->offset[i + 1] = c->offset[i] + pick(random, 1, 9);
+    n[0] = c->offset[n[4]];
+    c->s = n[5] ? 0.3f : 0.0f;
+    input(c, random, 2, n[0], n[1] * n[3], 0);
+    input(c, random, 2, n[0], n[2] * n[3], 0);
+    input(c, random, 2, n[0], n[2] * n[3], 0);
+}
+
+static lh_tensor *apply_attention(lh_tape *t, const instance *c,
+                                  lh_tensor **x)
+{
+    return lh_attention(t, x[0], x[1], x[2], c->n[1], c->n[2], c->s,
+                        c->offset, c->n[4]);
+}
+
+static void reference_query(const instance *c, double **x, double *y,
+                            int64_t first, int64_t row, int64_t head)
+{
+    const int64_t *n = c->n;
+    int64_t size = n[3], group = head / (n[1] / n[2]);
+    double scale = n[5] ? (double)0.3f : 1 / sqrt((double)size);
+    const double *q = x[0] + (row * n[1] + head) * size;
+    double weight[64], most = -INFINITY, sum = 0;
+    for (int64_t j = first; j <= row; j++) {
+        const double *k = x[1] + (j * n[2] + group) * size;
+        double score = 0;
+        for (int64_t d = 0; d < size; d++)
+            score += q[d] * k[d];
+        weight[j - first] = score * scale;
+        most = fmax(most, score * scale);
+    }
+    for (int64_t j = first; j <= row; j++)
+        sum += weight[j - first] = exp(weight[j - first] - most);
+    for (int64_t d = 0; d < size; d++) {
+        double value = 0;
+        for (int64_t j = first; j <= row; j++)
+            value += weight[j - first] * x[2][(j * n[2] + group) * size + d];
+        y[(row * n[1] + head) * size + d] = value / sum;
+    }
+}
+
+static void reference_attention(const instance *c, double **x, double *y)
+{
+    for (int64_t i = 0; i < c->n[4]; i++)
+        for (int64_t row = c->offset[i]; row < c->offset[i + 1]; row++)
+            for (int64_t head = 0; head < c->n[1]; head++)
+                reference_query(c, x, y, c->offset[i], row, head);
+}
+
+/* ---- softmax and cross-entropy: x [n0, n1] ---- */
+
+static void make_softmax(instance *c, uint64_t *random)
+{
+    c->n[0] = pick(random, 1, 6), c->n[1] = pick(random, 1, 150);
+    input(c, random, 2, c->n[0], c->n[1], 0);
+}
+
+static lh_tensor *apply_softmax(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    (void)c;
+    return lh_softmax(t, x[0]);
+}
+
+static double log_sum(const double *x, int64_t count)
+{
+    double most = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < count; j++)
+        most = fmax(most, x[j]);
+    for (int64_t j = 0; j < count; j++)
+        sum += exp(x[j] - most);
+    return most + log(sum);
+}
+
+static void reference_softmax(const instance *c, double **x, double *y)
+{
+    for (int64_t i = 0; i < c->n[0]; i++) {
+        const double *row = x[0] + i * c->n[1];
+        double total = log_sum(row, c->n[1]);
+        for (int64_t j = 0; j < c->n[1]; j++)
+            y[i * c->n[1] + j] = exp(row[j] - total);
+    }
+}
+
+static void make_cross_entropy(instance *c, uint64_t *random)
+{
+    make_softmax(c, random);
+    for (int64_t i = 0; i < c->n[0]; i++)
+        c->id[i] = (int32_t)pick(random, -1, c->n[1] - 1);
+    c->id[0] = 0;
+}
+
+static lh_tensor *apply_cross_entropy(lh_tape *t, const instance *c,
+                                      lh_tensor **x)
+{
+    return lh_cross_entropy(t, x[0], c->id);
+}
+
+static void reference_cross_entropy(const instance *c, double **x, double *y)
+{
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; i < c->n[0]; i++) {
+        const double *row = x[0] + i * c->n[1];
+        if (c->id[i] < 0)
+            continue;
+        sum += log_sum(row, c->n[1]) - row[c->id[i]];
+        count++;
+    }
+    y[0] = sum / (double)count;
+}
+
+/* ---- the rest ---- */
+
+static void make_rows(instance *c, uint64_t *random)
+{
+    c->n[0] = pick(random, 2, 9), c->n[1] = pick(random, 1, 40);
+    input(c, random, 2, c->n[0], c->n[1], 0);
+}
+
+/* Dropout's mask is seen in its output; the reference applies it. */
+static lh_tensor *apply_dropout(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    (void)c;
+    lh_tape_dropout(t, 7, 3, 0);
+    return lh_dropout(t, x[0], 0.25f);
+}
+
+static const float *dropout_seen;
+
+static void reference_dropout(const instance *c, double **x, double *y)
+{
+    for (int64_t i = 0; i < c->size[0]; i++)
+        y[i] = dropout_seen[i] == 0.0f ? 0 : x[0][i] / 0.75;
+}
+
+static lh_tensor *apply_reshape(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    return lh_reshape(t, x[0], 3, (const int64_t[]){ 1, c->n[1], c->n[0] });
+}
+
+static void reference_reshape(const instance *c, double **x, double *y)
+{
+    memcpy(y, x[0], (size_t)c->size[0] * sizeof *y);
+}
+
+static lh_tensor *apply_slice(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    return lh_slice(t, x[0], 1, c->n[0] - 1);
+}
+
+static void reference_slice(const instance *c, double **x, double *y)
+{
+    memcpy(y, x[0] + c->n[1], (size_t)(c->size[0] - c->n[1]) * sizeof *y);
+}
+
+static lh_tensor *apply_sum(lh_tape *t, const instance *c, lh_tensor **x)
+{
+    (void)c;
+    return lh_sum(t, x[0]);
+}
+
+static void reference_sum(const instance *c, double **x, double *y)
+{
+    y[0] = 0;
+    for (int64_t i = 0; i < c->size[0]; i++)
+        y[0] += x[0][i];
+}
+
+#define CASE(name) { #name, make_##name, apply_##name, reference_##name },
+#define ROWS(name) { #name, make_rows, apply_##name, reference_##name },
+static const gradient_case cases[] = {
+    CASE(linear) CASE(embedding) CASE(rms_norm) CASE(layer_norm)
+    CASE(rotary) CASE(attention) CASE(softmax) CASE(cross_entropy)
+    ROWS(dropout) ROWS(reshape) ROWS(slice) ROWS(sum)
+#define UNARY(name, y, dx, doc) CASE(name)
+#define UNARY_S(name, y, dx, doc) CASE(name)
+#define BINARY(name, y, da, db, doc) CASE(name)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+};
+
+/* --------------------------------------------------------- the checking -- */
+
+static bool close_to(double got, double wanted, double scale, double bound)
+{
+    return fabs(got - wanted) <= bound * (fabs(wanted) + scale);
+}
+
+static double weighted(const instance *c, const gradient_case *g,
+                       double **x, double *y, int64_t size,
+                       const float *weight)
+{
+    double sum = 0;
+    g->reference(c, x, y);
+    for (int64_t i = 0; i < size; i++)
+        sum += y[i] * weight[i];
+    return sum;
+}
+
+static int64_t check_input(const instance *c, const gradient_case *g, int i,
+                           double **x, double *y, int64_t size,
+                           const float *weight, const float *grad)
+{
+    int64_t bad = 0;
+    double largest = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t j = 0; j < c->size[i]; j++) {
+            double kept = x[i][j], step = 1e-5;
+            x[i][j] = kept + step;
+            double above = weighted(c, g, x, y, size, weight);
+            x[i][j] = kept - step;
+            double below = weighted(c, g, x, y, size, weight);
+            x[i][j] = kept;
+            double slope = (above - below) / (2 * step);
+            if (!pass)
+                largest = fmax(largest, fabs(slope));
+            else if (!close_to(grad[j], slope, largest + 1e-3, 1e-4))
+                bad++;
+        }
+    return bad;
+}
+
+static void check_case(lh_context *ctx, const gradient_case *g,
+                       uint64_t *random)
+{
+    instance c = { 0 };
+    g->make(&c, random);
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tensor *x[4] = { NULL };
+    double *wide[4] = { NULL };
+    for (int i = 0; i < c.inputs; i++) {
+        x[i] = (c.constant[i] ? lh_constant : lh_variable)(
+            t, c.data[i], c.dims[i], c.shape[i]);
+        wide[i] = malloc((size_t)c.size[i] * sizeof(double));
+        for (int64_t j = 0; j < c.size[i]; j++)
+            wide[i][j] = c.data[i][j];
+    }
+    lh_tensor *y = g->apply(t, &c, x);
+    int64_t size = lh_tensor_size(y), bad = 0;
+    CHECK(y && size > 0);
+    if (y) {
+        double *reference = malloc((size_t)size * sizeof(double));
+        float *weight = malloc((size_t)size * sizeof(float));
+        dropout_seen = lh_tensor_data(y);
+        g->reference(&c, wide, reference);
+        for (int64_t i = 0; i < size; i++) {
+            weight[i] = (float)draw(random);
+            bad += !close_to(lh_tensor_data(y)[i], reference[i], 1, 2e-6);
+        }
+        lh_tensor *w = lh_constant(t, weight, lh_tensor_dims(y),
+                                   lh_tensor_shape(y));
+        CHECK_EQ_INT(lh_backward(t, lh_sum(t, lh_mul(t, y, w))), LH_OK);
+        for (int i = 0; i < c.inputs; i++) {
+            if (c.constant[i])
+                continue;
+            const float *grad = lh_tensor_grad(x[i]);
+            CHECK(grad != NULL);
+            if (grad)
+                bad += check_input(&c, g, i, wide, reference, size, weight,
+                                   grad);
+        }
+        free(reference);
+        free(weight);
+    }
+    if (bad)
+        printf("    %s: %lld values are off\n", g->op, (long long)bad);
+    CHECK(bad == 0);
+    for (int i = 0; i < c.inputs; i++) {
+        free(c.data[i]);
+        free(wide[i]);
+    }
+    lh_tape_free(t);
+}
+
+static void test_gradients(lh_context *ctx)
+{
+    uint64_t random = 1;
+    const lh_op *op;
+    for (int i = 0; (op = lh_op_get(i)); i++) {
+        bool found = false;
+        for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+            if (strcmp(cases[j].op, op->name))
+                continue;
+            found = true;
+            for (int round = 0; round < 8; round++)
+                check_case(ctx, &cases[j], &random);
+        }
+        if (!found)
+            printf("    %s has no gradient case\n", op->name);
+        CHECK(found);
+    }
+}
+
+/* ----------------------------------------------------- the tape's word -- */
+
+static void test_scalars(lh_context *ctx)
+{
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tensor *x = lh_scalar(t, 3), *y = lh_scalar(t, -2);
+    lh_tensor *z = lh_add(t, lh_mul(t, x, y), lh_square(t, x));
+    CHECK(lh_value(z) == 3);
+    CHECK_EQ_INT(lh_backward(t, z), LH_OK);
+    CHECK(lh_tensor_grad(x)[0] == 4 && lh_tensor_grad(y)[0] == 3);
+    /* a second pass adds to the leaves, and starts anew in between */
+    CHECK_EQ_INT(lh_backward(t, z), LH_OK);
+    CHECK(lh_tensor_grad(x)[0] == 8 && lh_tensor_grad(y)[0] == 6);
+    /* another loss over a shared part of the graph */
+    lh_tensor *shared = lh_mul(t, x, x);              /* x used twice      */
+    lh_tensor *twice = lh_add(t, shared, shared);     /* 2 x^2             */
+    CHECK_EQ_INT(lh_backward(t, twice), LH_OK);
+    CHECK(lh_tensor_grad(x)[0] == 8 + 12);
+    CHECK(lh_tensor_grad(shared)[0] == 2);
+    CHECK_EQ_INT(lh_backward(t, lh_mul(t, shared, y)), LH_OK);
+    CHECK(lh_tensor_grad(shared)[0] == -2);
+    CHECK(lh_tensor_grad(x)[0] == 20 - 12 && lh_tensor_grad(y)[0] == 15);
+    lh_tape_free(t);
+}
+
+static void test_depth(lh_context *ctx)
+{
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tensor *x = lh_scalar(t, 1), *y = x;
+    for (int i = 0; i < 1000000; i++)
+        y = lh_shift(t, y, 1.0f);
+    CHECK(lh_value(y) == 1000001);
+    CHECK_EQ_INT(lh_backward(t, y), LH_OK);
+    CHECK(lh_tensor_grad(x)[0] == 1);
+    lh_tape_free(t);
+}
+
+/* The mean loss of rows 0..count-1 of x through p, twice used. */
+static lh_tensor *small_loss(lh_tape *t, lh_tensor *p, const float *x,
+                             int64_t first, int64_t count,
+                             const int32_t *targets, float start)
+{
+    lh_tensor *rows = lh_constant(t, x + 4 * first, 2,
+                                  (const int64_t[]){ count, 4 });
+    lh_tensor *h = lh_tanh(t, lh_linear(t, rows, p, NULL));
+    return lh_cross_entropy_part(t, lh_linear(t, h, p, NULL),
+                                 targets + first, 6, start);
+}
+
+static void test_micro_batches(lh_context *ctx)
+{
+    float x[24], whole[16], whole_loss = 0;
+    const int32_t targets[6] = { 0, 3, 1, 1, 2, 0 };
+    uint64_t random = 5;
+    lh_params *params = lh_params_new(ctx);
+    lh_tensor *p = lh_params_add(params, "p", 2, (const int64_t[]){ 4, 4 },
+                                 true);
+    for (int i = 0; i < 24; i++)
+        x[i] = (float)draw(&random);
+    for (int i = 0; i < 16; i++)
+        lh_tensor_data(p)[i] = (float)draw(&random);
+    lh_tape *t = lh_tape_new(ctx);
+    for (int parts = 1; parts <= 3; parts++) {
+        float loss = 0;
+        for (int i = 0; i < parts; i++) {
+            lh_tape_reset(t);
+            int64_t rows = 6 / parts;
+            lh_tensor *l = small_loss(t, p, x, i * rows, rows, targets,
+                                      loss);
+            loss = lh_value(l);
+            CHECK_EQ_INT(lh_backward(t, l), LH_OK);
+        }
+        if (parts == 1) {
+            memcpy(whole, lh_tensor_grad(p), sizeof whole);
+            whole_loss = loss;
+        }
+        CHECK(whole[0] != 0 && loss == whole_loss);
+        CHECK(memcmp(whole, lh_tensor_grad(p), sizeof whole) == 0);
+        lh_params_zero_grad(params);
+    }
+    /* a tape made anew for each part counts uses from 0 again */
+    float loss = 0;
+    for (int i = 0; i < 2; i++) {
+        lh_tape *own = lh_tape_new(ctx);
+        lh_tensor *l = small_loss(own, p, x, 3 * i, 3, targets, loss);
+        loss = lh_value(l);
+        CHECK_EQ_INT(lh_backward(own, l), LH_OK);
+        lh_tape_free(own);
+    }
+    CHECK(memcmp(whole, lh_tensor_grad(p), sizeof whole) == 0);
+    lh_tape_free(t);
+    lh_params_free(params);
+}
+
+static void test_poison(lh_context *ctx)
+{
+    lh_tape *t = lh_tape_new(ctx), *other = lh_tape_new(ctx);
+    lh_tensor *a = lh_constant(t, NULL, 1, (const int64_t[]){ 3 });
+    lh_tensor *b = lh_constant(t, NULL, 1, (const int64_t[]){ 4 });
+    CHECK(lh_add(t, a, b) == NULL);
+    CHECK_EQ_INT(lh_tape_status(t), LH_ERROR_SHAPE);
+    CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_SHAPE);
+    CHECK(strstr(lh_error_message(ctx), "add") != NULL);
+    CHECK(lh_exp(t, a) == NULL);
+    lh_tape_reset(t);
+    lh_error_clear(ctx);
+    lh_tensor *x = lh_scalar(t, 1);
+    CHECK(lh_exp(t, x) != NULL && !lh_tape_status(t));
+    CHECK(lh_exp(other, x) == NULL);           /* of another tape          */
+    CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_ARGUMENT);
+    lh_error_clear(ctx);
+    CHECK(lh_backward(t, lh_constant(t, NULL, 1, (int64_t[]){ 1 })) ==
+          LH_ERROR_ARGUMENT);
+    lh_tape_reset(t);
+    lh_error_clear(ctx);
+    CHECK(lh_constant(t, NULL, 2, (int64_t[]){ INT64_MAX, 2 }) == NULL);
+    CHECK_EQ_INT(lh_tape_status(t), LH_ERROR_SHAPE);
+    lh_tape_reset(t);
+    lh_error_clear(ctx);
+    int32_t id = 9;
+    lh_tensor *table = lh_variable(t, NULL, 2, (int64_t[]){ 3, 2 });
+    CHECK(lh_embedding(t, table, &id, 1) == NULL);
+    CHECK(strstr(lh_error_message(ctx), "id 9") != NULL);
+    lh_tape_reset(t);
+    lh_error_clear(ctx);
+    CHECK(lh_exp(NULL, NULL) == NULL && lh_backward(NULL, NULL) != LH_OK);
+    CHECK(lh_tensor_data(NULL) == NULL && lh_tensor_grad(NULL) == NULL);
+    CHECK(lh_value(NULL) != lh_value(NULL));
+    lh_tape_free(t);
+    lh_tape_free(other);
+}
+
+/* No gradients: nothing is kept, and parameters stay without one. */
+static void test_gradients_off(lh_context *ctx)
+{
+    lh_params *params = lh_params_new(ctx);
+    lh_tensor *p = lh_params_add(params, "p", 1, (const int64_t[]){ 4 },
+                                 false);
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tape_gradients(t, false);
+    lh_tensor *y = lh_sum(t, lh_exp(t, p));
+    CHECK(lh_value(y) == 4);
+    CHECK(lh_tensor_grad(p) == NULL);
+    CHECK(lh_backward(t, y) == LH_ERROR_ARGUMENT);
+    CHECK(lh_tensor_grad(p) == NULL);
+    lh_error_clear(ctx);
+    lh_tape_free(t);
+    lh_params_free(params);
+}
+
+int main(void)
+{
+    lh_context *ctx = lh_context_new(NULL);
+    CHECK(ctx != NULL);
+    test_gradients(ctx);
+    test_scalars(ctx);
+    test_depth(ctx);
+    test_micro_batches(ctx);
+    test_poison(ctx);
+    test_gradients_off(ctx);
+    CHECK_STR(lh_error_message(ctx), "");
+    lh_context_free(ctx);
+    return test_end("autograd");
+}
