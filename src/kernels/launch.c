@@ -1,0 +1,126 @@
+/* Launching a kernel: alone or split among the context's threads.
+ *
+ * The split never changes a bit (every kernel promises that for any split of
+ * its items), so it is free to follow the clock: threads take chunks from a
+ * counter.  The scratch memory is kept and only ever grows, so that a step
+ * which was run once allocates nothing. */
+#include "base/context.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+
+/* Waking the pool and meeting again costs 1-2 us: as much as some 16k fused
+ * multiply-adds of one core.  A thread must bring at least this much work. */
+#define LAUNCH_GRAIN 16384
+/* Chunks per thread: enough that a thread which starts late, or meets the
+ * cheap half of a causal triangle, does not make the others wait long. */
+#define LAUNCH_CHUNKS 4
+
+typedef struct launch_work {
+    lh_kernel_fn *fn;
+    const void *args;
+    int64_t items, chunk;
+    char *scratch;
+    size_t scratch_bytes;              /* of each thread                   */
+    _Atomic int64_t next;
+} launch_work;
+
+static void launch_thread(void *arg, int i)
+{
+    launch_work *w = arg;
+    float *scratch = (float *)(void *)(w->scratch +
+                                       w->scratch_bytes * (size_t)i);
+    for (;;) {
+        int64_t begin = atomic_fetch_add_explicit(&w->next, w->chunk,
+                                                  memory_order_relaxed);
+        if (begin >= w->items)
+            return;
+        w->fn(w->args, begin, lh_min64(begin + w->chunk, w->items), scratch);
+    }
+}
+
+/* How many threads pay: each must bring LAUNCH_GRAIN of work and an item. */
+static int launch_threads(const lh_context *ctx, int64_t items, int64_t cost)
+{
+    int threads = lh_pool_threads(ctx->pool);
+    int64_t worth;
+    if (cost < 1)
+        cost = 1;
+    if (cost >= LAUNCH_GRAIN)
+        worth = items;
+    else
+        worth = items > INT64_MAX / cost ? items
+                                         : items * cost / LAUNCH_GRAIN;
+    worth = lh_min64(worth, items);
+    return worth < threads ? (int)lh_max64(worth, 1) : threads;
+}
+
+/* The scratch begins at the first aligned byte of its memory. */
+static char *launch_scratch(const lh_context *ctx)
+{
+    char *memory = (char *)ctx->scratch;
+    return memory ? memory + (LH_ALIGN - (uintptr_t)memory % LH_ALIGN) %
+                             LH_ALIGN
+                  : NULL;
+}
+
+static lh_status launch_grow(lh_context *ctx, int64_t floats)
+{
+    size_t line = LH_ALIGN / sizeof(float), each, bytes;
+    size_t threads = (size_t)lh_pool_threads(ctx->pool);
+    if (floats < 0 || (uint64_t)floats > SIZE_MAX / sizeof(float) ||
+        !lh_add_size((size_t)floats, line - 1, &each))
+        return lh_fail(ctx, LH_ERROR_MEMORY, "kernel scratch: more floats"
+                       " than memory has addresses; use a shorter context");
+    each = each / line * line;
+    lh_free(ctx, ctx->scratch);
+    ctx->scratch = NULL;
+    ctx->scratch_floats = 0;
+    if (!lh_mul_size(each * sizeof(float), threads, &bytes) ||
+        each > SIZE_MAX / sizeof(float) ||
+        !lh_add_size(bytes, LH_ALIGN, &bytes))
+        return lh_fail(ctx, LH_ERROR_MEMORY, "kernel scratch: more bytes"
+                       " than memory has addresses; use a shorter context");
+    ctx->scratch = lh_alloc(ctx, bytes, 1);
+    if (!ctx->scratch)
+        return LH_ERROR_MEMORY;
+    ctx->scratch_floats = each;
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
+                                const void *args, int64_t items,
+                                int64_t cost, int64_t scratch_floats)
+{
+    lh_kernel_fn *fn = ctx->kernels->fn[kernel];
+    if (items <= 0)
+        return LH_OK;
+    if (scratch_floats > 0 &&
+        (uint64_t)scratch_floats > ctx->scratch_floats) {
+        lh_status status = launch_grow(ctx, scratch_floats);
+        if (status)
+            return status;
+    }
+    char *scratch = launch_scratch(ctx);
+    int threads = ctx->pool ? launch_threads(ctx, items, cost) : 1;
+    if (threads < 2) {
+        fn(args, 0, items, (float *)(void *)scratch);
+        return LH_OK;
+    }
+    /* Chunks of whole cache lines where there are many small items, so that
+     * two threads do not write to one line. */
+    int64_t chunk = (items + (int64_t)threads * LAUNCH_CHUNKS - 1) /
+                    ((int64_t)threads * LAUNCH_CHUNKS);
+    if (chunk > 64)
+        chunk = (chunk + 63) / 64 * 64;
+    launch_work work = {
+        .fn = fn, .args = args, .items = items, .chunk = chunk,
+        .scratch = scratch,
+        .scratch_bytes = ctx->scratch_floats * sizeof(float),
+    };
+    atomic_init(&work.next, 0);
+    lh_pool_run(ctx->pool, threads, launch_thread, &work);
+    return LH_OK;
+}
+
+#undef LAUNCH_GRAIN
+#undef LAUNCH_CHUNKS
