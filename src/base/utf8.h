@@ -12,4 +12,10 @@ LH_INTERNAL int lh_utf8_decode(const char *text, size_t size,
 /* Writes the character; its length, 0 for what is none. */
 LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4]);
 
+/* Text out of a file as it may stand in a message of one line: what is not
+ * printable as '?', and what is too long cut off with "...".  Returns out. */
+#define LH_UTF8_SHOWN 64
+LH_INTERNAL const char *lh_utf8_show(char out[LH_UTF8_SHOWN],
+                                     const char *text, size_t size);
+
 #endif

@@ -1,0 +1,68 @@
+/* UTF-8, both ways, and foreign text made fit for a message. */
+#include "base/utf8.h"
+
+LH_INTERNAL int lh_utf8_decode(const char *text, size_t size, uint32_t *code)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    if (!size)
+        return 0;
+    if (s[0] < 0x80) {
+        *code = s[0];
+        return 1;
+    }
+    /* The smallest code that needs `length` bytes: below is overlong. */
+    static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
+    int length = s[0] >= 0xc0 && s[0] < 0xe0 ? 2
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+               : s[0] >= 0xf0 && s[0] < 0xf8 ? 4 : 0;
+    if (!length || size < (size_t)length)
+        return 0;
+    uint32_t c = s[0] & (0x7fu >> length);
+    for (int i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3fu);
+    }
+    if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return 0;
+    *code = c;
+    return length;
+}
+
+LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4])
+{
+    if (code < 0x80) {
+        text[0] = (char)code;
+        return 1;
+    }
+    if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    int length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (int i = length - 1; i > 0; i--) {
+        text[i] = (char)(0x80 | (code & 0x3f));
+        code >>= 6;
+    }
+    text[0] = (char)((0xf00u >> length & 0xf0u) | code);
+    return length;
+}
+
+LH_INTERNAL const char *lh_utf8_show(char out[LH_UTF8_SHOWN],
+                                     const char *text, size_t size)
+{
+    size_t at = 0, filled = 0;
+    while (at < size && filled + 4 + 4 <= LH_UTF8_SHOWN) {
+        uint32_t code = 0;
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        if (!length || code < 0x20 || (code >= 0x7f && code < 0xa0)
+            || code == 0x2028 || code == 0x2029) {
+            out[filled++] = '?';
+            at += length ? (size_t)length : 1;
+            continue;
+        }
+        memcpy(out + filled, text + at, (size_t)length);
+        filled += (size_t)length;
+        at += (size_t)length;
+    }
+    memcpy(out + filled, at < size ? "..." : "", at < size ? 4 : 1);
+    return out;
+}
