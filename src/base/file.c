@@ -1,0 +1,442 @@
+/* Files, through the context's system calls.
+ *
+ * Owns: retrying what is interrupted or short, telling errno in words, and
+ * the order of a write that loses nothing: new file aside, its bytes synced,
+ * renamed over the old, the directory synced.  Killed at any instant, PATH
+ * is the old file or the new one (a stray PATH.tmp-* may be left behind).
+ * Refuses: to write over what is no regular file (/dev/null, a terminal). */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/context.h"
+#include "base/sabotage.h"
+
+/* One call moves at most this much: Linux stops a little below 2 GiB. */
+#define FILE_CHUNK ((size_t)1 << 30)
+/* What has no size beforehand (a pipe, /dev/zero) may give this much. */
+#define FILE_ENDLESS ((size_t)1 << 31)
+/* Names tried aside: PATH.tmp-<pid>, then with -1, -2, ... behind it, where
+ * a killed run, or another one at work, has left such a file. */
+#define FILE_ASIDE_NAMES 1000
+
+/* -------------------------------------------------------- system calls -- */
+
+static int file_open(const char *path, int flags, int mode)
+{
+    return open(path, flags, mode);
+}
+
+static int64_t file_read(int fd, void *data, size_t size)
+{
+    return read(fd, data, size);
+}
+
+static int64_t file_write(int fd, const void *data, size_t size)
+{
+    return write(fd, data, size);
+}
+
+static int64_t file_size(int fd)
+{
+    struct stat facts;
+    if (fstat(fd, &facts) || !S_ISREG(facts.st_mode))
+        return -1;
+    return facts.st_size;
+}
+
+static int file_sync(int fd)
+{
+#ifdef F_FULLFSYNC
+    /* macOS: fsync leaves the bytes in the drive's cache. */
+    if (!fcntl(fd, F_FULLFSYNC))
+        return 0;
+#endif
+    return fsync(fd);
+}
+
+static int file_close(int fd)
+{
+    return close(fd);
+}
+
+static int file_rename(const char *from, const char *to)
+{
+    return rename(from, to);
+}
+
+static int file_unlink(const char *path)
+{
+    return unlink(path);
+}
+
+static int file_mkdir(const char *path, int mode)
+{
+    return mkdir(path, (mode_t)mode);
+}
+
+LH_TABLE_DEFINED const lh_io lh_io_system = {
+    file_open, file_read, file_write, file_size, file_sync,
+    file_close, file_rename, file_unlink, file_mkdir,
+};
+
+/* -------------------------------------------------------------- errors -- */
+
+/* errno in words: strerror() is neither thread-safe nor the same in every
+ * locale. */
+#define FILE_ERRORS(X) \
+    X(ENOENT, "there is no such file or directory") \
+    X(EACCES, "permission denied") \
+    X(EPERM, "not permitted") \
+    X(EISDIR, "it is a directory") \
+    X(ENOTDIR, "a part of the path is not a directory") \
+    X(EEXIST, "it is there already") \
+    X(ENOSPC, "no space is left on the device: free some") \
+    X(EDQUOT, "the disk quota is used up: free some space") \
+    X(EFBIG, "the file system does not take a file that large") \
+    X(EROFS, "the file system is read-only") \
+    X(EMFILE, "too many files are open in this process") \
+    X(ENFILE, "too many files are open on this machine") \
+    X(ENAMETOOLONG, "the name is too long") \
+    X(ELOOP, "too many symbolic links") \
+    X(ENOMEM, "out of memory") \
+    X(EIO, "input/output error: the device may be failing") \
+    X(EPIPE, "the reader is gone") \
+    X(EXDEV, "it is on another file system")
+
+/* Records that `what` ("read", "write", ...) failed for `path`. */
+static lh_status file_fail(lh_context *ctx, const char *what,
+                           const char *path, int error)
+{
+    static const struct {
+        int error;
+        const char *text;
+    } row[] = {
+#define FILE_ROW(error, text) { error, text },
+        FILE_ERRORS(FILE_ROW)
+#undef FILE_ROW
+    };
+    for (size_t i = 0; i < LH_COUNT(row); i++)
+        if (row[i].error == error)
+            return lh_fail(ctx, LH_ERROR_IO, "cannot %s %s: %s", what, path,
+                           row[i].text);
+    return lh_fail(ctx, LH_ERROR_IO, "cannot %s %s: system error %d", what,
+                   path, error);
+}
+
+/* open() that goes on after a signal. */
+static int file_open_again(lh_context *ctx, const char *path, int flags)
+{
+    int fd;
+    do
+        fd = ctx->io->open(path, flags | O_CLOEXEC, 0666);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static int file_sync_again(lh_context *ctx, int fd)
+{
+    int result;
+    if (SABOTAGED(skipped_sync))
+        return 0;
+    do
+        result = ctx->io->sync(fd);
+    while (result && errno == EINTR);
+    return result;
+}
+
+/* ------------------------------------------------------------- reading -- */
+
+/* Room for `capacity` bytes and the NUL. */
+static lh_status file_reserve(lh_context *ctx, lh_buffer *buffer,
+                              size_t capacity)
+{
+    size_t old = buffer->data ? buffer->capacity + 1 : 0, wanted;
+    if (!lh_add_size(capacity, 1, &wanted))
+        return lh_fail(ctx, LH_ERROR_MEMORY, "a file larger than memory");
+    char *data = lh_resize(ctx, buffer->data, old, wanted, 1);
+    if (!data)
+        return LH_ERROR_MEMORY;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return LH_OK;
+}
+
+/* Everything behind fd.  A file's size is a hint: it may change meanwhile,
+ * and is 0 for those that the kernel makes up (/proc). */
+static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
+                               lh_buffer *buffer)
+{
+    int64_t told = ctx->io->size(fd);
+    size_t limit = told < 0 ? FILE_ENDLESS : SIZE_MAX - 1;
+    if (told > 0 && (uint64_t)told > SIZE_MAX - 1)
+        return lh_fail(ctx, LH_ERROR_MEMORY,
+                       "%s is larger than this machine's memory can be",
+                       path);
+    /* One byte more than told, so that the read that finds the end of the
+     * file has room to be one. */
+    lh_status status = file_reserve(ctx, buffer, told > 0
+                                    ? (size_t)told + 1 : 4096);
+    while (!status) {
+        size_t room = buffer->capacity - buffer->size;
+        int64_t got = ctx->io->read(fd, buffer->data + buffer->size,
+                                    room < FILE_CHUNK ? room : FILE_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return file_fail(ctx, "read", path, errno);
+        if (got == 0)
+            break;
+        buffer->size += (size_t)got;
+        if (buffer->size > limit)
+            return lh_fail(ctx, LH_ERROR_IO,
+                           "%s gives more than 2 GiB and is no regular "
+                           "file: save it as one first", path);
+        if (buffer->size == buffer->capacity)
+            status = buffer->capacity > SIZE_MAX / 2 - 1
+                ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is too large", path)
+                : file_reserve(ctx, buffer, 2 * buffer->capacity);
+    }
+    if (!status)
+        buffer->data[buffer->size] = 0;
+    return status;
+}
+
+LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
+                                   lh_buffer *buffer)
+{
+    *buffer = (lh_buffer){ 0 };
+    int fd = file_open_again(ctx, path, O_RDONLY);
+    if (fd < 0)
+        return file_fail(ctx, "open", path, errno);
+    lh_status status = file_read_all(ctx, path, fd, buffer);
+    /* What was read is read, whatever close() says. */
+    (void)ctx->io->close(fd);
+    if (status)
+        lh_buffer_free(ctx, buffer);
+    return status;
+}
+
+/* ------------------------------------------------------------- writing -- */
+
+/* The part of a path before its last '/', as a directory, in new memory. */
+static char *file_directory(lh_context *ctx, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    char *directory = lh_alloc(ctx, length + 1, 1);
+    if (directory)
+        memcpy(directory, slash ? path : ".", length);
+    return directory;
+}
+
+/* The first failure: nothing is left beside PATH. */
+static lh_status writer_fail(lh_writer *w, lh_status status)
+{
+    if (!w->status)
+        w->status = status;
+    if (w->fd >= 0) {
+        (void)w->ctx->io->close(w->fd);
+        (void)w->ctx->io->unlink(w->aside);
+    }
+    w->fd = -1;
+    return w->status;
+}
+
+static lh_status writer_fail_errno(lh_writer *w, const char *what)
+{
+    int error = errno;
+    return writer_fail(w, file_fail(w->ctx, what, w->path, error));
+}
+
+/* A device or directory at PATH is not to be replaced by a file. */
+static lh_status writer_check_target(lh_writer *w)
+{
+    int fd = file_open_again(w->ctx, w->path, O_RDONLY | O_NONBLOCK
+                                              | O_NOCTTY);
+    if (fd < 0)
+        return LH_OK;               /* none, or one that we may not read   */
+    int64_t size = w->ctx->io->size(fd);
+    (void)w->ctx->io->close(fd);
+    if (size >= 0)
+        return LH_OK;
+    return lh_fail(w->ctx, LH_ERROR_IO,
+                   "cannot write %s: it is there and no regular file",
+                   w->path);
+}
+
+LH_INTERNAL lh_status lh_writer_begin(lh_context *ctx, lh_writer *w,
+                                      const char *path)
+{
+    *w = (lh_writer){ .ctx = ctx, .fd = -1 };
+    size_t length = strlen(path), room = length + 48;
+    w->path = lh_alloc(ctx, length + 1, 1);
+    w->aside = w->path ? lh_alloc(ctx, room, 1) : NULL;
+    if (!w->aside)
+        return writer_fail(w, LH_ERROR_MEMORY);
+    memcpy(w->path, path, length);
+    lh_status status = writer_check_target(w);
+    if (status)
+        return writer_fail(w, status);
+    for (int i = 0; i < FILE_ASIDE_NAMES; i++) {
+        int end = snprintf(w->aside, room, "%s.tmp-%ld", path,
+                           (long)getpid());
+        if (i)
+            snprintf(w->aside + end, room - (size_t)end, "-%d", i);
+        w->fd = file_open_again(ctx, w->aside, O_WRONLY | O_CREAT | O_EXCL);
+        if (w->fd >= 0)
+            return LH_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    return writer_fail(w, file_fail(ctx, "make", w->aside, errno));
+}
+
+LH_INTERNAL lh_status lh_writer_add(lh_writer *w, const void *data,
+                                    size_t size)
+{
+    const char *bytes = data;
+    if (!w->status && w->fd < 0)
+        return lh_fail(w->ctx, LH_ERROR_STATE, "a write after the end");
+    while (!w->status && size) {
+        size_t chunk = size < FILE_CHUNK ? size : FILE_CHUNK;
+        int64_t put = w->ctx->io->write(w->fd, bytes, chunk);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put == 0)
+            errno = ENOSPC;         /* POSIX has no other meaning for it   */
+        if (put <= 0)
+            return writer_fail_errno(w, "write");
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return w->status;
+}
+
+/* PATH's directory, opened before anything is renamed: if it cannot be, the
+ * old file stands. */
+static int writer_open_directory(lh_writer *w)
+{
+    char *directory = file_directory(w->ctx, w->path);
+    if (!directory) {
+        writer_fail(w, LH_ERROR_MEMORY);
+        return -1;
+    }
+    int fd = file_open_again(w->ctx, directory, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+        int error = errno;
+        writer_fail(w, file_fail(w->ctx, "open the directory", directory,
+                                 error));
+    }
+    lh_free(w->ctx, directory);
+    return fd;
+}
+
+LH_INTERNAL lh_status lh_writer_commit(lh_writer *w)
+{
+    const lh_io *io = w->ctx->io;
+    if (w->status)
+        return w->status;
+    if (w->fd < 0)
+        return lh_fail(w->ctx, LH_ERROR_STATE, "a write after the end");
+    if (file_sync_again(w->ctx, w->fd))
+        return writer_fail_errno(w, "write");
+    int directory = writer_open_directory(w);
+    if (directory < 0)
+        return w->status;
+    /* After the sync a failing close loses nothing, but it is a failing
+     * device: the old file is the better one.  EINTR closes too. */
+    int fd = w->fd, error = 0;
+    w->fd = -1;
+    if ((io->close(fd) && errno != EINTR) || io->rename(w->aside, w->path)) {
+        error = errno;
+        (void)io->unlink(w->aside);
+        w->status = file_fail(w->ctx, "write", w->path, error);
+    } else if (file_sync_again(w->ctx, directory) && errno != EINVAL
+               && errno != ENOTSUP) {
+        /* Some file systems cannot sync a directory, and say so. */
+        w->status = file_fail(w->ctx, "make safe the directory of", w->path,
+                              errno);
+    }
+    (void)io->close(directory);
+    return w->status;
+}
+
+LH_INTERNAL void lh_writer_abandon(lh_writer *w)
+{
+    if (w->fd >= 0)
+        writer_fail(w, LH_ERROR_STOPPED);
+    lh_free(w->ctx, w->path);
+    lh_free(w->ctx, w->aside);
+    w->path = w->aside = NULL;
+}
+
+LH_INTERNAL lh_status lh_file_write(lh_context *ctx, const char *path,
+                                    const void *data, size_t size)
+{
+    lh_writer w;
+    lh_status status = lh_writer_begin(ctx, &w, path);
+    if (!status)
+        status = lh_writer_add(&w, data, size);
+    if (!status)
+        status = lh_writer_commit(&w);
+    lh_writer_abandon(&w);
+    return status;
+}
+
+/* --------------------------------------------------------- directories -- */
+
+LH_INTERNAL lh_status lh_directory_make(lh_context *ctx, const char *path)
+{
+    size_t length = strlen(path);
+    char *part = lh_alloc(ctx, length + 1, 1);
+    if (!part)
+        return LH_ERROR_MEMORY;
+    lh_status status = LH_OK;
+    for (size_t i = 0; i < length && !status; i++) {
+        part[i] = path[i];
+        bool last = i + 1 == length;
+        if (path[i] == '/' || (!last && path[i + 1] != '/'))
+            continue;
+        if (ctx->io->mkdir(part, 0777) && errno != EEXIST)
+            status = file_fail(ctx, "make the directory", part, errno);
+    }
+    lh_free(ctx, part);
+    if (status)
+        return status;
+    int fd = file_open_again(ctx, path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0)
+        return file_fail(ctx, "use as a directory", path, errno);
+    (void)ctx->io->close(fd);
+    return LH_OK;
+}
+
+LH_INTERNAL char *lh_path_join(lh_context *ctx, const char *directory,
+                               const char *name)
+{
+    size_t length = strlen(directory), more = strlen(name);
+    bool slash = length && directory[length - 1] != '/';
+    char *path = lh_alloc(ctx, length + slash + more + 1, 1);
+    if (!path)
+        return NULL;
+    memcpy(path, directory, length);
+    if (slash)
+        path[length] = '/';
+    memcpy(path + length + slash, name, more);
+    return path;
+}
+
+#undef FILE_CHUNK
+#undef FILE_ENDLESS
+#undef FILE_ASIDE_NAMES
+#undef FILE_ERRORS
