@@ -1,0 +1,161 @@
+/* AdamW: the moments, the global norm and the step.
+ *
+ * The norm is summed in one fixed order (parameters as they were added,
+ * chunks ascending, in f64), and the two powers come from our own f64
+ * functions, so that no thread and no libm is in the result. */
+#include "base/strict.h"
+
+#include "autograd/tape.h"
+#include "base/fpenv.h"
+#include "base/math64.h"
+#include "train/train.h"
+
+static int64_t adamw_chunks(const lh_tensor *x)
+{
+    return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
+}
+
+LH_API lh_adamw *lh_adamw_new(lh_params *p)
+{
+    if (!p)
+        return NULL;
+    int64_t count = lh_params_count(p), chunks = 1;
+    lh_tensor *first = lh_params_get(p, 0, NULL);
+    if (!first)
+        return NULL;
+    lh_context *ctx = first->parameter->ctx;
+    lh_adamw *o = lh_alloc(ctx, 1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->ctx = ctx;
+    o->params = p;
+    o->count = count;
+    o->m = lh_alloc(ctx, (size_t)count, sizeof *o->m);
+    o->v = lh_alloc(ctx, (size_t)count, sizeof *o->v);
+    bool ok = o->m && o->v;
+    for (int64_t i = 0; ok && i < count; i++) {
+        lh_tensor *x = lh_params_get(p, i, NULL);
+        chunks = lh_max64(chunks, adamw_chunks(x));
+        o->m[i] = lh_alloc(ctx, (size_t)x->size, sizeof(float));
+        o->v[i] = lh_alloc(ctx, (size_t)x->size, sizeof(float));
+        ok = o->m[i] && o->v[i];
+    }
+    if (ok)
+        o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
+    if (!ok || !o->sums) {
+        lh_adamw_free(o);
+        return NULL;
+    }
+    return o;
+}
+
+LH_API void lh_adamw_free(lh_adamw *o)
+{
+    if (!o)
+        return;
+    for (int64_t i = 0; i < o->count; i++) {
+        if (o->m)
+            lh_free(o->ctx, o->m[i]);
+        if (o->v)
+            lh_free(o->ctx, o->v[i]);
+    }
+    lh_free(o->ctx, o->m);
+    lh_free(o->ctx, o->v);
+    lh_free(o->ctx, o->sums);
+    lh_free(o->ctx, o);
+}
+
+static lh_status adamw_norm(lh_adamw *o, double *norm)
+{
+    double total = 0;
+    for (int64_t i = 0; i < o->count; i++) {
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        float *gradient = lh_tensor_grad(x);
+        if (!gradient)
+            continue;
+        int64_t chunks = adamw_chunks(x);
+        lh_square_sums_args args = { gradient, x->size, o->sums };
+        lh_status status = lh_launch(o->ctx, LH_KERNEL_square_sums, &args,
+                                     chunks, LH_SQUARES_CHUNK, 0);
+        if (status)
+            return status;
+        for (int64_t c = 0; c < chunks; c++)
+            total += (double)o->sums[c];
+    }
+    *norm = lh_sqrt64(total);
+    if (total - total != 0)
+        return lh_fail(o->ctx, LH_ERROR_NUMBER, "step %lld: the gradient is"
+                       " not finite; a lower learning rate or clipping may"
+                       " help", (long long)o->step + 1);
+    return LH_OK;
+}
+
+static lh_status adamw_check(lh_adamw *o, const lh_adamw_settings *s)
+{
+    bool ok = s->learning_rate >= 0 && s->beta1 >= 0 && s->beta1 < 1 &&
+              s->beta2 >= 0 && s->beta2 < 1 && s->eps > 0 &&
+              s->weight_decay >= 0 && s->clip >= 0 &&
+              s->learning_rate <= 1e30 && s->weight_decay <= 1e30 &&
+              s->eps <= 1e30 && s->clip <= 1e300;
+    if (!ok)
+        return lh_fail(o->ctx, LH_ERROR_ARGUMENT, "adamw: learning rate,"
+                       " weight decay and clip must be 0 or more, eps above"
+                       " 0, the betas at least 0 and below 1");
+    if (lh_params_count(o->params) != o->count)
+        return lh_fail(o->ctx, LH_ERROR_STATE, "adamw: parameters were added"
+                       " since it was made; make a new one");
+    return LH_OK;
+}
+
+static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
+                              double norm)
+{
+    double t = (double)(o->step + 1);
+    double correction1 = 1 - lh_pow64(s->beta1, t);
+    double correction2 = 1 - lh_pow64(s->beta2, t);
+    lh_adamw_args args = {
+        .gradient_scale = s->clip > 0 && norm > s->clip
+            ? (float)(s->clip / norm) : 1.0f,
+        .one_minus_beta1 = (float)(1 - s->beta1),
+        .one_minus_beta2 = (float)(1 - s->beta2),
+        .step_size = (float)(s->learning_rate / correction1),
+        .inverse_root = (float)(1 / lh_sqrt64(correction2)),
+        .eps = (float)s->eps,
+    };
+    lh_status status = LH_OK;
+    for (int64_t i = 0; i < o->count && !status; i++) {
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        args.parameter = x->data;
+        args.gradient = lh_tensor_grad(x);
+        args.m = o->m[i];
+        args.v = o->v[i];
+        args.size = x->size;
+        args.decay = x->parameter->decay
+            ? (float)(s->learning_rate * s->weight_decay) : 0.0f;
+        if (args.gradient)
+            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, x->size, 16,
+                               0);
+    }
+    if (!status)
+        o->step++;
+    return status;
+}
+
+LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
+                               double *norm)
+{
+    if (!o || !s)
+        return lh_fail(o ? o->ctx : NULL, LH_ERROR_ARGUMENT,
+                       "lh_adamw_step: no optimizer or no settings");
+    double length = 0;
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_status status = adamw_check(o, s);
+    if (!status)
+        status = adamw_norm(o, &length);
+    if (!status)
+        status = adamw_update(o, s, length);
+    lh_fpenv_leave(saved);
+    if (norm)
+        *norm = length;
+    return status;
+}

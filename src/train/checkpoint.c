@@ -1,0 +1,309 @@
+/* A run in one file: weights, moments and counters as tensors and metadata
+ * of a safetensors file, with everything the run is a function of, so that
+ * loading can say what is not the same.
+ *
+ * Loading checks all of it before it changes anything.  The size of a
+ * micro-batch is not kept: it changes no bit. */
+#include "base/strict.h"
+
+#include <stdio.h>
+
+#include "autograd/tape.h"
+#include "base/number.h"
+#include "formats/safetensors.h"
+#include "train/train.h"
+
+#define CHECKPOINT_FORMAT "longhand trainer 1"
+
+/* ----------------------------------------------- what must be the same -- */
+
+/* FIELD(object, member) of lh_config c and lh_train_settings s: INTEGER for
+ * integers, choices and yes or no, REAL for f64. */
+#define CHECKPOINT_FIELDS(INTEGER, REAL) \
+    INTEGER(config, layers) INTEGER(config, width) INTEGER(config, heads) \
+    INTEGER(config, kv_heads) INTEGER(config, head_size) \
+    INTEGER(config, feed_forward) INTEGER(config, context) \
+    INTEGER(config, vocabulary) INTEGER(config, positions) \
+    REAL(config, rotary_theta) INTEGER(config, norm) \
+    REAL(config, norm_eps) INTEGER(config, norm_gain) \
+    INTEGER(config, norm_bias) INTEGER(config, embedding_norm) \
+    INTEGER(config, final_norm) INTEGER(config, qk_norm) \
+    INTEGER(config, activation) INTEGER(config, attention_bias) \
+    INTEGER(config, feed_forward_bias) INTEGER(config, tied) \
+    REAL(config, embedding_scale) REAL(config, logit_softcap) \
+    REAL(config, dropout) \
+    INTEGER(training, steps) INTEGER(training, batch) \
+    REAL(training, adamw.learning_rate) REAL(training, adamw.beta1) \
+    REAL(training, adamw.beta2) REAL(training, adamw.eps) \
+    REAL(training, adamw.weight_decay) REAL(training, adamw.clip) \
+    INTEGER(training, schedule) INTEGER(training, warm_up) \
+    INTEGER(training, cool_down) REAL(training, final_rate) \
+    REAL(training, held_out) INTEGER(training, seed)
+
+enum {
+#define CHECKPOINT_ONE(object, member) + 1
+    CHECKPOINT_COUNT = 0 CHECKPOINT_FIELDS(CHECKPOINT_ONE, CHECKPOINT_ONE),
+#undef CHECKPOINT_ONE
+    /* and these: format, version, data, step, tokens, documents */
+    CHECKPOINT_PAIRS = CHECKPOINT_COUNT + 6
+};
+
+typedef struct checkpoint_pair {
+    const char *key;
+    char value[LH_NUMBER_SIZE];
+} checkpoint_pair;
+
+static void checkpoint_integer(checkpoint_pair *pair, const char *key,
+                               int64_t value)
+{
+    pair->key = key;
+    snprintf(pair->value, sizeof pair->value, "%lld", (long long)value);
+}
+
+static void checkpoint_real(checkpoint_pair *pair, const char *key,
+                            double value)
+{
+    pair->key = key;
+    lh_number_write(pair->value, value);
+}
+
+static void checkpoint_fields(const lh_trainer *r,
+                              checkpoint_pair pair[CHECKPOINT_COUNT])
+{
+    const lh_config *config = lh_model_config(r->model);
+    const lh_train_settings *training = &r->settings;
+#define CHECKPOINT_INTEGER(object, member) \
+    checkpoint_integer(pair++, #object "." #member, (int64_t)object->member);
+#define CHECKPOINT_REAL(object, member) \
+    checkpoint_real(pair++, #object "." #member, object->member);
+    CHECKPOINT_FIELDS(CHECKPOINT_INTEGER, CHECKPOINT_REAL)
+#undef CHECKPOINT_INTEGER
+#undef CHECKPOINT_REAL
+}
+
+/* ------------------------------------------------------------- tensors -- */
+
+/* The run's tensors: the weights, their first and their second moments.
+ * Names of moments are "adamw.m." or "adamw.v." and the weight's. */
+typedef struct checkpoint_list {
+    lh_stored *stored;                 /* [3 * count]                      */
+    float **data;                      /* [3 * count]                      */
+    char *names;                       /* [2 * count][name_size]           */
+    int64_t count;                     /* of parameters                    */
+} checkpoint_list;
+
+static void checkpoint_list_free(lh_context *ctx, checkpoint_list *list)
+{
+    lh_free(ctx, list->stored);
+    lh_free(ctx, list->data);
+    lh_free(ctx, list->names);
+}
+
+static void checkpoint_tensor(checkpoint_list *list, int64_t at,
+                              const lh_tensor *x, const char *name,
+                              float *data)
+{
+    lh_stored *s = &list->stored[at];
+    s->name = name;
+    s->dtype = LH_DTYPE_F32;
+    s->dims = x->dims;
+    memcpy(s->shape, x->shape, sizeof s->shape);
+    s->size = x->size;
+    s->data = data;
+    list->data[at] = data;
+}
+
+static lh_status checkpoint_list_make(const lh_trainer *r,
+                                      checkpoint_list *list)
+{
+    const lh_adamw *o = r->adamw;
+    size_t count = (size_t)o->count, longest = 0;
+    for (int64_t i = 0; i < o->count; i++) {
+        const char *name;
+        lh_params_get(o->params, i, &name);
+        longest = strlen(name) > longest ? strlen(name) : longest;
+    }
+    size_t name_size = longest + sizeof "adamw.m.";
+    list->count = o->count;
+    list->stored = lh_alloc(r->ctx, 3 * count, sizeof *list->stored);
+    list->data = lh_alloc(r->ctx, 3 * count, sizeof *list->data);
+    list->names = lh_alloc(r->ctx, 2 * count, name_size);
+    if (!list->stored || !list->data || !list->names) {
+        checkpoint_list_free(r->ctx, list);
+        return LH_ERROR_MEMORY;
+    }
+    for (int64_t i = 0; i < o->count; i++) {
+        const char *name;
+        lh_tensor *x = lh_params_get(o->params, i, &name);
+        char *m = list->names + (size_t)(2 * i) * name_size;
+        char *v = m + name_size;
+        snprintf(m, name_size, "adamw.m.%s", name);
+        snprintf(v, name_size, "adamw.v.%s", name);
+        checkpoint_tensor(list, i, x, name, x->data);
+        checkpoint_tensor(list, o->count + i, x, m, o->m[i]);
+        checkpoint_tensor(list, 2 * o->count + i, x, v, o->v[i]);
+    }
+    return LH_OK;
+}
+
+/* -------------------------------------------------------------- saving -- */
+
+LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
+{
+    if (!r || !path)
+        return lh_fail(r ? r->ctx : NULL, LH_ERROR_ARGUMENT,
+                       "lh_trainer_save: no trainer or no path");
+    checkpoint_list list;
+    lh_status status = checkpoint_list_make(r, &list);
+    if (status)
+        return status;
+    checkpoint_pair field[CHECKPOINT_COUNT], state[4];
+    const char *pairs[2 * CHECKPOINT_PAIRS] = {
+        "format", CHECKPOINT_FORMAT, "version", LH_VERSION,
+    };
+    checkpoint_fields(r, field);
+    checkpoint_integer(&state[0], "data", (int64_t)r->data_hash);
+    checkpoint_integer(&state[1], "step", r->adamw->step);
+    checkpoint_integer(&state[2], "tokens", r->tokens);
+    checkpoint_integer(&state[3], "documents", r->documents);
+    int at = 4;
+    for (size_t i = 0; i < LH_COUNT(state); i++) {
+        pairs[at++] = state[i].key;
+        pairs[at++] = state[i].value;
+    }
+    for (int i = 0; i < CHECKPOINT_COUNT; i++) {
+        pairs[at++] = field[i].key;
+        pairs[at++] = field[i].value;
+    }
+    status = lh_safetensors_write(r->ctx, path, list.stored, 3 * list.count,
+                                  pairs, CHECKPOINT_PAIRS);
+    checkpoint_list_free(r->ctx, &list);
+    return status;
+}
+
+/* ------------------------------------------------------------- loading -- */
+
+static lh_status checkpoint_same(lh_context *ctx, const lh_safetensors *file,
+                                 const char *path, const char *key,
+                                 const char *here)
+{
+    const char *there = lh_safetensors_text(file, key);
+    if (there && strcmp(there, here) == 0)
+        return LH_OK;
+    return lh_fail(ctx, LH_ERROR_STATE, "%s is of another run: %s is %s"
+                   " there and %s here", path, key,
+                   there ? there : "missing", here);
+}
+
+static lh_status checkpoint_count(lh_context *ctx, const lh_safetensors *file,
+                                  const char *path, const char *key,
+                                  int64_t most, int64_t *value)
+{
+    const char *text = lh_safetensors_text(file, key);
+    if (text && lh_integer_parse(text, strlen(text), value) && *value >= 0 &&
+        *value <= most)
+        return LH_OK;
+    return lh_fail(ctx, LH_ERROR_FORMAT, "%s: %s is not a count from 0 to"
+                   " %lld", path, key, (long long)most);
+}
+
+static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
+                                  const char *path)
+{
+    const char *format = lh_safetensors_text(file, "format");
+    if (!format || strcmp(format, CHECKPOINT_FORMAT) != 0)
+        return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s is no checkpoint of this"
+                       " version of Longhand: its format is not \"%s\"",
+                       path, CHECKPOINT_FORMAT);
+    checkpoint_pair field[CHECKPOINT_COUNT], data;
+    checkpoint_fields(r, field);
+    lh_status status = LH_OK;
+    for (int i = 0; i < CHECKPOINT_COUNT && !status; i++)
+        status = checkpoint_same(r->ctx, file, path, field[i].key,
+                                 field[i].value);
+    checkpoint_integer(&data, "data", (int64_t)r->data_hash);
+    const char *there = lh_safetensors_text(file, "data");
+    if (!status && !(there && strcmp(there, data.value) == 0))
+        status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
+                         " data, or tokenized otherwise", path);
+    return status;
+}
+
+/* The file's tensor for entry i, which must have its shape. */
+static lh_status checkpoint_find(lh_trainer *r, const lh_safetensors *file,
+                                 const char *path, const lh_stored *wanted,
+                                 const lh_stored **found)
+{
+    const lh_stored *s = lh_safetensors_find(file, wanted->name);
+    if (!s)
+        return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: the tensor %s is"
+                       " missing", path, wanted->name);
+    bool same = s->dtype == wanted->dtype && s->dims == wanted->dims;
+    for (int i = 0; same && i < s->dims; i++)
+        same = s->shape[i] == wanted->shape[i];
+    if (!same)
+        return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: the tensor %s has"
+                       " another shape or dtype than the model's", path,
+                       wanted->name);
+    *found = s;
+    return LH_OK;
+}
+
+static lh_status checkpoint_load(lh_trainer *r, const lh_safetensors *file,
+                                 const char *path,
+                                 const checkpoint_list *list)
+{
+    int64_t step = 0, tokens = 0, documents = 0;
+    const lh_stored *s = NULL;
+    lh_status status = checkpoint_check(r, file, path);
+    if (!status)
+        status = checkpoint_count(r->ctx, file, path, "step",
+                                  r->settings.steps, &step);
+    if (!status)
+        status = checkpoint_count(r->ctx, file, path, "tokens", INT64_MAX,
+                                  &tokens);
+    if (!status)
+        status = checkpoint_count(r->ctx, file, path, "documents", INT64_MAX,
+                                  &documents);
+    for (int64_t i = 0; i < 3 * list->count && !status; i++)
+        status = checkpoint_find(r, file, path, &list->stored[i], &s);
+    if (!status && file->count != 3 * list->count)
+        status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: %lld tensors where"
+                         " the model needs %lld", path,
+                         (long long)file->count,
+                         (long long)(3 * list->count));
+    if (status)
+        return status;
+    for (int64_t i = 0; i < 3 * list->count && !status; i++) {
+        status = checkpoint_find(r, file, path, &list->stored[i], &s);
+        if (!status)
+            status = lh_stored_floats(r->ctx, s, list->data[i]);
+    }
+    lh_params_zero_grad(r->adamw->params);
+    r->adamw->step = step;
+    r->tokens = tokens;
+    r->documents = documents;
+    return status;
+}
+
+LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path)
+{
+    if (!r || !path)
+        return lh_fail(r ? r->ctx : NULL, LH_ERROR_ARGUMENT,
+                       "lh_trainer_load: no trainer or no path");
+    lh_safetensors file;
+    lh_status status = lh_safetensors_open(r->ctx, path, &file);
+    if (status)
+        return status;
+    checkpoint_list list;
+    status = checkpoint_list_make(r, &list);
+    if (!status) {
+        status = checkpoint_load(r, &file, path, &list);
+        checkpoint_list_free(r->ctx, &list);
+    }
+    lh_safetensors_close(&file);
+    return status;
+}
+
+#undef CHECKPOINT_FORMAT
+#undef CHECKPOINT_FIELDS

@@ -1,0 +1,108 @@
+/* The inside of training, for the files of this room.
+ *
+ * A run's state is small: the weights, the optimizer's moments and the
+ * number of steps done.  Everything else (which windows a step takes, its
+ * learning rate, dropout's random numbers) is a function of settings, data
+ * and that number, so that a checkpoint has nothing else to hold.
+ *
+ * Read batches.c, schedule.c, adamw.c, trainer.c, checkpoint.c. */
+#ifndef LH_TRAIN_H
+#define LH_TRAIN_H
+
+#include "base/base.h"
+
+/* ------------------------------------------------------------ windows -- */
+
+/* Part of a document: the tokens first .. first+count-1 are read, each one's
+ * target is the token behind it. */
+typedef struct lh_window {
+    int64_t first;
+    int32_t count;                     /* 1 .. context                     */
+} lh_window;
+
+/* Data in tokens: documents cut into windows, training ones first. */
+typedef struct lh_windows {
+    lh_context *ctx;
+    int32_t *tokens;                   /* border, document, border, ...    */
+    int64_t token_count;
+    lh_window *window;                 /* [count]                          */
+    int64_t count, training;           /* the rest is held out             */
+    int32_t longest;                   /* rows of the longest              */
+    int64_t bytes;                     /* of the documents                 */
+} lh_windows;
+
+/* Tokenizes and cuts.  held_out: the share of the documents (of the windows
+ * where there is one document) that `seed` puts aside. */
+LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
+                                      const lh_tokenizer *k,
+                                      const lh_dataset *d, int64_t context,
+                                      double held_out, uint64_t seed);
+LH_INTERNAL void lh_windows_free(lh_windows *w);
+/* A number that differs where tokens or cuts do. */
+LH_INTERNAL uint64_t lh_windows_hash(const lh_windows *w);
+
+/* The training windows in the order of an endless run: every epoch all of
+ * them, in an order of its own. */
+typedef struct lh_order {
+    int64_t *order;                    /* [training] of `epoch`            */
+    int64_t epoch;                     /* below 0: none yet                */
+} lh_order;
+
+LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
+                                uint64_t seed, int64_t position);
+
+/* Room to lay windows one behind the other as a batch. */
+typedef struct lh_packer {
+    int64_t *offsets;                  /* [windows + 1]                    */
+    int32_t *tokens, *targets;         /* [rows]                           */
+    lh_batch batch;
+} lh_packer;
+
+LH_INTERNAL lh_status lh_packer_make(lh_context *ctx, lh_packer *p,
+                                     int64_t windows, int64_t rows);
+LH_INTERNAL void lh_packer_free(lh_context *ctx, lh_packer *p);
+LH_INTERNAL void lh_packer_clear(lh_packer *p);
+LH_INTERNAL void lh_packer_add(lh_packer *p, const lh_windows *w,
+                               int64_t window);
+
+/* The mean loss over windows first .. first+count-1, on a tape that is
+ * reset and left without gradients. */
+LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
+                                      const lh_windows *w, int64_t first,
+                                      int64_t count, double *loss,
+                                      int64_t *tokens);
+
+/* ----------------------------------------------------------- schedule -- */
+
+/* The learning rate of the step behind `step` done ones. */
+LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s,
+                                    int64_t step);
+
+/* ---------------------------------------------------------- optimizer -- */
+
+struct lh_adamw {
+    lh_context *ctx;
+    lh_params *params;                 /* borrowed                         */
+    int64_t count;                     /* of parameters                    */
+    float **m, **v;                    /* [count][size]                    */
+    float *sums;                       /* room for the norm's chunks       */
+    int64_t step;                      /* steps done                       */
+};
+
+/* ------------------------------------------------------------ trainer -- */
+
+struct lh_trainer {
+    lh_context *ctx;
+    lh_model *model;                   /* borrowed                         */
+    lh_train_settings settings;
+    lh_tape *tape;
+    lh_adamw *adamw;
+    lh_windows windows;
+    uint64_t data_hash;
+    lh_order order;
+    lh_packer packer;
+    int64_t *chosen;                   /* [batch]: a step's windows        */
+    int64_t tokens, documents;         /* trained on                       */
+};
+
+#endif

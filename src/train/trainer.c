@@ -1,0 +1,234 @@
+/* The training loop: a step is its windows in micro-batches, forward and
+ * backward on one tape that is reset between them, then the optimizer.
+ *
+ * After its first round of each shape a step takes nothing from the heap.  A
+ * step that fails leaves weights, moments and counters as they were. */
+#include "base/strict.h"
+
+#include "base/fpenv.h"
+#include "train/train.h"
+
+/* -------------------------------------------------------------- making -- */
+
+static bool trainer_share(double x)
+{
+    return x >= 0 && x < 1;
+}
+
+static lh_status trainer_check(lh_context *ctx, const lh_model *m,
+                               const lh_tokenizer *k,
+                               const lh_train_settings *s)
+{
+    if (s->steps < 1 || s->batch < 1 || s->batch > INT32_MAX ||
+        s->steps > INT64_MAX / 2 / s->batch)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "training takes 1 step or"
+                       " more and a batch of 1 or more");
+    if (s->micro_batch < 0)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "a micro-batch is 1 or more,"
+                       " or 0 for the whole batch");
+    if ((unsigned)s->schedule > LH_TRAPEZOID || s->warm_up < 0 ||
+        s->cool_down < 0 || s->warm_up > s->steps ||
+        s->cool_down > s->steps - s->warm_up)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "warm-up and cool-down are 0"
+                       " or more, together at most the %lld steps",
+                       (long long)s->steps);
+    if (!(s->final_rate >= 0 && s->final_rate <= 1))
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the final rate is a share of"
+                       " the peak, 0 to 1");
+    if (!trainer_share(s->held_out))
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the held-out share must be"
+                       " at least 0 and below 1");
+    if (lh_tokenizer_vocabulary(k) > lh_model_config(m)->vocabulary)
+        return lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens,"
+                       " the model takes %lld",
+                       (long long)lh_tokenizer_vocabulary(k),
+                       (long long)lh_model_config(m)->vocabulary);
+    return LH_OK;
+}
+
+static lh_status trainer_make(lh_trainer *r, const lh_tokenizer *k,
+                              const lh_dataset *d)
+{
+    lh_train_settings *s = &r->settings;
+    lh_status status = lh_windows_make(r->ctx, &r->windows, k, d,
+                                       lh_model_config(r->model)->context,
+                                       s->held_out, s->seed);
+    if (status)
+        return status;
+    if (!s->micro_batch || s->micro_batch > s->batch)
+        s->micro_batch = s->batch;
+    r->data_hash = lh_windows_hash(&r->windows);
+    r->order.epoch = -1;
+    r->order.order = lh_alloc(r->ctx, (size_t)r->windows.training,
+                              sizeof *r->order.order);
+    r->chosen = lh_alloc(r->ctx, (size_t)s->batch, sizeof *r->chosen);
+    r->tape = lh_tape_new(r->ctx);
+    r->adamw = lh_adamw_new(lh_model_params(r->model));
+    if (!r->order.order || !r->chosen || !r->tape || !r->adamw)
+        return LH_ERROR_MEMORY;
+    return lh_packer_make(r->ctx, &r->packer, s->micro_batch,
+                          s->micro_batch * r->windows.longest);
+}
+
+LH_API lh_trainer *lh_trainer_new(lh_context *ctx, lh_model *m,
+                                  const lh_tokenizer *k, const lh_dataset *d,
+                                  const lh_train_settings *settings)
+{
+    if (!ctx)
+        return NULL;
+    if (!m || !k || !d || !settings) {
+        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_trainer_new: no model, no"
+                " tokenizer, no data or no settings");
+        return NULL;
+    }
+    if (trainer_check(ctx, m, k, settings))
+        return NULL;
+    lh_trainer *r = lh_alloc(ctx, 1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->ctx = ctx;
+    r->model = m;
+    r->settings = *settings;
+    r->windows.ctx = ctx;
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_status status = trainer_make(r, k, d);
+    lh_fpenv_leave(saved);
+    if (status) {
+        lh_trainer_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+LH_API void lh_trainer_free(lh_trainer *r)
+{
+    if (!r)
+        return;
+    lh_windows_free(&r->windows);
+    lh_packer_free(r->ctx, &r->packer);
+    lh_free(r->ctx, r->order.order);
+    lh_free(r->ctx, r->chosen);
+    lh_adamw_free(r->adamw);
+    lh_tape_free(r->tape);
+    lh_free(r->ctx, r);
+}
+
+/* ---------------------------------------------------------------- step -- */
+
+/* The windows of the step at hand into r->chosen; their targets in all. */
+static int64_t trainer_choose(lh_trainer *r)
+{
+    const lh_train_settings *s = &r->settings;
+    int64_t targets = 0, position = r->adamw->step * s->batch;
+    for (int64_t i = 0; i < s->batch; i++) {
+        r->chosen[i] = lh_order_at(&r->order, &r->windows, s->seed,
+                                   position + i);
+        targets += r->windows.window[r->chosen[i]].count;
+    }
+    return targets;
+}
+
+/* Forward and backward over all micro-batches; the step's mean loss. */
+static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
+                                   float *loss)
+{
+    const lh_train_settings *s = &r->settings;
+    bool drops = lh_model_config(r->model)->dropout > 0;
+    int64_t row = 0;
+    *loss = 0;
+    lh_tape_gradients(r->tape, true);
+    for (int64_t i = 0; i < s->batch; i += s->micro_batch) {
+        lh_packer_clear(&r->packer);
+        for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
+            lh_packer_add(&r->packer, &r->windows, r->chosen[j]);
+        lh_tape_reset(r->tape);
+        lh_tape_dropout(r->tape,
+                        drops ? (int64_t)(s->seed & INT64_MAX) : -1,
+                        r->adamw->step, row);
+        lh_tensor *part = lh_model_loss(r->tape, r->model, &r->packer.batch,
+                                        targets, *loss);
+        if (!part || lh_backward(r->tape, part))
+            return lh_tape_status(r->tape);
+        *loss = lh_value(part);
+        row += r->packer.offsets[r->packer.batch.documents];
+    }
+    return LH_OK;
+}
+
+static lh_status trainer_step(lh_trainer *r, lh_progress *p)
+{
+    float loss;
+    int64_t targets = trainer_choose(r);
+    lh_adamw_settings adamw = r->settings.adamw;
+    adamw.learning_rate = lh_schedule_rate(&r->settings, r->adamw->step);
+    lh_status status = trainer_gradients(r, targets, &loss);
+    if (!status && loss - loss != 0)
+        status = lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: the loss is"
+                         " not finite; a lower learning rate or clipping may"
+                         " help", (long long)r->adamw->step + 1);
+    if (!status)
+        status = lh_adamw_step(r->adamw, &adamw, &p->gradient_norm);
+    if (status) {
+        lh_params_zero_grad(lh_model_params(r->model));
+        lh_tape_reset(r->tape);
+        return status;
+    }
+    r->tokens += targets;
+    r->documents += r->settings.batch;
+    p->step = r->adamw->step;
+    p->steps = r->settings.steps;
+    p->tokens = r->tokens;
+    p->documents = r->documents;
+    p->loss = (double)loss;
+    p->learning_rate = adamw.learning_rate;
+    return LH_OK;
+}
+
+LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress)
+{
+    lh_progress local;
+    if (!r)
+        return LH_ERROR_ARGUMENT;
+    if (r->adamw->step >= r->settings.steps)
+        return lh_fail(r->ctx, LH_ERROR_STATE, "all %lld steps are done",
+                       (long long)r->settings.steps);
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_status status = trainer_step(r, progress ? progress : &local);
+    lh_fpenv_leave(saved);
+    return status;
+}
+
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
+                                     int64_t *tokens)
+{
+    if (!r)
+        return LH_ERROR_ARGUMENT;
+    const lh_windows *w = &r->windows;
+    if (w->training == w->count)
+        return lh_fail(r->ctx, LH_ERROR_STATE, "nothing is held out of the"
+                       " training data; give a held-out share");
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_status status = lh_windows_loss(r->tape, r->model, w, w->training,
+                                       w->count - w->training, loss, tokens);
+    lh_fpenv_leave(saved);
+    return status;
+}
+
+LH_API lh_status lh_train(lh_trainer *r,
+                          bool (*on_step)(void *user, const lh_progress *p),
+                          void *user)
+{
+    if (!r)
+        return LH_ERROR_ARGUMENT;
+    while (r->adamw->step < r->settings.steps) {
+        lh_progress progress;
+        lh_status status = lh_trainer_step(r, &progress);
+        if (status)
+            return status;
+        if (on_step && !on_step(user, &progress))
+            return lh_fail(r->ctx, LH_ERROR_STOPPED, "stopped as asked at"
+                           " step %lld of %lld", (long long)progress.step,
+                           (long long)progress.steps);
+    }
+    return LH_OK;
+}
