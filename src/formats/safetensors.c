@@ -1,0 +1,381 @@
+/* The safetensors reader: a header that must account for every byte.
+ *
+ * The order is: the length N against the bytes that are there, the header as
+ * strict JSON, each tensor's entry on its own (dtype, shape, size, range),
+ * then all ranges together: sorted, they must tile the data exactly.  Only
+ * then is anything handed out.  Every multi-byte value is assembled from its
+ * bytes, so the machine's byte order and alignment do not matter. */
+#include "base/strict.h"
+
+#include "formats/safetensors.h"
+
+#include "base/sort.h"
+#include "base/utf8.h"
+
+/* The format's reference implementation takes no longer header. */
+#define STORED_HEADER_MAX 100000000u
+
+/* --------------------------------------------------------------- bytes -- */
+
+static uint64_t stored_little(const unsigned char *bytes, int count)
+{
+    uint64_t value = 0;
+    for (int i = count; i-- > 0;)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static float stored_f32(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double stored_f64(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* IEEE binary16; every one of its numbers is a float. */
+static float stored_f16(uint32_t half)
+{
+    uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31;
+    uint32_t fraction = half & 0x3ffu;
+    if (exponent == 31)
+        return stored_f32(sign | 0x7f800000u | fraction << 13);
+    if (exponent)
+        return stored_f32(sign | (exponent + 112) << 23 | fraction << 13);
+    float small = (float)fraction * 0x1p-24f;       /* exact               */
+    return sign ? -small : small;
+}
+
+LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
+                                       float *data)
+{
+    const unsigned char *from = s->data;
+    size_t count = (size_t)s->size;
+    switch (s->dtype) {
+    case LH_DTYPE_F32:
+        for (size_t i = 0; i < count; i++)
+            data[i] = stored_f32((uint32_t)stored_little(from + 4 * i, 4));
+        return LH_OK;
+    case LH_DTYPE_F64:
+        for (size_t i = 0; i < count; i++)
+            data[i] = (float)stored_f64(stored_little(from + 8 * i, 8));
+        return LH_OK;
+    case LH_DTYPE_BF16:
+        for (size_t i = 0; i < count; i++)
+            data[i] = stored_f32((uint32_t)stored_little(from + 2 * i, 2)
+                                 << 16);
+        return LH_OK;
+    case LH_DTYPE_F16:
+        for (size_t i = 0; i < count; i++)
+            data[i] = stored_f16((uint32_t)stored_little(from + 2 * i, 2));
+        return LH_OK;
+    default: {
+        char shown[LH_UTF8_SHOWN];
+        return lh_fail(ctx, LH_ERROR_FORMAT,
+                       "the tensor \"%s\" holds integers where floats "
+                       "should be", lh_utf8_show(shown, s->name,
+                                                 strlen(s->name)));
+    }
+    }
+}
+
+/* ------------------------------------------------------------- entries -- */
+
+static const struct {
+    const char *name;
+    int64_t bytes;
+} stored_dtype[LH_DTYPE_COUNT] = {
+#define LH_X(name, text, bytes) { text, bytes },
+    LH_DTYPES(LH_X)
+#undef LH_X
+};
+
+/* What entries are read against. */
+typedef struct stored_reader {
+    lh_context *ctx;
+    const char *where;
+    const unsigned char *data;     /* behind the header                    */
+    int64_t size;                  /* bytes of it                          */
+} stored_reader;
+
+static lh_status stored_fail(const stored_reader *r, const lh_json *entry,
+                             const char *what)
+{
+    char shown[LH_UTF8_SHOWN];
+    return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: tensor \"%s\": %s",
+                   r->where, lh_utf8_show(shown, entry->key,
+                                          entry->key_size), what);
+}
+
+static lh_status stored_read_dtype(const stored_reader *r,
+                                   const lh_json *entry, const lh_json *text,
+                                   lh_stored *s)
+{
+    char shown[LH_UTF8_SHOWN], name[LH_UTF8_SHOWN];
+    if (text->type != LH_JSON_STRING)
+        return stored_fail(r, entry, "its dtype is no string");
+    for (int i = 0; i < LH_DTYPE_COUNT; i++)
+        if (strlen(stored_dtype[i].name) == text->size
+            && !memcmp(stored_dtype[i].name, text->string, text->size)) {
+            s->dtype = (lh_dtype)i;
+            return LH_OK;
+        }
+    return lh_fail(r->ctx, LH_ERROR_FORMAT,
+                   "%s: tensor \"%s\": the dtype \"%s\" is not one that is "
+                   "read here", r->where,
+                   lh_utf8_show(name, entry->key, entry->key_size),
+                   lh_utf8_show(shown, text->string, text->size));
+}
+
+static lh_status stored_read_shape(const stored_reader *r,
+                                   const lh_json *entry, const lh_json *list,
+                                   lh_stored *s)
+{
+    if (list->type != LH_JSON_ARRAY)
+        return stored_fail(r, entry, "its shape is no array");
+    if (list->size > LH_MAX_DIMS)
+        return stored_fail(r, entry, "its shape has more than 4 dimensions");
+    s->dims = 0;
+    s->size = 1;
+    bool empty = false;
+    for (const lh_json *n = list->child; n; n = n->next) {
+        if (!n->integral || n->integer < 0)
+            return stored_fail(r, entry, "its shape holds something that is "
+                                         "no length");
+        s->shape[s->dims++] = n->integer;
+        empty = empty || !n->integer;
+        /* A zero later on must not make an impossible product harmless:
+         * lengths are multiplied as if it were not there. */
+        if (n->integer && __builtin_mul_overflow(s->size, n->integer,
+                                                 &s->size))
+            return stored_fail(r, entry, "its shape is larger than any "
+                                         "file");
+    }
+    if (empty)
+        s->size = 0;
+    return LH_OK;
+}
+
+static lh_status stored_read_range(const stored_reader *r,
+                                   const lh_json *entry, const lh_json *list,
+                                   lh_stored *s)
+{
+    const lh_json *begin = list->child;
+    const lh_json *end = begin ? begin->next : NULL;
+    int64_t bytes;
+    if (list->type != LH_JSON_ARRAY || list->size != 2 || !begin->integral
+        || !end->integral)
+        return stored_fail(r, entry, "its data_offsets are not two "
+                                     "integers");
+    if (begin->integer < 0 || end->integer < begin->integer)
+        return stored_fail(r, entry, "its data_offsets are no range");
+    if (end->integer > r->size)
+        return stored_fail(r, entry, "its data ends behind the end of the "
+                                     "file: is it cut off?");
+    if (__builtin_mul_overflow(s->size, stored_dtype[s->dtype].bytes, &bytes)
+        || bytes != end->integer - begin->integer)
+        return stored_fail(r, entry, "its data_offsets do not agree with "
+                                     "its shape and dtype");
+    s->data = r->data + begin->integer;
+    return LH_OK;
+}
+
+static lh_status stored_read(const stored_reader *r, const lh_json *entry,
+                             lh_stored *s)
+{
+    if (entry->type != LH_JSON_OBJECT)
+        return stored_fail(r, entry, "it is described by no object");
+    if (memchr(entry->key, 0, entry->key_size))
+        return stored_fail(r, entry, "its name has a NUL in it");
+    const lh_json *dtype = lh_json_get(entry, "dtype");
+    const lh_json *shape = lh_json_get(entry, "shape");
+    const lh_json *range = lh_json_get(entry, "data_offsets");
+    if (!dtype || !shape || !range || entry->size != 3)
+        return stored_fail(r, entry, "it needs dtype, shape and "
+                                     "data_offsets, and nothing else");
+    s->name = entry->key;
+    lh_status status = stored_read_dtype(r, entry, dtype, s);
+    if (!status)
+        status = stored_read_shape(r, entry, shape, s);
+    if (!status)
+        status = stored_read_range(r, entry, range, s);
+    return status;
+}
+
+/* -------------------------------------------------------------- tiling -- */
+
+static int64_t stored_bytes(const lh_stored *s)
+{
+    return s->size * stored_dtype[s->dtype].bytes;
+}
+
+/* By beginning; an empty tensor before the one that begins there too. */
+static int stored_compare(const void *a, const void *b)
+{
+    const lh_stored *x = a, *y = b;
+    if (x->data != y->data)
+        return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
+    int64_t nx = stored_bytes(x), ny = stored_bytes(y);
+    return nx < ny ? -1 : nx > ny;
+}
+
+/* The tensors' ranges must follow each other from the first byte of the data
+ * to the last. */
+static lh_status stored_tile(const stored_reader *r, lh_safetensors *file)
+{
+    size_t count = (size_t)file->count;
+    const void **sorted = lh_alloc(r->ctx, count, sizeof *sorted);
+    if (!sorted)
+        return LH_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &file->tensor[i];
+    lh_sort(sorted, count, stored_compare);
+    lh_status status = LH_OK;
+    int64_t end = 0;
+    for (size_t i = 0; i < count && !status; i++) {
+        const lh_stored *s = sorted[i];
+        int64_t begin = (const unsigned char *)s->data - r->data;
+        char shown[LH_UTF8_SHOWN];
+        if (begin != end)
+            status = lh_fail(r->ctx, LH_ERROR_FORMAT,
+                             "%s: tensor \"%s\": its data %s", r->where,
+                             lh_utf8_show(shown, s->name, strlen(s->name)),
+                             begin < end ? "overlaps that of another tensor"
+                             : "begins behind a gap that belongs to no "
+                               "tensor");
+        end = begin + stored_bytes(s);
+    }
+    lh_free(r->ctx, sorted);
+    if (!status && end != r->size)
+        status = lh_fail(r->ctx, LH_ERROR_FORMAT,
+                         "%s: %lld bytes behind the last tensor belong to "
+                         "none", r->where, (long long)(r->size - end));
+    return status;
+}
+
+/* ---------------------------------------------------------------- file -- */
+
+static lh_status stored_metadata(const stored_reader *r,
+                                 const lh_json *member, lh_safetensors *file)
+{
+    bool fine = member->type == LH_JSON_OBJECT;
+    for (const lh_json *m = member->child; m && fine; m = m->next)
+        fine = m->type == LH_JSON_STRING;
+    if (!fine)
+        return lh_fail(r->ctx, LH_ERROR_FORMAT,
+                       "%s: its __metadata__ is not an object of strings",
+                       r->where);
+    file->metadata = member;
+    return LH_OK;
+}
+
+static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
+{
+    const lh_json *root = file->header.root;
+    file->tensor = lh_alloc(r->ctx, root->size, sizeof *file->tensor);
+    if (!file->tensor)
+        return LH_ERROR_MEMORY;
+    lh_status status = LH_OK;
+    for (const lh_json *m = root->child; m && !status; m = m->next) {
+        if (m->key_size == 12 && !memcmp(m->key, "__metadata__", 12))
+            status = stored_metadata(r, m, file);
+        else
+            status = stored_read(r, m, &file->tensor[file->count++]);
+    }
+    return status ? status : stored_tile(r, file);
+}
+
+/* Reads file->bytes, which `file` owns already. */
+static lh_status stored_parse(lh_context *ctx, const char *where,
+                              lh_safetensors *file)
+{
+    const unsigned char *bytes = (const unsigned char *)file->bytes.data;
+    size_t size = file->bytes.size;
+    if (size < 8)
+        return lh_fail(ctx, LH_ERROR_FORMAT,
+                       "%s: %zu bytes are no safetensors file: it begins "
+                       "with 8 bytes that hold its header's length", where,
+                       size);
+    uint64_t length = stored_little(bytes, 8);
+    if (length > STORED_HEADER_MAX)
+        return lh_fail(ctx, LH_ERROR_FORMAT,
+                       "%s: a header of %llu bytes is none: this is no "
+                       "safetensors file", where,
+                       (unsigned long long)length);
+    if (length > size - 8)
+        return lh_fail(ctx, LH_ERROR_FORMAT,
+                       "%s: its header should have %llu bytes, the file has "
+                       "%zu more: it is cut off", where,
+                       (unsigned long long)length, size - 8);
+    if (!length || bytes[8] != '{')
+        return lh_fail(ctx, LH_ERROR_FORMAT,
+                       "%s: byte 8: a header begins with '{'", where);
+    size_t data = 8 + (size_t)length;
+    lh_status status = lh_json_parse(ctx, where, file->bytes.data + 8,
+                                     (size_t)length, &file->header);
+    if (status)
+        return status;
+    if (size - data > INT64_MAX)
+        return lh_fail(ctx, LH_ERROR_FORMAT, "%s: too large", where);
+    stored_reader r = { ctx, where, bytes + data, (int64_t)(size - data) };
+    return stored_entries(&r, file);
+}
+
+LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
+                                          lh_safetensors *file)
+{
+    *file = (lh_safetensors){ .ctx = ctx };
+    lh_status status = lh_file_read(ctx, path, &file->bytes);
+    if (!status)
+        status = stored_parse(ctx, path, file);
+    if (status)
+        lh_safetensors_close(file);
+    return status;
+}
+
+LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
+                                           const char *where,
+                                           const void *bytes, size_t size,
+                                           lh_safetensors *file)
+{
+    *file = (lh_safetensors){ .ctx = ctx };
+    lh_status status = lh_buffer_add(ctx, &file->bytes, bytes, size);
+    if (!status)
+        status = stored_parse(ctx, where, file);
+    if (status)
+        lh_safetensors_close(file);
+    return status;
+}
+
+LH_INTERNAL void lh_safetensors_close(lh_safetensors *file)
+{
+    lh_context *ctx = file->ctx;
+    lh_free(ctx, file->tensor);
+    lh_json_free(&file->header);
+    lh_buffer_free(ctx, &file->bytes);
+    *file = (lh_safetensors){ .ctx = ctx };
+}
+
+LH_INTERNAL const lh_stored *lh_safetensors_find(const lh_safetensors *file,
+                                                 const char *name)
+{
+    for (int64_t i = 0; i < file->count; i++)
+        if (!strcmp(file->tensor[i].name, name))
+            return &file->tensor[i];
+    return NULL;
+}
+
+LH_INTERNAL const char *lh_safetensors_text(const lh_safetensors *file,
+                                            const char *key)
+{
+    const lh_json *text = lh_json_get(file->metadata, key);
+    return text ? text->string : NULL;
+}
+
+#undef STORED_HEADER_MAX

@@ -1,0 +1,225 @@
+/* The safetensors writer: the header first, padded with blanks so that the
+ * data begins at a multiple of 8, then each tensor's bytes in the order
+ * given.  Other readers map the file: hand in 8-byte dtypes before 4-byte
+ * ones before 2-byte ones, and every tensor is aligned to its own size.
+ *
+ * The header is read again by our own strict reader before a byte of it
+ * reaches the disk: a name that stands twice cannot be written. */
+#include "formats/safetensors.h"
+
+#include "base/utf8.h"
+
+/* Bytes that go out together; a multiple of every element size. */
+#define STORING_CHUNK ((size_t)1 << 16)
+
+static const struct {
+    const char *name;
+    size_t bytes;
+} storing_dtype[LH_DTYPE_COUNT] = {
+#define LH_X(name, text, bytes) { text, bytes },
+    LH_DTYPES(LH_X)
+#undef LH_X
+};
+
+/* -------------------------------------------------------------- header -- */
+
+static lh_status storing_fail(lh_context *ctx, const char *path,
+                              const lh_stored *s, const char *what)
+{
+    char shown[LH_UTF8_SHOWN];
+    return lh_fail(ctx, LH_ERROR_ARGUMENT,
+                   "cannot write %s: tensor \"%s\": %s", path,
+                   lh_utf8_show(shown, s->name, strlen(s->name)), what);
+}
+
+/* The tensor's bytes, if it is one that can be. */
+static lh_status storing_check(lh_context *ctx, const char *path,
+                               const lh_stored *s, size_t *bytes)
+{
+    if (!strcmp(s->name, "__metadata__"))
+        return storing_fail(ctx, path, s, "the format keeps this name for "
+                                          "itself");
+    if ((unsigned)s->dtype >= LH_DTYPE_COUNT || s->dims < 0
+        || s->dims > LH_MAX_DIMS)
+        return storing_fail(ctx, path, s, "no such dtype or shape");
+    int64_t size = 1;
+    for (int i = 0; i < s->dims; i++)
+        if (s->shape[i] < 0
+            || __builtin_mul_overflow(size, s->shape[i], &size))
+            return storing_fail(ctx, path, s, "its shape cannot be");
+    if (size != s->size
+        || !lh_mul_size((size_t)size, storing_dtype[s->dtype].bytes, bytes))
+        return storing_fail(ctx, path, s, "its size is not that of its "
+                                          "shape");
+    return LH_OK;
+}
+
+/* "name":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]} */
+static lh_status storing_entry(lh_context *ctx, const char *path,
+                               const lh_stored *s, size_t *offset,
+                               lh_buffer *header)
+{
+    size_t bytes = 0, end;
+    lh_status status = storing_check(ctx, path, s, &bytes);
+    if (status)
+        return status;
+    if (!lh_add_size(*offset, bytes, &end) || end > INT64_MAX)
+        return storing_fail(ctx, path, s, "the file grows too large");
+    status = lh_json_add_string(ctx, header, s->name, strlen(s->name));
+    if (!status)
+        status = lh_buffer_printf(ctx, header,
+                                  ":{\"dtype\":\"%s\",\"shape\":[",
+                                  storing_dtype[s->dtype].name);
+    for (int i = 0; i < s->dims && !status; i++)
+        status = lh_buffer_printf(ctx, header, i ? ",%lld" : "%lld",
+                                  (long long)s->shape[i]);
+    if (!status)
+        status = lh_buffer_printf(ctx, header,
+                                  "],\"data_offsets\":[%zu,%zu]}", *offset,
+                                  end);
+    *offset = end;
+    return status;
+}
+
+static lh_status storing_metadata(lh_context *ctx,
+                                  const char *const *metadata, int64_t pairs,
+                                  lh_buffer *header)
+{
+    lh_status status = lh_buffer_printf(ctx, header, "\"__metadata__\":{");
+    for (int64_t i = 0; i < 2 * pairs && !status; i++) {
+        if (i)
+            status = lh_buffer_add(ctx, header, i % 2 ? ":" : ",", 1);
+        if (!status)
+            status = lh_json_add_string(ctx, header, metadata[i],
+                                        strlen(metadata[i]));
+    }
+    return status ? status : lh_buffer_add(ctx, header, "}", 1);
+}
+
+static lh_status storing_header(lh_context *ctx, const char *path,
+                                const lh_stored *tensor, int64_t count,
+                                const char *const *metadata, int64_t pairs,
+                                lh_buffer *header)
+{
+    size_t offset = 0;
+    lh_status status = lh_buffer_add(ctx, header, "{", 1);
+    if (!status && pairs > 0)
+        status = storing_metadata(ctx, metadata, pairs, header);
+    for (int64_t i = 0; i < count && !status; i++) {
+        if (header->size > 1)
+            status = lh_buffer_add(ctx, header, ",", 1);
+        if (!status)
+            status = storing_entry(ctx, path, &tensor[i], &offset, header);
+    }
+    if (!status)
+        status = lh_buffer_add(ctx, header, "}", 1);
+    while (!status && header->size % 8)
+        status = lh_buffer_add(ctx, header, " ", 1);
+    if (status)
+        return status;
+    lh_json_document again;
+    status = lh_json_parse(ctx, path, header->data, header->size, &again);
+    if (!status)
+        lh_json_free(&again);
+    return status;
+}
+
+/* ---------------------------------------------------------------- data -- */
+
+static void storing_little(unsigned char *bytes, uint64_t value,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (unsigned char)(value >> 8 * i);
+}
+
+/* `count` elements as the file has them.  NaNs differ between machines in
+ * payload and sign; in files all are the positive quiet one. */
+static void storing_convert(lh_dtype dtype, const void *from, size_t count,
+                            unsigned char *to)
+{
+    const unsigned char *in = from;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t v64;
+        uint32_t v32;
+        uint16_t v16;
+        switch (dtype) {
+        case LH_DTYPE_F64:
+        case LH_DTYPE_I64:
+            memcpy(&v64, in + 8 * i, 8);
+            if (dtype == LH_DTYPE_F64 && v64 << 1 > UINT64_C(0xffe) << 52)
+                v64 = UINT64_C(0x7ff8) << 48;
+            storing_little(to + 8 * i, v64, 8);
+            break;
+        case LH_DTYPE_F32:
+        case LH_DTYPE_I32:
+            memcpy(&v32, in + 4 * i, 4);
+            if (dtype == LH_DTYPE_F32 && (v32 & 0x7fffffffu) > 0x7f800000u)
+                v32 = 0x7fc00000u;
+            storing_little(to + 4 * i, v32, 4);
+            break;
+        case LH_DTYPE_BF16:
+        case LH_DTYPE_F16:
+            memcpy(&v16, in + 2 * i, 2);
+            if (dtype == LH_DTYPE_BF16 && (v16 & 0x7fff) > 0x7f80)
+                v16 = 0x7fc0;
+            if (dtype == LH_DTYPE_F16 && (v16 & 0x7fff) > 0x7c00)
+                v16 = 0x7e00;
+            storing_little(to + 2 * i, v16, 2);
+            break;
+        default:
+            to[i] = in[i];
+        }
+    }
+}
+
+static lh_status storing_data(lh_writer *w, const lh_stored *s,
+                              unsigned char *chunk)
+{
+    size_t bytes = storing_dtype[s->dtype].bytes, left = (size_t)s->size;
+    const unsigned char *from = s->data;
+    lh_status status = LH_OK;
+    while (left && !status) {
+        size_t count = STORING_CHUNK / bytes;
+        count = left < count ? left : count;
+        storing_convert(s->dtype, from, count, chunk);
+        status = lh_writer_add(w, chunk, count * bytes);
+        from += count * bytes;
+        left -= count;
+    }
+    return status;
+}
+
+LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
+                                           const lh_stored *tensor,
+                                           int64_t count,
+                                           const char *const *metadata,
+                                           int64_t pairs)
+{
+    lh_buffer header = { 0 };
+    unsigned char *chunk = lh_alloc(ctx, STORING_CHUNK, 1);
+    lh_status status = chunk ? LH_OK : LH_ERROR_MEMORY;
+    if (!status)
+        status = storing_header(ctx, path, tensor, count, metadata, pairs,
+                                &header);
+    if (!status) {
+        lh_writer w;
+        status = lh_writer_begin(ctx, &w, path);
+        if (!status) {
+            storing_little(chunk, header.size, 8);
+            status = lh_writer_add(&w, chunk, 8);
+        }
+        if (!status)
+            status = lh_writer_add(&w, header.data, header.size);
+        for (int64_t i = 0; i < count && !status; i++)
+            status = storing_data(&w, &tensor[i], chunk);
+        if (!status)
+            status = lh_writer_commit(&w);
+        lh_writer_abandon(&w);
+    }
+    lh_buffer_free(ctx, &header);
+    lh_free(ctx, chunk);
+    return status;
+}
+
+#undef STORING_CHUNK
