@@ -1,0 +1,612 @@
+/* Reading and writing config.json in three spellings.
+ *
+ * CONFIG_FIELDS below is the one list of lh_config's fields, from which the
+ * "longhand" writer, its reader and the range check are made.  "gpt2" and
+ * "llama" are spelled by hand, since they name and combine things in their
+ * own ways; what they cannot say but does not change what the model computes
+ * (how it was initialised, dropout) goes beside their keys under our names.
+ *
+ * Refuses: to guess.  A key that changes the computation and has a value we
+ * do not compute is an error that names it; other unknown keys are left. */
+#include "formats/hf_config.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/number.h"
+#include "base/utf8.h"
+
+#define CONFIG_LARGE 2147483647
+
+/* Integers and numbers with the least and greatest value, yes or no, and
+ * words out of a list. */
+#define CONFIG_FIELDS(INTEGER, NUMBER, FLAG, WORD) \
+    INTEGER(layers, 1, 10000) \
+    INTEGER(width, 1, CONFIG_LARGE) \
+    INTEGER(heads, 1, CONFIG_LARGE) \
+    INTEGER(kv_heads, 1, CONFIG_LARGE) \
+    INTEGER(head_size, 1, CONFIG_LARGE) \
+    INTEGER(feed_forward, 1, CONFIG_LARGE) \
+    INTEGER(context, 1, CONFIG_LARGE) \
+    INTEGER(vocabulary, 1, CONFIG_LARGE) \
+    WORD(positions, lh_positions, config_positions) \
+    NUMBER(rotary_theta, 0, 1e30) \
+    WORD(norm, lh_norm, config_norms) \
+    NUMBER(norm_eps, 1e-30, 1) \
+    FLAG(norm_gain) \
+    FLAG(norm_bias) \
+    FLAG(embedding_norm) \
+    FLAG(final_norm) \
+    FLAG(qk_norm) \
+    WORD(activation, lh_activation, config_activations) \
+    FLAG(attention_bias) \
+    FLAG(feed_forward_bias) \
+    FLAG(tied) \
+    NUMBER(embedding_scale, 1e-30, 1e30) \
+    NUMBER(logit_softcap, 0, 1e30) \
+    NUMBER(dropout, 0, 0.999999) \
+    NUMBER(init_std, 0, 1e6) \
+    FLAG(init_scaled)
+
+/* What an enumeration's values are called; the first row of a value is how
+ * it is written, all are read. */
+typedef struct config_word {
+    const char *text;
+    int value;
+} config_word;
+
+static const config_word config_positions[] = {
+    { "none", LH_POSITIONS_NONE }, { "learned", LH_POSITIONS_LEARNED },
+    { "rotary", LH_POSITIONS_ROTARY }, { NULL, 0 },
+};
+static const config_word config_norms[] = {
+    { "rms", LH_NORM_RMS }, { "layer", LH_NORM_LAYER }, { NULL, 0 },
+};
+static const config_word config_activations[] = {
+    { "relu", LH_RELU }, { "relu2", LH_RELU2 }, { "gelu", LH_GELU },
+    { "gelu_tanh", LH_GELU_TANH }, { "swiglu", LH_SWIGLU },
+    { "geglu", LH_GEGLU }, { NULL, 0 },
+};
+static const config_word config_gpt2_activations[] = {
+    { "gelu_new", LH_GELU_TANH }, { "gelu_pytorch_tanh", LH_GELU_TANH },
+    { "gelu", LH_GELU }, { "relu", LH_RELU }, { NULL, 0 },
+};
+static const config_word config_llama_activations[] = {
+    { "silu", LH_SWIGLU }, { "swish", LH_SWIGLU }, { NULL, 0 },
+};
+
+static const char *config_word_of(const config_word *list, int value)
+{
+    for (; list->text; list++)
+        if (list->value == value)
+            return list->text;
+    return NULL;
+}
+
+/* -------------------------------------------------------------- layout -- */
+
+LH_INTERNAL lh_layout lh_layout_of(const lh_config *c)
+{
+    bool plain = c->final_norm && !c->embedding_norm && !c->qk_norm
+        && c->norm_gain && c->embedding_scale == 1 && c->logit_softcap == 0;
+    if (plain && c->positions == LH_POSITIONS_LEARNED
+        && c->norm == LH_NORM_LAYER && c->norm_bias && c->attention_bias
+        && c->feed_forward_bias && c->tied && c->kv_heads == c->heads
+        && c->heads > 0 && c->width % c->heads == 0
+        && c->head_size == c->width / c->heads
+        && config_word_of(config_gpt2_activations, (int)c->activation))
+        return LH_LAYOUT_GPT2;
+    if (plain && c->positions == LH_POSITIONS_ROTARY
+        && c->norm == LH_NORM_RMS && !c->norm_bias
+        && c->activation == LH_SWIGLU && !c->feed_forward_bias)
+        return LH_LAYOUT_LLAMA;
+    return LH_LAYOUT_LONGHAND;
+}
+
+/* ------------------------------------------------------------- writing -- */
+
+typedef struct config_writer {
+    lh_context *ctx;
+    lh_buffer *buffer;
+    bool begun;
+    lh_status status;              /* of the first failure                 */
+} config_writer;
+
+static void config_put_key(config_writer *w, const char *key)
+{
+    if (!w->status)
+        w->status = lh_buffer_printf(w->ctx, w->buffer, "%s  \"%s\": ",
+                                     w->begun ? ",\n" : "{\n", key);
+    w->begun = true;
+}
+
+/* JSON text as it is. */
+static void config_put(config_writer *w, const char *key, const char *text)
+{
+    config_put_key(w, key);
+    if (!w->status)
+        w->status = lh_buffer_printf(w->ctx, w->buffer, "%s", text);
+}
+
+static void config_put_integer(config_writer *w, const char *key,
+                               int64_t value)
+{
+    config_put_key(w, key);
+    if (!w->status)
+        w->status = lh_buffer_printf(w->ctx, w->buffer, "%lld",
+                                     (long long)value);
+}
+
+static void config_put_number(config_writer *w, const char *key,
+                              double value)
+{
+    config_put_key(w, key);
+    if (!w->status)
+        w->status = lh_json_add_number(w->ctx, w->buffer, value);
+}
+
+static void config_put_flag(config_writer *w, const char *key, bool value)
+{
+    config_put(w, key, value ? "true" : "false");
+}
+
+static void config_put_word(config_writer *w, const char *key,
+                            const config_word *list, int value)
+{
+    const char *text = config_word_of(list, value);
+    config_put_key(w, key);
+    if (!w->status && !text)
+        w->status = lh_fail(w->ctx, LH_ERROR_ARGUMENT,
+                            "the config's \"%s\" has no such value as %d",
+                            key, value);
+    if (!w->status)
+        w->status = lh_buffer_printf(w->ctx, w->buffer, "\"%s\"", text);
+}
+
+static void config_put_gpt2(config_writer *w, const lh_config *c)
+{
+    config_put(w, "architectures", "[\"GPT2LMHeadModel\"]");
+    config_put(w, "model_type", "\"gpt2\"");
+    config_put_integer(w, "vocab_size", c->vocabulary);
+    config_put_integer(w, "n_positions", c->context);
+    config_put_integer(w, "n_ctx", c->context);
+    config_put_integer(w, "n_embd", c->width);
+    config_put_integer(w, "n_layer", c->layers);
+    config_put_integer(w, "n_head", c->heads);
+    config_put_integer(w, "n_inner", c->feed_forward);
+    config_put_word(w, "activation_function", config_gpt2_activations,
+                    (int)c->activation);
+    config_put_number(w, "layer_norm_epsilon", c->norm_eps);
+    config_put_number(w, "resid_pdrop", c->dropout);
+    config_put_number(w, "embd_pdrop", c->dropout);
+    config_put_number(w, "attn_pdrop", c->dropout);
+    config_put_number(w, "initializer_range", c->init_std);
+    config_put(w, "scale_attn_weights", "true");
+    config_put(w, "tie_word_embeddings", "true");
+    if (!c->init_scaled)
+        config_put_flag(w, "init_scaled", false);
+    if (c->rotary_theta != 10000)
+        config_put_number(w, "rotary_theta", c->rotary_theta);
+}
+
+static void config_put_llama(config_writer *w, const lh_config *c)
+{
+    config_put(w, "architectures", "[\"LlamaForCausalLM\"]");
+    config_put(w, "model_type", "\"llama\"");
+    config_put_integer(w, "vocab_size", c->vocabulary);
+    config_put_integer(w, "max_position_embeddings", c->context);
+    config_put_integer(w, "hidden_size", c->width);
+    config_put_integer(w, "intermediate_size", c->feed_forward);
+    config_put_integer(w, "num_hidden_layers", c->layers);
+    config_put_integer(w, "num_attention_heads", c->heads);
+    config_put_integer(w, "num_key_value_heads", c->kv_heads);
+    config_put_integer(w, "head_dim", c->head_size);
+    config_put_word(w, "hidden_act", config_llama_activations,
+                    (int)c->activation);
+    config_put_number(w, "rms_norm_eps", c->norm_eps);
+    config_put_flag(w, "attention_bias", c->attention_bias);
+    config_put(w, "attention_dropout", "0.0");
+    config_put(w, "mlp_bias", "false");
+    config_put_flag(w, "tie_word_embeddings", c->tied);
+    config_put_number(w, "initializer_range", c->init_std);
+    /* transformers 4 reads the first, 5 the second. */
+    config_put_number(w, "rope_theta", c->rotary_theta);
+    config_put(w, "rope_scaling", "null");
+    config_put(w, "rope_parameters", "{\"rope_type\": \"default\", "
+                                     "\"rope_theta\": ");
+    if (!w->status)
+        w->status = lh_json_add_number(w->ctx, w->buffer, c->rotary_theta);
+    if (!w->status)
+        w->status = lh_buffer_printf(w->ctx, w->buffer, "}");
+    if (c->dropout != 0)
+        config_put_number(w, "dropout", c->dropout);
+    if (c->init_scaled)
+        config_put_flag(w, "init_scaled", true);
+}
+
+static void config_put_longhand(config_writer *w, const lh_config *c)
+{
+    config_put(w, "architectures", "[\"LonghandForCausalLM\"]");
+    config_put(w, "model_type", "\"longhand\"");
+#define CONFIG_INTEGER(name, low, high) config_put_integer(w, #name, c->name);
+#define CONFIG_NUMBER(name, low, high) config_put_number(w, #name, c->name);
+#define CONFIG_FLAG(name) config_put_flag(w, #name, c->name);
+#define CONFIG_WORD(name, type, list) \
+    config_put_word(w, #name, list, (int)c->name);
+    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_WORD)
+#undef CONFIG_INTEGER
+#undef CONFIG_NUMBER
+#undef CONFIG_FLAG
+#undef CONFIG_WORD
+}
+
+LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
+                                      const lh_config *config,
+                                      int32_t border)
+{
+    config_writer w = { .ctx = ctx, .buffer = buffer };
+    switch (lh_layout_of(config)) {
+    case LH_LAYOUT_GPT2:
+        config_put_gpt2(&w, config);
+        break;
+    case LH_LAYOUT_LLAMA:
+        config_put_llama(&w, config);
+        break;
+    default:
+        config_put_longhand(&w, config);
+    }
+    config_put_integer(&w, "bos_token_id", border);
+    config_put_integer(&w, "eos_token_id", border);
+    config_put(&w, "torch_dtype", "\"float32\"");
+    if (!w.status)
+        w.status = lh_buffer_printf(ctx, buffer, "\n}\n");
+    return w.status;
+}
+
+/* ------------------------------------------------------------- reading -- */
+
+typedef struct config_reader {
+    lh_context *ctx;
+    const char *where;
+    const lh_json *root;
+    lh_status status;              /* of the first failure                 */
+} config_reader;
+
+static void config_fail(config_reader *r, const char *key, const char *what)
+{
+    if (!r->status)
+        r->status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: \"%s\" %s",
+                            r->where, key, what);
+}
+
+/* The member of that name, null counting as none.  Where there is none and
+ * it is required, that is the failure. */
+static const lh_json *config_get(config_reader *r, const char *key,
+                                 bool required)
+{
+    const lh_json *m = r->status ? NULL : lh_json_get(r->root, key);
+    if (m && m->type == LH_JSON_NULL)
+        m = NULL;
+    if (!m && required)
+        config_fail(r, key, "is missing");
+    return m;
+}
+
+/* A number's own text, or that of its bounds, in a message. */
+static void config_fail_range(config_reader *r, const char *key, double low,
+                              double high)
+{
+    char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE], text[128];
+    lh_number_write(a, low);
+    lh_number_write(b, high);
+    snprintf(text, sizeof text, "must be a number from %s to %s", a, b);
+    config_fail(r, key, text);
+}
+
+/* An integer from 1 to high; `missing` where it is not there, 0 there
+ * meaning that it must be. */
+static int64_t config_integer(config_reader *r, const char *key,
+                              int64_t missing, int64_t high)
+{
+    const lh_json *m = config_get(r, key, !missing);
+    if (!m)
+        return missing;
+    if (!m->integral || m->integer < 1 || m->integer > high) {
+        char text[64];
+        snprintf(text, sizeof text, "must be an integer from 1 to %lld",
+                 (long long)high);
+        config_fail(r, key, text);
+    }
+    return m->integer;
+}
+
+/* A number; missing: NaN where it must be there. */
+static double config_number(config_reader *r, const char *key,
+                            double missing, double low, double high)
+{
+    const lh_json *m = config_get(r, key, missing != missing);
+    if (!m)
+        return missing;
+    /* The parser gives finite numbers only. */
+    if (m->type != LH_JSON_NUMBER || m->number < low || m->number > high)
+        config_fail_range(r, key, low, high);
+    return m->number;
+}
+
+/* missing: -1 where it must be there. */
+static bool config_flag(config_reader *r, const char *key, int missing)
+{
+    const lh_json *m = config_get(r, key, missing < 0);
+    if (m && m->type != LH_JSON_TRUE && m->type != LH_JSON_FALSE)
+        config_fail(r, key, "must be true or false");
+    return m ? m->type == LH_JSON_TRUE : missing > 0;
+}
+
+static bool config_is(const lh_json *m, const char *text)
+{
+    return m && m->type == LH_JSON_STRING && m->size == strlen(text)
+        && !memcmp(m->string, text, m->size);
+}
+
+/* missing: -1 where it must be there. */
+static int config_word_read(config_reader *r, const char *key,
+                            const config_word *list, int missing)
+{
+    const lh_json *m = config_get(r, key, missing < 0);
+    if (!m)
+        return missing < 0 ? 0 : missing;
+    for (; list->text; list++)
+        if (config_is(m, list->text))
+            return list->value;
+    char shown[LH_UTF8_SHOWN], text[128];
+    snprintf(text, sizeof text, "is \"%s\", which is not computed here",
+             m->type == LH_JSON_STRING
+             ? lh_utf8_show(shown, m->string, m->size) : "?");
+    config_fail(r, key, text);
+    return 0;
+}
+
+/* Keys that change what is computed, wherever they turn up: refused unless
+ * absent, null, false, empty, or the one number that changes nothing. */
+static void config_refuse(config_reader *r)
+{
+    static const struct {
+        const char *key;
+        double harmless;
+    } row[] = {
+        { "quantization_config", 0 }, { "partial_rotary_factor", 1 },
+        { "rotary_pct", 1 }, { "attn_logit_softcapping", 0 },
+        { "final_logit_softcapping", 0 }, { "add_cross_attention", 0 },
+        { "is_encoder_decoder", 0 }, { "num_local_experts", 0 },
+        { "num_experts", 0 }, { "use_qk_norm", 0 },
+        { "scale_attn_by_inverse_layer_idx", 0 }, { "mlp_bias", 0 },
+        { "embedding_multiplier", 1 }, { "residual_multiplier", 1 },
+        { "attention_multiplier", 1 }, { "logits_scaling", 1 },
+        { "use_parallel_residual", 0 }, { "pruned_heads", 0 },
+    };
+    for (size_t i = 0; i < LH_COUNT(row); i++) {
+        const lh_json *m = config_get(r, row[i].key, false);
+        if (m && m->type != LH_JSON_FALSE
+            && !(m->type >= LH_JSON_STRING && !m->size)
+            && !(m->type == LH_JSON_NUMBER && m->number == row[i].harmless))
+            config_fail(r, row[i].key,
+                        "changes the model in a way that is not computed "
+                        "here");
+    }
+    const lh_json *window = config_get(r, "sliding_window", false);
+    const lh_json *use = config_get(r, "use_sliding_window", false);
+    if (window && !(use && use->type == LH_JSON_FALSE))
+        config_fail(r, "sliding_window", "is set: only full attention is "
+                                         "computed here");
+    const lh_json *types = config_get(r, "layer_types", false);
+    bool full = !types || types->type == LH_JSON_ARRAY;
+    for (const lh_json *m = types ? types->child : NULL; m && full;
+         m = m->next)
+        full = config_is(m, "full_attention");
+    if (!full)
+        config_fail(r, "layer_types", "has other layers than "
+                                      "\"full_attention\"");
+}
+
+/* The class that a file was made with must be the one with a head. */
+static void config_architecture(config_reader *r, const char *wanted)
+{
+    const lh_json *list = config_get(r, "architectures", false);
+    bool found = !list;
+    for (const lh_json *m = list ? list->child : NULL; m; m = m->next)
+        found = found || config_is(m, wanted);
+    if (!found) {
+        char text[128];
+        snprintf(text, sizeof text, "must hold \"%s\"", wanted);
+        config_fail(r, "architectures", text);
+    }
+}
+
+static void config_read_gpt2(config_reader *r, lh_config *c)
+{
+    config_architecture(r, "GPT2LMHeadModel");
+    c->layers = config_integer(r, "n_layer", 0, 10000);
+    c->width = config_integer(r, "n_embd", 0, CONFIG_LARGE);
+    c->heads = config_integer(r, "n_head", 0, CONFIG_LARGE);
+    c->context = config_integer(r, "n_positions", 0, CONFIG_LARGE);
+    c->vocabulary = config_integer(r, "vocab_size", 0, CONFIG_LARGE);
+    if (r->status)
+        return;
+    if (c->width % c->heads)
+        config_fail(r, "n_embd", "must be a multiple of \"n_head\"");
+    c->kv_heads = c->heads;
+    c->head_size = c->width / c->heads;
+    c->feed_forward = config_integer(r, "n_inner", 4 * c->width,
+                                     CONFIG_LARGE);
+    c->positions = LH_POSITIONS_LEARNED;
+    c->rotary_theta = config_number(r, "rotary_theta", 10000, 0, 1e30);
+    c->norm = LH_NORM_LAYER;
+    c->norm_eps = config_number(r, "layer_norm_epsilon", 1e-5, 1e-30, 1);
+    c->norm_bias = c->attention_bias = c->feed_forward_bias = true;
+    c->activation = (lh_activation)config_word_read(r, "activation_function",
+                                                    config_gpt2_activations,
+                                                    LH_GELU_TANH);
+    c->tied = config_flag(r, "tie_word_embeddings", 1);
+    if (!c->tied)
+        config_fail(r, "tie_word_embeddings", "must be true for \"gpt2\"");
+    if (!config_flag(r, "scale_attn_weights", 1))
+        config_fail(r, "scale_attn_weights", "must be true");
+    c->dropout = config_number(r, "resid_pdrop", 0.1, 0, 0.999999);
+    c->init_std = config_number(r, "initializer_range", 0.02, 0, 1e6);
+    c->init_scaled = config_flag(r, "init_scaled", 1);
+}
+
+/* transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. */
+static double config_read_rope(config_reader *r)
+{
+    static const char *const list[] = { "rope_parameters", "rope_scaling" };
+    double theta = config_number(r, "rope_theta", 0, 1e-30, 1e30);
+    for (size_t i = 0; i < LH_COUNT(list); i++) {
+        const lh_json *rope = config_get(r, list[i], false);
+        if (!rope)
+            continue;
+        for (const lh_json *m = rope->child; m; m = m->next) {
+            bool type = !strcmp(m->key, "rope_type")
+                     || !strcmp(m->key, "type");
+            bool base = !strcmp(m->key, "rope_theta")
+                     && m->type == LH_JSON_NUMBER && m->number >= 1e-30
+                     && m->number <= 1e30
+                     && (theta == 0 || theta == m->number);
+            bool part = !strcmp(m->key, "partial_rotary_factor")
+                     && m->type == LH_JSON_NUMBER && m->number == 1;
+            if (base)
+                theta = m->number;
+            if (!base && !part && !(type && config_is(m, "default"))) {
+                char shown[LH_UTF8_SHOWN], text[160];
+                snprintf(text, sizeof text, "has a \"%s\" that is not "
+                         "computed here, or contradicts \"rope_theta\"",
+                         lh_utf8_show(shown, m->key, m->key_size));
+                config_fail(r, list[i], text);
+            }
+        }
+        if (rope->type != LH_JSON_OBJECT)
+            config_fail(r, list[i], "must be an object or null");
+    }
+    return theta == 0 ? 10000 : theta;
+}
+
+static void config_read_llama(config_reader *r, lh_config *c)
+{
+    config_architecture(r, "LlamaForCausalLM");
+    c->layers = config_integer(r, "num_hidden_layers", 0, 10000);
+    c->width = config_integer(r, "hidden_size", 0, CONFIG_LARGE);
+    c->heads = config_integer(r, "num_attention_heads", 0, CONFIG_LARGE);
+    c->feed_forward = config_integer(r, "intermediate_size", 0,
+                                     CONFIG_LARGE);
+    c->context = config_integer(r, "max_position_embeddings", 0,
+                                CONFIG_LARGE);
+    c->vocabulary = config_integer(r, "vocab_size", 0, CONFIG_LARGE);
+    if (r->status)
+        return;
+    c->kv_heads = config_integer(r, "num_key_value_heads", c->heads,
+                                 CONFIG_LARGE);
+    /* Without head_dim the width must be divisible. */
+    c->head_size = config_integer(r, "head_dim", c->width % c->heads
+                                  ? 0 : c->width / c->heads, CONFIG_LARGE);
+    c->positions = LH_POSITIONS_ROTARY;
+    c->rotary_theta = config_read_rope(r);
+    c->norm = LH_NORM_RMS;
+    c->norm_eps = config_number(r, "rms_norm_eps", 1e-6, 1e-30, 1);
+    c->activation = (lh_activation)config_word_read(r, "hidden_act",
+                                                    config_llama_activations,
+                                                    LH_SWIGLU);
+    c->attention_bias = config_flag(r, "attention_bias", 0);
+    c->tied = config_flag(r, "tie_word_embeddings", 0);
+    c->dropout = config_number(r, "dropout", 0, 0, 0.999999);
+    c->init_std = config_number(r, "initializer_range", 0.02, 0, 1e6);
+    c->init_scaled = config_flag(r, "init_scaled", 0);
+}
+
+static void config_read_longhand(config_reader *r, lh_config *c)
+{
+    double must = __builtin_nan("");
+#define CONFIG_INTEGER(name, low, high) \
+    c->name = config_integer(r, #name, 0, high);
+#define CONFIG_NUMBER(name, low, high) \
+    c->name = config_number(r, #name, must, low, high);
+#define CONFIG_FLAG(name) c->name = config_flag(r, #name, -1);
+#define CONFIG_WORD(name, type, list) \
+    c->name = (type)config_word_read(r, #name, list, -1);
+    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_WORD)
+#undef CONFIG_INTEGER
+#undef CONFIG_NUMBER
+#undef CONFIG_FLAG
+#undef CONFIG_WORD
+}
+
+/* What must hold between the fields, in each layout. */
+static void config_check(config_reader *r, const lh_config *c)
+{
+    if (r->status)
+        return;
+#define CONFIG_INTEGER(name, low, high) \
+    if (c->name < low || c->name > high) \
+        config_fail_range(r, #name, low, high);
+#define CONFIG_NUMBER(name, low, high) \
+    if (!(c->name >= low && c->name <= high)) \
+        config_fail_range(r, #name, low, high);
+#define CONFIG_NONE(...)
+    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_NONE, CONFIG_NONE)
+#undef CONFIG_INTEGER
+#undef CONFIG_NUMBER
+#undef CONFIG_NONE
+    bool rotary = c->positions == LH_POSITIONS_ROTARY;
+    if (!r->status && c->heads % c->kv_heads)
+        r->status = lh_fail(r->ctx, LH_ERROR_FORMAT,
+                            "%s: %lld heads cannot share %lld key/value "
+                            "heads", r->where, (long long)c->heads,
+                            (long long)c->kv_heads);
+    if (!r->status && rotary && (c->head_size % 2 || c->rotary_theta <= 0))
+        r->status = lh_fail(r->ctx, LH_ERROR_FORMAT,
+                            "%s: rotary positions need an even head size "
+                            "and a positive theta", r->where);
+}
+
+LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
+                                     const char *text, size_t size,
+                                     lh_config *config, lh_layout *layout)
+{
+    lh_json_document document;
+    lh_status status = lh_json_parse(ctx, where, text, size, &document);
+    if (status)
+        return status;
+    config_reader r = { .ctx = ctx, .where = where, .root = document.root };
+    /* What gpt2 and llama have in common. */
+    lh_config c = { .norm_gain = true, .final_norm = true,
+                    .embedding_scale = 1 };
+    const lh_json *type = config_get(&r, "model_type", true);
+    if (config_is(type, "gpt2")) {
+        *layout = LH_LAYOUT_GPT2;
+        config_refuse(&r);
+        config_read_gpt2(&r, &c);
+    } else if (config_is(type, "llama")) {
+        *layout = LH_LAYOUT_LLAMA;
+        config_refuse(&r);
+        config_read_llama(&r, &c);
+    } else if (config_is(type, "longhand")) {
+        *layout = LH_LAYOUT_LONGHAND;
+        config_refuse(&r);
+        config_read_longhand(&r, &c);
+    } else if (type) {
+        char shown[LH_UTF8_SHOWN];
+        r.status = lh_fail(ctx, LH_ERROR_FORMAT,
+                           "%s: \"model_type\" is \"%s\": only \"gpt2\", "
+                           "\"llama\" and \"longhand\" are read", where,
+                           type->type == LH_JSON_STRING
+                           ? lh_utf8_show(shown, type->string, type->size)
+                           : "?");
+    }
+    config_check(&r, &c);
+    if (!r.status)
+        *config = c;
+    lh_json_free(&document);
+    return r.status;
+}
+
+#undef CONFIG_LARGE
+#undef CONFIG_FIELDS
