@@ -8,8 +8,8 @@
 
 /* More layers than any model has, few enough to walk. */
 #define CONFIG_LAYERS 1024
-/* Elements of a rotary table: 2^20 positions of heads of 128. */
-#define CONFIG_ROTARY ((int64_t)1 << 27)
+/* Elements of both rotary tables: 2^18 positions of heads of 128. */
+#define CONFIG_ROTARY ((int64_t)1 << 25)
 
 /* ------------------------------------------------------------ the walk -- */
 
@@ -121,7 +121,7 @@ static lh_status config_check_choices(lh_context *ctx, const lh_config *c)
     if (!(config_finite(c->rotary_theta) && c->rotary_theta >= 1))
         return config_refuse(ctx, "rotary_theta must be 1 or more");
     if (c->context > CONFIG_ROTARY / c->head_size)
-        return config_refuse(ctx, "context times head_size is above 2^27,"
+        return config_refuse(ctx, "context times head_size is above 2^25,"
                              " too large for rotary positions");
     return LH_OK;
 }

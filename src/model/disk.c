@@ -1,0 +1,443 @@
+/* Models on disk: a directory with config.json, model.safetensors and
+ * tokenizer.json, in the layout of GPT-2, of Llama, or our own.
+ *
+ * What a file must hold follows from its config alone: a plan lists the
+ * file's tensors and which parameters each consists of.  Loading refuses
+ * what is missing, unexpected or of another shape, by name, before a model
+ * is allocated; the plan's own size is bounded by lh_config_check(). */
+#include "base/strict.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "formats/hf_config.h"
+#include "formats/safetensors.h"
+#include "model/model.h"
+#include "tokenizer/tokenizer.h"
+
+/* ------------------------------------------------------------ the plan -- */
+
+/* One parameter's place in a tensor of the file: its outputs (rows) stand
+ * behind `first` others. */
+typedef struct disk_piece {
+    lh_parameter_spec spec;
+    int64_t first;
+} disk_piece;
+
+/* One tensor of the file: one parameter, or q, k and v fused. */
+typedef struct disk_entry {
+    char name[128];
+    int64_t pieces, piece_at[3];       /* of plan->piece                   */
+    bool transposed;
+    int64_t outputs, inputs;           /* inputs 0: a vector               */
+} disk_entry;
+
+typedef struct disk_plan {
+    lh_context *ctx;
+    lh_layout layout;
+    disk_piece *piece;
+    disk_entry *entry;
+    int64_t pieces, entries, capacity;
+} disk_plan;
+
+static lh_status disk_count(void *user, const lh_parameter_spec *spec)
+{
+    (void)spec;
+    ++*(int64_t *)user;
+    return LH_OK;
+}
+
+static lh_status disk_add(void *user, const lh_parameter_spec *spec)
+{
+    disk_plan *plan = user;
+    char name[128];
+    int part = -1;
+    bool transposed = false;
+    lh_layout_name(plan->layout, spec->name, name, &part, &transposed);
+    disk_entry *e = NULL;
+    if (part > 0)                      /* a fused one was begun just above */
+        for (int64_t i = plan->entries - 1; i >= 0 && !e; i--)
+            if (strcmp(plan->entry[i].name, name) == 0)
+                e = &plan->entry[i];
+    if (!e) {
+        e = &plan->entry[plan->entries++];
+        memcpy(e->name, name, sizeof name);
+        e->transposed = transposed;
+        e->inputs = spec->dims > 1 ? spec->shape[1] : 0;
+    }
+    if (e->pieces == 3)
+        return lh_fail(plan->ctx, LH_ERROR_SHAPE, "%s: more than three"
+                       " parameters in one tensor", name);
+    e->piece_at[e->pieces++] = plan->pieces;
+    plan->piece[plan->pieces++] = (disk_piece){ *spec, e->outputs };
+    e->outputs += spec->shape[0];
+    return LH_OK;
+}
+
+static void disk_plan_free(disk_plan *plan)
+{
+    lh_free(plan->ctx, plan->piece);
+    lh_free(plan->ctx, plan->entry);
+}
+
+static lh_status disk_plan_make(lh_context *ctx, disk_plan *plan,
+                                const lh_config *c, lh_layout layout)
+{
+    *plan = (disk_plan){ .ctx = ctx, .layout = layout };
+    lh_status status = lh_config_walk(ctx, c, disk_count, &plan->capacity);
+    if (status)
+        return status;
+    size_t count = (size_t)plan->capacity;
+    plan->piece = lh_alloc(ctx, count, sizeof *plan->piece);
+    plan->entry = lh_alloc(ctx, count, sizeof *plan->entry);
+    status = plan->piece && plan->entry
+        ? lh_config_walk(ctx, c, disk_add, plan) : LH_ERROR_MEMORY;
+    if (status)
+        disk_plan_free(plan);
+    return status;
+}
+
+/* ------------------------------------------------- between the layouts -- */
+
+static int64_t disk_size(const disk_entry *e)
+{
+    return e->inputs ? e->outputs * e->inputs : e->outputs;
+}
+
+/* Where the parameter is the file's tensor as it stands. */
+static bool disk_plain(const disk_entry *e)
+{
+    return e->pieces == 1 && !e->transposed;
+}
+
+/* Copies a piece out of the file's elements, or into them. */
+static void disk_copy(const disk_entry *e, const disk_piece *p, float *file,
+                      float *ours, bool out)
+{
+    int64_t inputs = e->inputs ? e->inputs : 1;
+    int64_t step = e->transposed ? e->outputs : 1;
+    for (int64_t i = 0; i < p->spec.shape[0]; i++) {
+        float *theirs = file + (e->transposed ? p->first + i
+                                              : (p->first + i) * inputs);
+        float *row = ours + i * inputs;
+        for (int64_t j = 0; j < inputs; j++) {
+            if (out)
+                row[j] = theirs[j * step];
+            else
+                theirs[j * step] = row[j];
+        }
+    }
+}
+
+static lh_tensor *disk_tensor(const lh_model *m, const disk_piece *p)
+{
+    return lh_params_find(m->params, p->spec.name);
+}
+
+/* -------------------------------------------------------------- saving -- */
+
+static lh_status disk_stored(const disk_plan *plan, const lh_model *m,
+                             int64_t i, lh_stored *s, float **owned)
+{
+    const disk_entry *e = &plan->entry[i];
+    s->name = e->name;
+    s->dtype = LH_DTYPE_F32;
+    s->dims = e->inputs ? 2 : 1;
+    s->shape[0] = e->transposed ? e->inputs : e->outputs;
+    s->shape[1] = e->transposed ? e->outputs : e->inputs;
+    s->size = disk_size(e);
+    if (disk_plain(e)) {
+        s->data = disk_tensor(m, &plan->piece[e->piece_at[0]])->data;
+        return LH_OK;
+    }
+    *owned = lh_alloc(plan->ctx, (size_t)s->size, sizeof **owned);
+    if (!*owned)
+        return LH_ERROR_MEMORY;
+    for (int64_t j = 0; j < e->pieces; j++) {
+        const disk_piece *p = &plan->piece[e->piece_at[j]];
+        disk_copy(e, p, *owned, disk_tensor(m, p)->data, false);
+    }
+    s->data = *owned;
+    return LH_OK;
+}
+
+static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
+                                    const char *path)
+{
+    /* transformers takes no file that does not say "pt". */
+    static const char *const metadata[] = { "format", "pt" };
+    disk_plan plan;
+    lh_status status = disk_plan_make(ctx, &plan, &m->config,
+                                      lh_layout_of(&m->config));
+    if (status)
+        return status;
+    size_t count = (size_t)plan.entries;
+    lh_stored *stored = lh_alloc(ctx, count, sizeof *stored);
+    float **owned = lh_alloc(ctx, count, sizeof *owned);
+    if (!stored || !owned)
+        status = LH_ERROR_MEMORY;
+    for (int64_t i = 0; i < plan.entries && !status; i++)
+        status = disk_stored(&plan, m, i, &stored[i], &owned[i]);
+    if (!status)
+        status = lh_safetensors_write(ctx, path, stored, plan.entries,
+                                      metadata, 1);
+    for (int64_t i = 0; owned && i < plan.entries; i++)
+        lh_free(ctx, owned[i]);
+    lh_free(ctx, owned);
+    lh_free(ctx, stored);
+    disk_plan_free(&plan);
+    return status;
+}
+
+typedef enum disk_part { DISK_TOKENIZER, DISK_WEIGHTS, DISK_CONFIG,
+                         DISK_PARTS } disk_part;
+static const char *const disk_name[DISK_PARTS] = {
+    "tokenizer.json", "model.safetensors", "config.json",
+};
+
+static lh_status disk_write(lh_context *ctx, const lh_model *m,
+                            const lh_tokenizer *k, const char *directory,
+                            disk_part part)
+{
+    char *path = lh_path_join(ctx, directory, disk_name[part]);
+    lh_buffer text = { NULL, 0, 0 };
+    lh_status status = path ? LH_OK : LH_ERROR_MEMORY;
+    if (!status && part == DISK_WEIGHTS) {
+        status = disk_write_weights(ctx, m, path);
+    } else if (!status) {
+        status = part == DISK_CONFIG
+            ? lh_config_write(ctx, &text, &m->config,
+                              lh_tokenizer_border(k))
+            : lh_tokenizer_write(ctx, k, &text);
+        if (!status)
+            status = lh_file_write(ctx, path, text.data, text.size);
+    }
+    lh_buffer_free(ctx, &text);
+    lh_free(ctx, path);
+    return status;
+}
+
+LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
+                               const lh_tokenizer *k, const char *directory)
+{
+    if (!ctx || !m || !k || !directory)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_model_save: no model, no"
+                       " tokenizer or no directory");
+    if (lh_tokenizer_vocabulary(k) > m->config.vocabulary)
+        return lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens,"
+                       " the model takes %lld",
+                       (long long)lh_tokenizer_vocabulary(k),
+                       (long long)m->config.vocabulary);
+    lh_status status = lh_directory_make(ctx, directory);
+    for (int part = 0; part < DISK_PARTS && !status; part++)
+        status = disk_write(ctx, m, k, directory, (disk_part)part);
+    return status;
+}
+
+/* ------------------------------------------------------------- loading -- */
+
+/* The file's tensor of this name; published files also leave out the first
+ * part, "model." or "transformer.". */
+static const lh_stored *disk_find(const lh_safetensors *file,
+                                  lh_layout layout, const char *name)
+{
+    const lh_stored *s = lh_safetensors_find(file, name);
+    const char *dot = strchr(name, '.');
+    if (!s && layout != LH_LAYOUT_LONGHAND && dot)
+        s = lh_safetensors_find(file, dot + 1);
+    return s;
+}
+
+static bool disk_ends(const char *name, const char *end)
+{
+    size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && strcmp(name + length - tail, end) == 0;
+}
+
+/* What published files hold beside the weights: masks and angles, which are
+ * no parameters, and a tied head once more. */
+static bool disk_needless(const disk_plan *plan, const lh_config *c,
+                          const lh_safetensors *file, const lh_stored *s)
+{
+    if (plan->layout == LH_LAYOUT_LONGHAND)
+        return false;
+    if (disk_ends(s->name, ".attn.bias") ||
+        disk_ends(s->name, ".attn.masked_bias") ||
+        disk_ends(s->name, ".rotary_emb.inv_freq"))
+        return true;
+    if (!c->tied || strcmp(s->name, "lm_head.weight") != 0)
+        return false;
+    const lh_stored *e = disk_find(file, plan->layout, plan->entry[0].name);
+    static const size_t width[] = {
+#define LH_X(name, text, bytes) bytes,
+        LH_DTYPES(LH_X)
+#undef LH_X
+    };
+    return e && e->dtype == s->dtype && e->size == s->size &&
+           memcmp(e->data, s->data, (size_t)s->size * width[s->dtype]) == 0;
+}
+
+static lh_status disk_check_entry(const disk_plan *plan, const char *path,
+                                  const disk_entry *e, const lh_stored *s)
+{
+    int64_t rows = e->transposed ? e->inputs : e->outputs;
+    int64_t columns = e->transposed ? e->outputs : e->inputs;
+    if (!s)
+        return lh_fail(plan->ctx, LH_ERROR_FORMAT, "%s: the tensor %s is"
+                       " missing", path, e->name);
+    if (s->dtype != LH_DTYPE_F32 && s->dtype != LH_DTYPE_F64 &&
+        s->dtype != LH_DTYPE_BF16 && s->dtype != LH_DTYPE_F16)
+        return lh_fail(plan->ctx, LH_ERROR_FORMAT, "%s: the tensor %s does"
+                       " not hold floats", path, e->name);
+    if (s->dims != (e->inputs ? 2 : 1) || s->shape[0] != rows ||
+        (e->inputs && s->shape[1] != columns))
+        return lh_fail(plan->ctx, LH_ERROR_FORMAT, "%s: the tensor %s has"
+                       " another shape than config.json asks for: %lld x"
+                       " %lld", path, e->name, (long long)rows,
+                       (long long)lh_max64(columns, 1));
+    return LH_OK;
+}
+
+/* Every tensor of the plan is there and fits, and no other is. */
+static lh_status disk_check(const disk_plan *plan, const lh_config *c,
+                            const lh_safetensors *file, const char *path)
+{
+    bool *seen = lh_alloc(plan->ctx, (size_t)file->count, sizeof *seen);
+    lh_status status = seen ? LH_OK : LH_ERROR_MEMORY;
+    for (int64_t i = 0; i < plan->entries && !status; i++) {
+        const disk_entry *e = &plan->entry[i];
+        const lh_stored *s = disk_find(file, plan->layout, e->name);
+        status = disk_check_entry(plan, path, e, s);
+        if (!status)
+            seen[s - file->tensor] = true;
+    }
+    for (int64_t i = 0; i < file->count && !status; i++) {
+        const lh_stored *s = &file->tensor[i];
+        if (!seen[i] && !disk_needless(plan, c, file, s))
+            status = lh_fail(plan->ctx, LH_ERROR_FORMAT, "%s: the tensor"
+                             " %.100s is none of a model that config.json"
+                             " describes", path, s->name);
+    }
+    lh_free(plan->ctx, seen);
+    return status;
+}
+
+static lh_status disk_fill(const disk_plan *plan, const lh_model *m,
+                           const disk_entry *e, const lh_stored *s)
+{
+    if (disk_plain(e))
+        return lh_stored_floats(plan->ctx, s, disk_tensor(
+                                m, &plan->piece[e->piece_at[0]])->data);
+    float *file = lh_alloc(plan->ctx, (size_t)s->size, sizeof *file);
+    if (!file)
+        return LH_ERROR_MEMORY;
+    lh_status status = lh_stored_floats(plan->ctx, s, file);
+    for (int64_t j = 0; j < e->pieces && !status; j++) {
+        const disk_piece *p = &plan->piece[e->piece_at[j]];
+        disk_copy(e, p, file, disk_tensor(m, p)->data, true);
+    }
+    lh_free(plan->ctx, file);
+    return status;
+}
+
+static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
+                                   lh_layout layout, const char *path)
+{
+    disk_plan plan;
+    lh_safetensors file;
+    lh_model *m = NULL;
+    if (disk_plan_make(ctx, &plan, c, layout))
+        return NULL;
+    if (lh_safetensors_open(ctx, path, &file)) {
+        disk_plan_free(&plan);
+        return NULL;
+    }
+    if (!disk_check(&plan, c, &file, path))
+        m = lh_model_blank(ctx, c);
+    for (int64_t i = 0; m && i < plan.entries; i++) {
+        const disk_entry *e = &plan.entry[i];
+        if (disk_fill(&plan, m, e, disk_find(&file, layout, e->name))) {
+            lh_model_free(m);
+            m = NULL;
+        }
+    }
+    lh_safetensors_close(&file);
+    disk_plan_free(&plan);
+    return m;
+}
+
+static lh_tokenizer *disk_read_tokenizer(lh_context *ctx, const char *path,
+                                         const lh_config *c)
+{
+    lh_buffer text = { NULL, 0, 0 };
+    if (lh_file_read(ctx, path, &text))
+        return NULL;
+    lh_tokenizer *k = lh_tokenizer_read(ctx, path, text.data, text.size);
+    lh_buffer_free(ctx, &text);
+    if (k && lh_tokenizer_vocabulary(k) > c->vocabulary) {
+        lh_fail(ctx, LH_ERROR_FORMAT, "%s has %lld tokens, the model beside"
+                " it takes %lld", path,
+                (long long)lh_tokenizer_vocabulary(k),
+                (long long)c->vocabulary);
+        lh_tokenizer_free(k);
+        return NULL;
+    }
+    return k;
+}
+
+static lh_status disk_read_config(lh_context *ctx, const char *path,
+                                  lh_config *c, lh_layout *layout)
+{
+    lh_buffer text = { NULL, 0, 0 };
+    lh_status status = lh_file_read(ctx, path, &text);
+    if (status)
+        return status;
+    status = lh_config_read(ctx, path, text.data, text.size, c, layout);
+    lh_buffer_free(ctx, &text);
+    return status ? status : lh_config_check(ctx, c);
+}
+
+static lh_status disk_load(lh_context *ctx, char *const path[DISK_PARTS],
+                           lh_model **m, lh_tokenizer **k)
+{
+    lh_config config;
+    lh_layout layout;
+    lh_status status = disk_read_config(ctx, path[DISK_CONFIG], &config,
+                                        &layout);
+    if (status)
+        return status;
+    lh_tokenizer *tokenizer = NULL;
+    if (k) {
+        tokenizer = disk_read_tokenizer(ctx, path[DISK_TOKENIZER], &config);
+        if (!tokenizer)
+            return lh_error_status(ctx);
+    }
+    *m = disk_read_weights(ctx, &config, layout, path[DISK_WEIGHTS]);
+    if (!*m) {
+        lh_tokenizer_free(tokenizer);
+        return lh_error_status(ctx);
+    }
+    if (k)
+        *k = tokenizer;
+    return LH_OK;
+}
+
+LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
+                               lh_model **m, lh_tokenizer **k)
+{
+    if (!ctx || !directory || !m)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_model_load: no directory,"
+                       " or no place for the model");
+    char *path[DISK_PARTS] = { NULL };
+    lh_status status = LH_OK;
+    for (int i = 0; i < DISK_PARTS && !status; i++) {
+        path[i] = lh_path_join(ctx, directory, disk_name[i]);
+        if (!path[i])
+            status = LH_ERROR_MEMORY;
+    }
+    if (!status)
+        status = disk_load(ctx, path, m, k);
+    for (int i = 0; i < DISK_PARTS; i++)
+        lh_free(ctx, path[i]);
+    return status;
+}
