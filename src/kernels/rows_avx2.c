@@ -1,9 +1,95 @@
-/* The rows for avx2. */
+/* The rows for AVX2 with FMA: vectors of 8 floats, 16 registers.
+ *
+ * What stands here is what the templates need and no shared macro gives: the
+ * halving tree within a register, and turning a square of floats over.  Read
+ * vec_avx2.h for the vector macros, all.inc.h for the list of kernels. */
 #include "base/strict.h"
 
+#include "base/rng.h"
+#include "base/sabotage.h"
 #include "kernels/kernels.h"
+
+#if defined(__x86_64__) && defined(LH_ROWS_READY)
+
+#include "kernels/vec_avx2.h"
+
+/* Lane j takes j + 4, j + 2, j + 1. */
+static inline float VEC_SUFFIX(fold_add)(VEC x)
+{
+    __m256 v = (__m256)x;
+    __m128 a = _mm_add_ps(_mm256_castps256_ps128(v),
+                          _mm256_extractf128_ps(v, 1));
+    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
+}
+
+/* The instruction is a > b ? a : b. */
+static inline float VEC_SUFFIX(fold_max)(VEC x)
+{
+    __m256 v = (__m256)x;
+    __m128 a = _mm_max_ps(_mm256_castps256_ps128(v),
+                          _mm256_extractf128_ps(v, 1));
+    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
+}
+
+/* Four rows of 8 turned over within each 128 bits: u[c] has the elements c
+ * and 4 + c of all four. */
+static inline void VEC_SUFFIX(turn4)(__m256 u[4], __m256 r0, __m256 r1,
+                                     __m256 r2, __m256 r3)
+{
+    __m256d a = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+    __m256d b = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+    __m256d c = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+    __m256d d = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+    u[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
+    u[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
+    u[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
+    u[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
+}
+
+/* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 8
+ * each; whole vectors are stored, zeros behind count. */
+static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
+                                         const float *from, int64_t stride,
+                                         int count, int depth)
+{
+    __m256 u[2][4];
+#define ROWS_LOAD(j) \
+    (j >= count ? _mm256_setzero_ps() \
+                : depth == VEC_WIDTH \
+                      ? _mm256_loadu_ps(from + j * stride) \
+                      : (__m256)VEC_LOAD_PART(from + j * stride, depth))
+#define ROWS_TURN(g) \
+    VEC_SUFFIX(turn4)(u[g], ROWS_LOAD(4 * g), ROWS_LOAD(4 * g + 1), \
+                      ROWS_LOAD(4 * g + 2), ROWS_LOAD(4 * g + 3));
+    ROWS_TURN(0) ROWS_TURN(1)
+#undef ROWS_LOAD
+#undef ROWS_TURN
+#define ROWS_PUT(l, half) \
+    if (l < depth) \
+        _mm256_storeu_ps(to + (l) * ld, \
+                         _mm256_permute2f128_ps(u[0][l % 4], u[1][l % 4], \
+                                                half))
+    ROWS_PUT(0, 0x20);
+    ROWS_PUT(1, 0x20);
+    ROWS_PUT(2, 0x20);
+    ROWS_PUT(3, 0x20);
+    ROWS_PUT(4, 0x31);
+    ROWS_PUT(5, 0x31);
+    ROWS_PUT(6, 0x31);
+    ROWS_PUT(7, 0x31);
+#undef ROWS_PUT
+}
+
+#define GEMM_ROWS 6
+#include "kernels/all.inc.h"
+
+#else
 
 LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 {
     (void)fn;
 }
+
+#endif

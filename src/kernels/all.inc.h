@@ -1,0 +1,18 @@
+/* All templates in the order in which they lean on each other, and the
+ * function that fills the table: the list is kernels.def, so a kernel without
+ * a template does not compile. */
+#include "kernels/math.inc.h"
+#include "kernels/lanes.inc.h"
+#include "kernels/gemm.inc.h"
+#include "kernels/attention.inc.h"
+#include "kernels/rows.inc.h"
+#include "kernels/columns.inc.h"
+#include "kernels/misc.inc.h"
+#include "kernels/elementwise.inc.h"
+
+LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+#define KERNEL(name, doc) fn[LH_KERNEL_##name] = VEC_SUFFIX(name);
+#include "kernels/kernels.def"
+#undef KERNEL
+}

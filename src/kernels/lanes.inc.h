@@ -1,0 +1,167 @@
+/* Reductions along a row: the 64 virtual lanes of kernels.h.
+ *
+ * Element i goes into lane i mod 64, so that the lanes are 64 / VEC_WIDTH
+ * registers whatever the width.  What lies behind the row's end is skipped:
+ * the lane keeps its old value, since even an added zero would turn a lane of
+ * -0 into +0.  Then the halving tree: whole registers first, then fold_add()
+ * and fold_max() of the including file within one.
+ *
+ * One function body serves all reductions; `what` is a constant wherever it
+ * is called, so the rest of the switch is gone. */
+
+/* What is reduced, with the row operands p, q, s and the constants u, r. */
+#define LANES_SUM 0            /* p                                        */
+#define LANES_MAX 1            /* p                                        */
+#define LANES_DOT 2            /* p * q                                    */
+#define LANES_CENTRED 3        /* (p - u) * (p - u)                        */
+#define LANES_DOT3 4           /* (p * q) * s: the first product rounded   */
+#define LANES_SUM2 5           /* p * q, rounded and added                 */
+#define LANES_DOT_N 6          /* p * ((q - u) * r)                        */
+#define LANES_DOT3_N 7         /* (p * s) * ((q - u) * r)                  */
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
+                                        VEC s, VEC u, VEC r)
+{
+    switch (what) {
+    case LANES_SUM:
+        return lane + p;
+    case LANES_MAX:
+        return MAX(lane, p);
+    case LANES_DOT:
+        return FMA(p, q, lane);
+    case LANES_CENTRED:
+        return FMA(p - u, p - u, lane);
+    case LANES_DOT3:
+        return FMA(p * q, s, lane);
+    case LANES_SUM2:
+        return lane + p * q;
+    case LANES_DOT_N:
+        return FMA(p, (q - u) * r, lane);
+    default:
+        return FMA(p * s, (q - u) * r, lane);
+    }
+}
+
+LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
+{
+    if (what == LANES_MAX)
+        return MAX(a, b);
+    return a + b;
+}
+
+/* X(i) for each register of the 64 lanes; LANES_PAIRS joins the halves. */
+#if VEC_WIDTH == 16
+#define LANES_EACH(X) X(0) X(1) X(2) X(3)
+#define LANES_TREE(X) X(0, 2) X(1, 3) X(0, 1)
+#elif VEC_WIDTH == 8
+#define LANES_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define LANES_TREE(X) \
+    X(0, 4) X(1, 5) X(2, 6) X(3, 7) X(0, 2) X(1, 3) X(0, 1)
+#else
+#define LANES_EACH(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
+    X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define LANES_TREE(X) \
+    X(0, 8) X(1, 9) X(2, 10) X(3, 11) X(4, 12) X(5, 13) X(6, 14) X(7, 15) \
+    X(0, 4) X(1, 5) X(2, 6) X(3, 7) X(0, 2) X(1, 3) X(0, 1)
+#endif
+
+#define LANES_DECLARE(i) VEC lane##i = start;
+#define LANES_Q(at) (two ? VEC_LOAD(q + (at)) : start)
+#define LANES_S(at) (three ? VEC_LOAD(s + (at)) : start)
+#define LANES_FULL(i) \
+    lane##i = VEC_SUFFIX(lanes_step)( \
+        what, lane##i, VEC_LOAD(p + j + i * VEC_WIDTH), \
+        LANES_Q(j + i * VEC_WIDTH), LANES_S(j + i * VEC_WIDTH), u, r);
+#define LANES_REST(i) \
+    if (n - j >= VEC_WIDTH) { \
+        lane##i = VEC_SUFFIX(lanes_step)(what, lane##i, VEC_LOAD(p + j), \
+                                         LANES_Q(j), LANES_S(j), u, r); \
+        j += VEC_WIDTH; \
+    } else if (j < n) { \
+        int rest = (int)(n - j); \
+        VEC stepped = VEC_SUFFIX(lanes_step)( \
+            what, lane##i, VEC_LOAD_PART(p + j, rest), \
+            two ? VEC_LOAD_PART(q + j, rest) : start, \
+            three ? VEC_LOAD_PART(s + j, rest) : start, u, r); \
+        lane##i = SELECT(VEC_LOAD(lanes_index) < VEC_SET((float)rest), \
+                         stepped, lane##i); \
+        j = n; \
+    }
+#define LANES_JOIN(a, b) \
+    lane##a = VEC_SUFFIX(lanes_join)(what, lane##a, lane##b);
+
+LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
+                                     const float *q, const float *s,
+                                     float centre, float factor)
+{
+    static const float lanes_index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                                           11, 12, 13, 14, 15 };
+    const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
+    const bool two = three || (what != LANES_SUM && what != LANES_MAX &&
+                               what != LANES_CENTRED);
+    const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
+    const VEC u = VEC_SET(centre), r = VEC_SET(factor);
+    int64_t j = 0;
+    LANES_EACH(LANES_DECLARE)
+    for (; n - j >= 64; j += 64) {
+        LANES_EACH(LANES_FULL)
+    }
+    LANES_EACH(LANES_REST)
+    LANES_TREE(LANES_JOIN)
+    return what == LANES_MAX ? VEC_SUFFIX(fold_max)(lane0)
+                             : VEC_SUFFIX(fold_add)(lane0);
+}
+
+/* The plain ones, out of line: they are used in many places. */
+static float VEC_SUFFIX(lanes_sum)(const float *p, int64_t n)
+{
+    return VEC_SUFFIX(lanes)(LANES_SUM, n, p, NULL, NULL, 0.0f, 0.0f);
+}
+
+static float VEC_SUFFIX(lanes_max)(const float *p, int64_t n)
+{
+    return VEC_SUFFIX(lanes)(LANES_MAX, n, p, NULL, NULL, 0.0f, 0.0f);
+}
+
+static float VEC_SUFFIX(lanes_dot)(const float *p, const float *q, int64_t n)
+{
+    return VEC_SUFFIX(lanes)(LANES_DOT, n, p, q, NULL, 0.0f, 0.0f);
+}
+
+/* Loads and stores of row elements j .. j + VEC_WIDTH - 1, or up to n. */
+LANES_INLINE VEC VEC_SUFFIX(row_load)(const float *p, int64_t j, int64_t n)
+{
+    return n - j >= VEC_WIDTH ? VEC_LOAD(p + j)
+                              : VEC_LOAD_PART(p + j, (int)(n - j));
+}
+
+LANES_INLINE void VEC_SUFFIX(row_store)(float *p, int64_t j, int64_t n,
+                                        VEC v)
+{
+    if (n - j >= VEC_WIDTH)
+        VEC_STORE(p + j, v);
+    else
+        VEC_STORE_PART(p + j, v, (int)(n - j));
+}
+
+/* e[j] = exp(x[j] - max), stored; their sum in lanes.  e may be x. */
+static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
+                                 int64_t n)
+{
+    for (int64_t j = 0; j < n; j += VEC_WIDTH)
+        VEC_SUFFIX(row_store)(e, j, n, EXP(VEC_SUFFIX(row_load)(x, j, n) -
+                                           VEC_SET(max)));
+    return VEC_SUFFIX(lanes_sum)(e, n);
+}
+
+#undef LANES_EACH
+#undef LANES_TREE
+#undef LANES_DECLARE
+#undef LANES_Q
+#undef LANES_S
+#undef LANES_FULL
+#undef LANES_REST
+#undef LANES_JOIN

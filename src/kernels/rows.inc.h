@@ -1,0 +1,240 @@
+/* Kernels that work on each row by itself: norms, softmax, cross-entropy.
+ * Needs lanes.inc.h before it.  kernels.h has the formulas; the operations
+ * here stand in the same order. */
+
+/* A function of one number by way of a vector of it: the same bits, since
+ * every lane computes alone. */
+#define ROW_SCALAR(name, expression) \
+static float VEC_SUFFIX(name)(float number) \
+{ \
+    VEC x = VEC_SET(number); \
+    float result; \
+    VEC_STORE_PART(&result, (expression), 1); \
+    return result; \
+}
+ROW_SCALAR(row_rsqrt, RSQRT(x))
+ROW_SCALAR(row_log, LOG(x))
+
+/* -------------------------------------------------------------- norms -- */
+
+static void VEC_SUFFIX(rms_norm_forward)(const void *args, int64_t begin,
+                                         int64_t end, float *scratch)
+{
+    const lh_norm_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n;
+        float *y = a->y + i * n;
+        float q = VEC_SUFFIX(lanes_dot)(x, x, n);
+        float r = VEC_SUFFIX(row_rsqrt)(q / (float)n + a->eps);
+        const VEC scale = VEC_SET(r);
+        a->scale[i] = r;
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC v = VEC_SUFFIX(row_load)(x, j, n) * scale;
+            if (a->gain)
+                v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
+            VEC_SUFFIX(row_store)(y, j, n, v);
+        }
+    }
+}
+
+static void VEC_SUFFIX(rms_norm_backward)(const void *args, int64_t begin,
+                                          int64_t end, float *scratch)
+{
+    const lh_norm_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n, *dy = a->dy + i * n;
+        float *dx = a->dx + i * n, r = a->scale[i];
+        float d = a->gain ? VEC_SUFFIX(lanes)(LANES_DOT3, n, dy, a->gain, x,
+                                              0.0f, 0.0f)
+                          : VEC_SUFFIX(lanes_dot)(dy, x, n);
+        const VEC e = VEC_SET(d * r * r / (float)n), scale = VEC_SET(r);
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC h = VEC_SUFFIX(row_load)(dy, j, n);
+            if (a->gain)
+                h = h * VEC_SUFFIX(row_load)(a->gain, j, n);
+            h = FNMA(VEC_SUFFIX(row_load)(x, j, n), e, h);
+            VEC_SUFFIX(row_store)(dx, j, n,
+                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, n)));
+        }
+    }
+}
+
+static void VEC_SUFFIX(layer_norm_forward)(const void *args, int64_t begin,
+                                           int64_t end, float *scratch)
+{
+    const lh_norm_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n;
+        float *y = a->y + i * n;
+        float m = VEC_SUFFIX(lanes_sum)(x, n) / (float)n;
+        float q = VEC_SUFFIX(lanes)(LANES_CENTRED, n, x, NULL, NULL, m,
+                                    0.0f);
+        float r = VEC_SUFFIX(row_rsqrt)(q / (float)n + a->eps);
+        const VEC mean = VEC_SET(m), scale = VEC_SET(r);
+        a->mean[i] = m;
+        a->scale[i] = r;
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC v = (VEC_SUFFIX(row_load)(x, j, n) - mean) * scale;
+            if (a->gain && a->bias)
+                v = FMA(v, VEC_SUFFIX(row_load)(a->gain, j, n),
+                        VEC_SUFFIX(row_load)(a->bias, j, n));
+            else if (a->gain)
+                v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
+            else if (a->bias)
+                v = v + VEC_SUFFIX(row_load)(a->bias, j, n);
+            VEC_SUFFIX(row_store)(y, j, n, v);
+        }
+    }
+}
+
+static void VEC_SUFFIX(layer_norm_backward)(const void *args, int64_t begin,
+                                            int64_t end, float *scratch)
+{
+    const lh_norm_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n, *dy = a->dy + i * n;
+        float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s, d;
+        if (a->gain) {
+            s = VEC_SUFFIX(lanes)(LANES_SUM2, n, dy, a->gain, NULL, 0.0f,
+                                  0.0f);
+            d = VEC_SUFFIX(lanes)(LANES_DOT3_N, n, dy, x, a->gain, m, r);
+        } else {
+            s = VEC_SUFFIX(lanes_sum)(dy, n);
+            d = VEC_SUFFIX(lanes)(LANES_DOT_N, n, dy, x, NULL, m, r);
+        }
+        const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
+        const VEC mean = VEC_SET(m), scale = VEC_SET(r);
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC h = VEC_SUFFIX(row_load)(dy, j, n);
+            VEC v = (VEC_SUFFIX(row_load)(x, j, n) - mean) * scale;
+            if (a->gain)
+                h = h * VEC_SUFFIX(row_load)(a->gain, j, n);
+            h = FNMA(v, dot, h - sum);
+            VEC_SUFFIX(row_store)(dx, j, n,
+                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, n)));
+        }
+    }
+}
+
+/* ------------------------------------------------------------ softmax -- */
+
+static void VEC_SUFFIX(softmax_forward)(const void *args, int64_t begin,
+                                        int64_t end, float *scratch)
+{
+    const lh_softmax_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n;
+        float *y = a->y + i * n;
+        float max = VEC_SUFFIX(lanes_max)(x, n);
+        float sum = VEC_SUFFIX(exp_row)(y, x, max, n);
+        const VEC inverse = VEC_SET(1.0f / sum);
+        for (int64_t j = 0; j < n; j += VEC_WIDTH)
+            VEC_SUFFIX(row_store)(y, j, n,
+                                  VEC_SUFFIX(row_load)(y, j, n) * inverse);
+    }
+}
+
+static void VEC_SUFFIX(softmax_backward)(const void *args, int64_t begin,
+                                         int64_t end, float *scratch)
+{
+    const lh_softmax_args *a = args;
+    int64_t n = a->columns;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *y = a->y + i * n, *dy = a->dy + i * n;
+        float *dx = a->dx + i * n;
+        const VEC d = VEC_SET(VEC_SUFFIX(lanes_dot)(dy, y, n));
+        for (int64_t j = 0; j < n; j += VEC_WIDTH)
+            VEC_SUFFIX(row_store)(dx, j, n,
+                FMA(VEC_SUFFIX(row_load)(y, j, n),
+                    VEC_SUFFIX(row_load)(dy, j, n) - d,
+                    VEC_SUFFIX(row_load)(dx, j, n)));
+    }
+}
+
+/* ------------------------------------------------------ cross-entropy -- */
+
+/* The sum in lanes of exp(x[j] - max) without a place to keep the row: 64
+ * lanes in memory, 64 elements at a time. */
+static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
+{
+    float lane[64] = { 0 }, block[64];
+    for (int64_t j = 0; j < n; j += 64) {
+        int64_t count = lh_min64(64, n - j);
+        for (int64_t i = 0; i < count; i += VEC_WIDTH) {
+            VEC e = EXP(VEC_SUFFIX(row_load)(x + j, i, count) -
+                        VEC_SET(max));
+            if (count - i >= VEC_WIDTH) {
+                VEC_STORE(lane + i, VEC_LOAD(lane + i) + e);
+                continue;
+            }
+            VEC_STORE(block, e);
+            for (int64_t l = 0; l < count - i; l++)
+                lane[i + l] = lane[i + l] + block[l];
+        }
+    }
+    /* Now a row of 64 sums, each added to a lane of +0: none is -0. */
+    return VEC_SUFFIX(lanes_sum)(lane, 64);
+}
+
+static void VEC_SUFFIX(cross_entropy_forward)(const void *args,
+                                              int64_t begin, int64_t end,
+                                              float *scratch)
+{
+    const lh_cross_entropy_args *a = args;
+    int64_t n = a->vocabulary;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n;
+        int32_t target = a->targets[i];
+        if (target < 0) {
+            a->losses[i] = a->stats[2 * i] = a->stats[2 * i + 1] = 0.0f;
+            continue;
+        }
+        float max = VEC_SUFFIX(lanes_max)(x, n);
+        float sum = VEC_SUFFIX(exp_sum)(x, max, n);
+        a->losses[i] = VEC_SUFFIX(row_log)(sum) - (x[target] - max);
+        a->stats[2 * i] = max;
+        a->stats[2 * i + 1] = 1.0f / sum;
+    }
+}
+
+static void VEC_SUFFIX(cross_entropy_backward)(const void *args,
+                                               int64_t begin, int64_t end,
+                                               float *scratch)
+{
+    const lh_cross_entropy_args *a = args;
+    int64_t n = a->vocabulary;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * n;
+        float *dx = a->dx + i * n, old;
+        int32_t target = a->targets[i];
+        if (target < 0)
+            continue;
+        const VEC max = VEC_SET(a->stats[2 * i]);
+        const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
+        const VEC g = VEC_SET(a->grads[i]);
+        old = dx[target];
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC p = EXP(VEC_SUFFIX(row_load)(x, j, n) - max) * inverse;
+            VEC_SUFFIX(row_store)(dx, j, n,
+                FMA(g, p, VEC_SUFFIX(row_load)(dx, j, n)));
+        }
+        /* The target's element again, from what it was. */
+        VEC p = EXP(VEC_SET(x[target]) - max) * inverse - VEC_SET(1.0f);
+        VEC_STORE_PART(dx + target, FMA(g, p, VEC_SET(old)), 1);
+    }
+}
+
+#undef ROW_SCALAR
