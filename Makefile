@@ -120,7 +120,8 @@ docs/ops.md: $(BUILD)/tools/op_reference
 # ----------------------------------------------------------------- targets --
 
 run: $(PROGRAM)
-	$(PROGRAM) train --out $(BUILD)/names --fresh
+	@rm -rf $(BUILD)/names
+	$(PROGRAM) train --out $(BUILD)/names
 
 programs: all $(TEST_ALL)
 
