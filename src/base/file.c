@@ -157,14 +157,12 @@ static int file_sync_again(lh_context *ctx, int fd)
 
 /* ------------------------------------------------------------- reading -- */
 
-/* Room for `capacity` bytes and the NUL. */
+/* Room for `room` bytes and the NUL. */
 static lh_status file_reserve(lh_context *ctx, lh_buffer *buffer,
-                              size_t capacity)
+                              size_t room)
 {
-    size_t old = buffer->data ? buffer->capacity + 1 : 0, wanted;
-    if (!lh_add_size(capacity, 1, &wanted))
-        return lh_fail(ctx, LH_ERROR_MEMORY, "a file larger than memory");
-    char *data = lh_resize(ctx, buffer->data, old, wanted, 1);
+    size_t capacity = room + 1;
+    char *data = lh_resize(ctx, buffer->data, buffer->capacity, capacity, 1);
     if (!data)
         return LH_ERROR_MEMORY;
     buffer->data = data;
@@ -178,8 +176,8 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
                                lh_buffer *buffer)
 {
     int64_t told = ctx->io->size(fd);
-    size_t limit = told < 0 ? FILE_ENDLESS : SIZE_MAX - 1;
-    if (told > 0 && (uint64_t)told > SIZE_MAX - 1)
+    size_t limit = told < 0 ? FILE_ENDLESS : SIZE_MAX;
+    if (told > 0 && (uint64_t)told > SIZE_MAX / 2)
         return lh_fail(ctx, LH_ERROR_MEMORY,
                        "%s is larger than this machine's memory can be",
                        path);
@@ -188,7 +186,7 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
     lh_status status = file_reserve(ctx, buffer, told > 0
                                     ? (size_t)told + 1 : 4096);
     while (!status) {
-        size_t room = buffer->capacity - buffer->size;
+        size_t room = buffer->capacity - 1 - buffer->size;
         int64_t got = ctx->io->read(fd, buffer->data + buffer->size,
                                     room < FILE_CHUNK ? room : FILE_CHUNK);
         if (got < 0 && errno == EINTR)
@@ -202,8 +200,8 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
             return lh_fail(ctx, LH_ERROR_IO,
                            "%s gives more than 2 GiB and is no regular "
                            "file: save it as one first", path);
-        if (buffer->size == buffer->capacity)
-            status = buffer->capacity > SIZE_MAX / 2 - 1
+        if (buffer->size == buffer->capacity - 1)
+            status = buffer->capacity > SIZE_MAX / 2
                 ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is too large", path)
                 : file_reserve(ctx, buffer, 2 * buffer->capacity);
     }
