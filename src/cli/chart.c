@@ -1,0 +1,126 @@
+/* The loss as a small chart: means over columns of dots, smoothed, joined by
+ * a line of braille dots (U+2800 and up), or ' . and | where the terminal
+ * has no UTF-8. */
+#include <math.h>
+#include <string.h>
+
+#include "cli/chart.h"
+
+/* ------------------------------------------------------------ smoothing -- */
+
+enum { CHART_DOTS = 2 * CLI_CHART_WIDTH, CHART_RADIUS = 2 };
+
+/* Means over each column of dots and its neighbours, the near ones weighing
+ * more: a step's loss is noise round the curve that people look for. */
+static void chart_columns(cli_chart *c, const double *sum,
+                          const double *count, int columns)
+{
+    for (int x = 0; x < columns; x++) {
+        double s = 0, n = 0;
+        for (int i = -CHART_RADIUS; i <= CHART_RADIUS; i++) {
+            if (x + i < 0 || x + i >= columns)
+                continue;
+            double weight = CHART_RADIUS + 1 - (i < 0 ? -i : i);
+            s += weight * sum[x + i];
+            n += weight * count[x + i];
+        }
+        c->value[x] = count[x] > 0 ? s / n : (double)NAN;
+    }
+}
+
+/* Straight lines over columns that no step fell into (short runs). */
+static void chart_bridge(cli_chart *c, int columns)
+{
+    int last = -1;
+    for (int x = 0; x < columns; x++) {
+        if (isnan(c->value[x]))
+            continue;
+        for (int i = last + 1; last >= 0 && i < x; i++)
+            c->value[i] = c->value[last] + (c->value[x] - c->value[last]) *
+                          (i - last) / (x - last);
+        last = x;
+    }
+}
+
+/* -------------------------------------------------------------- drawing -- */
+
+static void chart_dot(cli_chart *c, int x, int y)
+{
+    static const uint8_t bit[2][4] = { { 0x01, 0x02, 0x04, 0x40 },
+                                       { 0x08, 0x10, 0x20, 0x80 } };
+    c->cell[y / 4][x / 2] = (uint8_t)(c->cell[y / 4][x / 2] |
+                                      bit[x % 2][y % 4]);
+}
+
+static bool chart_range(cli_chart *c, int columns)
+{
+    bool any = false;
+    for (int x = 0; x < columns; x++) {
+        double v = c->value[x];
+        if (isnan(v))
+            continue;
+        c->low = !any || v < c->low ? v : c->low;
+        c->high = !any || v > c->high ? v : c->high;
+        any = true;
+    }
+    if (any && c->high - c->low < 0.01) {    /* a flat line in the middle  */
+        c->low -= 0.005;
+        c->high += 0.005;
+    }
+    return any;
+}
+
+static void chart_line(cli_chart *c, int columns)
+{
+    int dots = 4 * c->height, before = -1;
+    for (int x = 0; x < columns; x++) {
+        if (isnan(c->value[x])) {
+            before = -1;
+            continue;
+        }
+        double share = (c->high - c->value[x]) / (c->high - c->low);
+        int y = (int)(share * (dots - 1) + 0.5);
+        int from = before < 0 ? y : before < y ? before + 1
+                 : before > y ? before - 1 : y;
+        for (int i = from; i != y; i += from < y ? 1 : -1)
+            chart_dot(c, x, i);
+        chart_dot(c, x, y);
+        before = y;
+    }
+}
+
+bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
+                    int bins)
+{
+    double sum[CHART_DOTS] = { 0 }, count[CHART_DOTS] = { 0 };
+    int columns = 2 * c->width;
+    memset(c->cell, 0, sizeof c->cell);
+    for (int i = 0; i < bins; i++) {
+        sum[i * columns / bins] += sums[i];
+        count[i * columns / bins] += (double)counts[i];
+    }
+    chart_columns(c, sum, count, columns);
+    chart_bridge(c, columns);
+    if (!chart_range(c, columns))
+        return false;
+    chart_line(c, columns);
+    return true;
+}
+
+const char *cli_chart_cell(const cli_chart *c, int row, int column,
+                           bool utf8, char *text)
+{
+    unsigned bits = c->cell[row][column];
+    text[1] = 0;
+    text[0] = ' ';
+    if (utf8 && bits) {
+        text[0] = (char)0xE2;
+        text[1] = (char)(0xA0 | bits >> 6);
+        text[2] = (char)(0x80 | (bits & 0x3F));
+        text[3] = 0;
+    } else if (bits) {
+        bool upper = bits & 0x1B, lower = bits & 0xE4;
+        text[0] = upper && lower ? '|' : upper ? '\'' : '.';
+    }
+    return text;
+}

@@ -1,0 +1,27 @@
+/* A curve as a few rows of characters. */
+#ifndef CLI_CHART_H
+#define CLI_CHART_H
+
+#include <stdint.h>
+#include <stdbool.h>
+
+#define CLI_CHART_WIDTH 80        /* cells at most                         */
+#define CLI_CHART_HEIGHT 8
+
+/* Dots: two a cell across, four down.  lit[row][column]. */
+typedef struct cli_chart {
+    int width, height;            /* in cells                              */
+    double low, high;             /* values at the lowest and highest dot  */
+    double value[2 * CLI_CHART_WIDTH];   /* NaN where there is none        */
+    uint8_t cell[CLI_CHART_HEIGHT][CLI_CHART_WIDTH];   /* braille bits     */
+} cli_chart;
+
+/* Draws sums[i] / counts[i] over `bins` bins spread over the width, smoothed
+ * a little; false where there is nothing to draw yet. */
+bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
+                    int bins);
+/* Cell (row, column) as text[4]: braille, or ASCII. */
+const char *cli_chart_cell(const cli_chart *c, int row, int column,
+                           bool utf8, char *text);
+
+#endif

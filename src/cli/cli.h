@@ -1,0 +1,162 @@
+/* What the files of the program share.
+ *
+ * The program is a guest of the library like any other: it sees longhand.h
+ * and nothing else.  Read options.def and subcommands.def first, then
+ * main.c, then the file of a subcommand. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "longhand.h"
+
+/* Exit codes.  A run stopped by Ctrl-C has not done what was asked: 1. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* -------------------------------------------------------- subcommands -- */
+
+typedef enum cli_subcommand {
+#define SUBCOMMAND(name, operands, least, most, what, more, example) \
+    CLI_##name,
+#include "cli/subcommands.def"
+#undef SUBCOMMAND
+    CLI_SUBCOMMANDS
+} cli_subcommand;
+
+typedef struct cli_subcommand_row {
+    const char *name, *operands;
+    int least, most;
+    const char *what, *more, *example;
+} cli_subcommand_row;
+
+extern const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS];
+
+/* ------------------------------------------------------------ options -- */
+
+typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_REAL,
+                        CLI_CHOICE, CLI_PERIOD } cli_kind;
+
+typedef enum cli_option {
+#define GROUP(heading)
+#define OPTION(id, name, letter, value, holder, standard, who, help) \
+    OPT_##id,
+#include "cli/options.def"
+#undef OPTION
+#undef GROUP
+    OPT_COUNT
+} cli_option;
+
+typedef struct cli_option_row {
+    int line;                     /* its place in the table's file         */
+    const char *name;
+    char letter;
+    struct {
+        cli_kind kind;
+        double low, high;
+        const char *choices;      /* "a|b|c"                               */
+    } value;
+    const char *holder, *standard;
+    unsigned who;                 /* bit s: subcommand s takes it          */
+    const char *help;
+} cli_option_row;
+
+extern const cli_option_row cli_option_table[OPT_COUNT];
+
+/* The heading under which option o stands. */
+const char *cli_option_heading(cli_option o);
+
+/* What a command line says.  Option o's value stands in integer (a whole
+ * number; a choice's place in its list; a period's steps), real (a number; a
+ * period's seconds) or text. */
+typedef struct cli_options {
+    cli_subcommand subcommand;
+    bool given[OPT_COUNT];
+    int64_t integer[OPT_COUNT];
+    double real[OPT_COUNT];
+    const char *text[OPT_COUNT];
+    int operands;
+    char **operand;               /* [operands], within argv               */
+    int argc;
+    char **argv;                  /* the whole line, in its first order    */
+} cli_options;
+
+/* Reads argv[2..]; CLI_DONE, or CLI_USAGE with the line printed.  `memory`
+ * has room for argc pointers and receives the operands. */
+int cli_options_parse(cli_options *o, cli_subcommand subcommand, int argc,
+                      char **argv, char **memory);
+/* The name nearest to `name` among the subcommands; NULL if none is near. */
+const char *cli_subcommand_near(const char *name);
+
+void cli_help(FILE *f);
+void cli_help_subcommand(FILE *f, cli_subcommand s);
+void cli_man(FILE *f);
+
+/* ------------------------------------------------------------- saying -- */
+
+#define CLI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* One line on stderr, "longhand train: ...", control characters made
+ * harmless.  They return CLI_FAILED and CLI_USAGE.  cli_error says the
+ * context's error. */
+void cli_name_set(const char *subcommand);
+int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
+int cli_usage(const char *format, ...) CLI_PRINTF(1, 2);
+int cli_error(const lh_context *ctx);
+
+/* A context with the options' threads; NULL with the line printed. */
+lh_context *cli_context(const cli_options *o, cli_option threads,
+                        int *code);
+
+/* "12,345" into text[32]; "1:05" or "2 h 5 min" into text[32]. */
+const char *cli_count(char *text, int64_t n);
+const char *cli_duration(char *text, double seconds);
+
+/* JSON: a string with its quotes (invalid UTF-8 becomes U+FFFD); a finite
+ * number, or null. */
+void cli_json_string(FILE *f, const char *text, size_t size);
+void cli_json_number(FILE *f, double x);
+
+/* Text that a model wrote: on a terminal, control characters are shown as
+ * '?' so that a hostile model cannot steer it. */
+void cli_text(FILE *f, const char *text, size_t size);
+
+/* Flushes stdout: CLI_DONE, or CLI_FAILED with the line printed. */
+int cli_flush(void);
+
+double cli_clock(void);           /* seconds, monotonic                    */
+
+/* ------------------------------------------------------------ writing -- */
+
+/* The data of the operands from `first` on, and what it was taken for. */
+typedef struct cli_data {
+    lh_dataset *dataset;
+    lh_documents by;
+    bool chosen;                  /* by was chosen here, not given         */
+    bool names;                   /* the built-in names                    */
+} cli_data;
+
+int cli_data_load(lh_context *ctx, const cli_options *o, int first,
+                  cli_data *data);
+
+/* Writes one text: begins with `prompt` (may be NULL), ends at a border or
+ * after `length` tokens (0: where the context is full; a longer text goes on
+ * with the last half of the context).  *text is the caller's to free(). */
+typedef struct cli_writing {
+    const lh_sampling *how;
+    const char *prompt;
+    int64_t length;
+} cli_writing;
+
+int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
+              const lh_tokenizer *k, const cli_writing *w, char **text,
+              size_t *size);
+
+/* -------------------------------------------------------- subcommands -- */
+
+#define SUBCOMMAND(name, operands, least, most, what, more, example) \
+    int cli_##name(const cli_options *o);
+#include "cli/subcommands.def"
+#undef SUBCOMMAND
+
+#endif

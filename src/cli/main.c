@@ -1,0 +1,78 @@
+/* The program: what is asked for, and who does it.
+ *
+ * Exit codes: 0 done, 1 failed or stopped, 2 wrong usage.  Errors are one
+ * line on stderr: what, where, what to do.  Nothing is made before the
+ * command line has been read, so that --version takes about a millisecond. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int main_run(cli_subcommand s, int argc, char **argv)
+{
+    cli_options o;
+    char **memory = calloc((size_t)argc, sizeof *memory);
+    if (!memory)
+        return cli_fail("out of memory");
+    int code = cli_options_parse(&o, s, argc, argv, memory);
+    if (code == CLI_DONE && o.given[OPT_help]) {
+        cli_help_subcommand(stdout, s);
+    } else if (code == CLI_DONE) {
+        switch (s) {
+#define SUBCOMMAND(name, operands, least, most, what, more, example) \
+        case CLI_##name: code = cli_##name(&o); break;
+#include "cli/subcommands.def"
+#undef SUBCOMMAND
+        case CLI_SUBCOMMANDS: break;
+        }
+    }
+    free(memory);
+    return code;
+}
+
+/* `longhand help train` is `longhand train -h`. */
+static int main_help(int argc, char **argv)
+{
+    for (int s = 0; argc > 2 && s < CLI_SUBCOMMANDS; s++)
+        if (strcmp(argv[2], cli_subcommand_table[s].name) == 0) {
+            cli_help_subcommand(stdout, (cli_subcommand)s);
+            return CLI_DONE;
+        }
+    cli_help(stdout);
+    return CLI_DONE;
+}
+
+static int main_word(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (!word[0])
+        return cli_usage("no command; `longhand train` trains a model in a"
+                         " second or two, `longhand -h` lists the rest");
+    if (strcmp(word, "--version") == 0) {
+        printf("longhand %s\n", lh_version());
+        return CLI_DONE;
+    }
+    if (strcmp(word, "--man") == 0) {
+        cli_man(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0 ||
+        strcmp(word, "help") == 0)
+        return main_help(argc, argv);
+    for (int s = 0; s < CLI_SUBCOMMANDS; s++)
+        if (strcmp(word, cli_subcommand_table[s].name) == 0) {
+            cli_name_set(word);
+            return main_run((cli_subcommand)s, argc, argv);
+        }
+    const char *near = cli_subcommand_near(word);
+    if (near)
+        return cli_usage("unknown command %s; did you mean %s?", word, near);
+    return cli_usage("unknown command %s; longhand -h lists them", word);
+}
+
+int main(int argc, char **argv)
+{
+    int code = main_word(argc, argv);
+    int flushed = cli_flush();
+    return code ? code : flushed;
+}

@@ -1,0 +1,203 @@
+/* What the program says: errors, numbers for people, JSON, model text.
+ *
+ * The locale is never set, so printf's numbers are those of C. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const char *say_name;
+
+void cli_name_set(const char *subcommand)
+{
+    say_name = subcommand;
+}
+
+/* -------------------------------------------------------------- errors -- */
+
+static void say_line(const char *format, va_list list)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, list);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    fflush(stdout);
+    fprintf(stderr, "longhand%s%s: %s\n", say_name ? " " : "",
+            say_name ? say_name : "", text);
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_line(format, list);
+    va_end(list);
+    return CLI_FAILED;
+}
+
+int cli_usage(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_line(format, list);
+    va_end(list);
+    return CLI_USAGE;
+}
+
+int cli_error(const lh_context *ctx)
+{
+    const char *message = lh_error_message(ctx);
+    if (!message[0])
+        message = lh_status_text(lh_error_status(ctx));
+    return cli_fail("%s", message);
+}
+
+int cli_flush(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return CLI_DONE;
+    /* A reader that has seen enough (head, less) is no failure to report. */
+    if (errno == EPIPE)
+        return CLI_FAILED;
+    return cli_fail("writing the output failed: %s; is the disk full?",
+                    strerror(errno));
+}
+
+lh_context *cli_context(const cli_options *o, cli_option threads, int *code)
+{
+    lh_settings settings = { .threads = (int)o->integer[threads] };
+    lh_context *ctx = lh_context_new(&settings);
+    *code = CLI_DONE;
+    if (!ctx) {
+        *code = cli_fail("out of memory");
+    } else if (lh_error_status(ctx)) {
+        *code = cli_error(ctx);
+        if (lh_error_status(ctx) == LH_ERROR_ARGUMENT)
+            *code = CLI_USAGE;
+        lh_context_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
+}
+
+/* -------------------------------------------------------------- numbers -- */
+
+const char *cli_count(char *text, int64_t n)
+{
+    char digits[24];
+    int size = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int i = 0; i < size; i++) {
+        text[at++] = digits[i];
+        if ((size - 1 - i) % 3 == 0 && i < size - 1 && digits[i] != '-')
+            text[at++] = ',';
+    }
+    text[at] = 0;
+    return text;
+}
+
+const char *cli_duration(char *text, double seconds)
+{
+    double s = seconds < 0 ? 0 : seconds > 3e9 ? 3e9 : seconds;
+    long whole = (long)(s + 0.5);
+    if (whole >= 2 * 86400)
+        snprintf(text, 32, "%ld days %ld h", whole / 86400,
+                 whole % 86400 / 3600);
+    else if (whole >= 3600)
+        snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600,
+                 whole % 3600 / 60, whole % 60);
+    else
+        snprintf(text, 32, "%ld:%02ld", whole / 60, whole % 60);
+    return text;
+}
+
+double cli_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ----------------------------------------------------------------- JSON -- */
+
+/* The length of the well-formed UTF-8 sequence at text, or 0. */
+static size_t say_utf8(const unsigned char *text, size_t size)
+{
+    unsigned char c = text[0];
+    if (c < 0x80)
+        return 1;
+    size_t n = c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3
+             : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+    if (!n || n > size)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+    /* Overlong forms, surrogates, beyond U+10FFFF. */
+    if ((c == 0xE0 && text[1] < 0xA0) || (c == 0xED && text[1] > 0x9F) ||
+        (c == 0xF0 && text[1] < 0x90) || (c == 0xF4 && text[1] > 0x8F))
+        return 0;
+    return n;
+}
+
+void cli_json_string(FILE *f, const char *text, size_t size)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    fputc('"', f);
+    for (size_t i = 0, n; i < size; i += n) {
+        n = say_utf8(u + i, size - i);
+        if (n == 0) {
+            fputs("\xEF\xBF\xBD", f);
+            n = 1;
+        } else if (n > 1) {
+            fwrite(text + i, 1, n, f);
+        } else if (u[i] == '"' || u[i] == '\\') {
+            fprintf(f, "\\%c", u[i]);
+        } else if (u[i] == '\n') {
+            fputs("\\n", f);
+        } else if (u[i] < 32 || u[i] == 127) {
+            fprintf(f, "\\u%04x", u[i]);
+        } else {
+            fputc(u[i], f);
+        }
+    }
+    fputc('"', f);
+}
+
+/* 9 significant digits hold every float; inf and NaN are not JSON. */
+void cli_json_number(FILE *f, double x)
+{
+    if (x - x == 0)
+        fprintf(f, "%.9g", x);
+    else
+        fputs("null", f);
+}
+
+/* ----------------------------------------------------------- model text -- */
+
+void cli_text(FILE *f, const char *text, size_t size)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    if (!isatty(fileno(f))) {
+        fwrite(text, 1, size, f);
+        return;
+    }
+    for (size_t i = 0, n; i < size; i += n) {
+        n = say_utf8(u + i, size - i);
+        bool control = (u[i] < 32 && u[i] != '\n' && u[i] != '\t') ||
+                       u[i] == 127 || (n == 2 && u[i] == 0xC2 &&
+                                       u[i + 1] < 0xA0);
+        if (n == 0 || control) {
+            fputc('?', f);
+            n = n ? n : 1;
+        } else {
+            fwrite(text + i, 1, n, f);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+/* Text in and out: the data of a command line as a dataset, and a model's
+ * writing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* ----------------------------------------------------------------- data -- */
+
+/* A list has short lines one under the other: none longer than 200 bytes and
+ * no empty ones between.  Books have empty lines between paragraphs, or
+ * paragraphs as long lines. */
+static bool text_is_list(const char *text, size_t size)
+{
+    size_t lines = 0, gap = 0;
+    while (size) {
+        const char *end = memchr(text, '\n', size);
+        size_t length = end ? (size_t)(end - text) : size;
+        bool empty = length == 0 || (length == 1 && text[0] == '\r');
+        if (length > 200 || (!empty && gap && lines))
+            return false;
+        gap += empty;
+        lines += !empty;
+        text += length + (end != NULL);
+        size -= length + (end != NULL);
+    }
+    return lines > 1;
+}
+
+typedef struct text_joined {
+    char *text;
+    size_t size;
+} text_joined;
+
+/* Appends a file, with a newline where the one before has none. */
+static int text_add(lh_context *ctx, const char *path, text_joined *joined)
+{
+    size_t size;
+    lh_dataset *d = lh_dataset_file(ctx, path, LH_DOCUMENTS_WHOLE);
+    if (!d)
+        return cli_error(ctx);
+    const char *bytes = lh_dataset_bytes(d, &size);
+    char *grown = NULL;
+    if (size < SIZE_MAX - joined->size - 1)
+        grown = realloc(joined->text, joined->size + size + 1);
+    if (!grown) {
+        lh_dataset_free(d);
+        return cli_fail("%s: no memory for its %zu bytes", path, size);
+    }
+    joined->text = grown;
+    if (joined->size && grown[joined->size - 1] != '\n')
+        grown[joined->size++] = '\n';
+    if (size)
+        memcpy(grown + joined->size, bytes, size);
+    joined->size += size;
+    lh_dataset_free(d);
+    return CLI_DONE;
+}
+
+int cli_data_load(lh_context *ctx, const cli_options *o, int first,
+                  cli_data *data)
+{
+    *data = (cli_data){ .by = LH_DOCUMENTS_LINES };
+    if (o->operands <= first) {
+        data->names = true;
+        data->dataset = lh_dataset_names(ctx);
+        return data->dataset ? CLI_DONE : cli_error(ctx);
+    }
+    text_joined joined = { NULL, 0 };
+    int code = CLI_DONE;
+    for (int i = first; i < o->operands && !code; i++)
+        code = text_add(ctx, o->operand[i], &joined);
+    data->chosen = !o->given[OPT_documents];
+    if (data->chosen ? !text_is_list(joined.text, joined.size)
+                     : o->integer[OPT_documents] == 1)
+        data->by = LH_DOCUMENTS_WHOLE;
+    if (!code) {
+        data->dataset = lh_dataset_text(ctx, joined.text, joined.size,
+                                        data->by);
+        if (!data->dataset)
+            code = cli_error(ctx);
+    }
+    free(joined.text);
+    return code;
+}
+
+/* -------------------------------------------------------------- writing -- */
+
+typedef struct text_writer {
+    lh_context *ctx;
+    lh_session *s;
+    int64_t context;
+    int32_t *token;               /* [count]: border, prompt, what came    */
+    int64_t count, capacity;
+    char *text;
+    size_t size, room;
+} text_writer;
+
+static int text_put(text_writer *w, const char *bytes, size_t size)
+{
+    if (w->size + size + 1 > w->room) {
+        size_t room = 2 * w->room + size + 64;
+        char *grown = realloc(w->text, room);
+        if (!grown)
+            return cli_fail("out of memory");
+        w->text = grown;
+        w->room = room;
+    }
+    memcpy(w->text + w->size, bytes, size);
+    w->size += size;
+    w->text[w->size] = 0;
+    return CLI_DONE;
+}
+
+/* Feeds tokens from..count-1 of the text.  Where the context has no room for
+ * them, the last half of it begins anew. */
+static int text_feed(text_writer *w, int64_t from)
+{
+    if (lh_session_position(w->s) + w->count - from > w->context) {
+        int64_t keep = w->context / 2 > 0 ? w->context / 2 : 1;
+        from = w->count > keep ? w->count - keep : 0;
+        lh_session_reset(w->s);
+    }
+    if (lh_session_feed(w->s, w->token + from, w->count - from))
+        return cli_error(w->ctx);
+    return CLI_DONE;
+}
+
+static int text_push(text_writer *w, int32_t token)
+{
+    if (w->count == w->capacity) {
+        int64_t capacity = 2 * w->capacity + 64;
+        int32_t *grown = realloc(w->token,
+                                 (size_t)capacity * sizeof *grown);
+        if (!grown)
+            return cli_fail("out of memory");
+        w->token = grown;
+        w->capacity = capacity;
+    }
+    w->token[w->count++] = token;
+    return CLI_DONE;
+}
+
+static int text_begin(text_writer *w, const lh_tokenizer *k,
+                      const char *prompt)
+{
+    int code = text_push(w, lh_tokenizer_border(k));
+    if (code || !prompt)
+        return code ? code : text_feed(w, 0);
+    int32_t *ids = NULL;
+    int64_t count = 0;
+    if (lh_tokenizer_encode(w->ctx, k, prompt, strlen(prompt), &ids, &count))
+        return cli_error(w->ctx);
+    for (int64_t i = 0; i < count && !code; i++)
+        code = text_push(w, ids[i]);
+    lh_memory_free(w->ctx, ids);
+    if (!code)
+        code = text_put(w, prompt, strlen(prompt));
+    return code ? code : text_feed(w, 0);
+}
+
+static int text_go_on(text_writer *w, const lh_tokenizer *k,
+                      const cli_writing *how)
+{
+    for (int64_t i = 0; how->length == 0 || i < how->length; i++) {
+        int32_t id = lh_session_sample(w->s, how->how);
+        size_t size = 0;
+        if (id < 0)
+            return cli_error(w->ctx);
+        if (id == lh_tokenizer_border(k))
+            break;
+        const char *piece = lh_tokenizer_piece(k, id, &size);
+        int code = text_push(w, id);
+        if (!code && piece)
+            code = text_put(w, piece, size);
+        if (code)
+            return code;
+        if (how->length == 0 && lh_session_position(w->s) >= w->context)
+            break;
+        if (i + 1 != how->length)
+            code = text_feed(w, w->count - 1);
+        if (code)
+            return code;
+    }
+    return CLI_DONE;
+}
+
+int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
+              const lh_tokenizer *k, const cli_writing *how, char **text,
+              size_t *size)
+{
+    text_writer w = { .ctx = ctx, .s = s,
+                      .context = lh_model_config(m)->context };
+    lh_session_reset(s);
+    int code = text_put(&w, "", 0);
+    if (!code)
+        code = text_begin(&w, k, how->prompt);
+    if (!code)
+        code = text_go_on(&w, k, how);
+    free(w.token);
+    if (code) {
+        free(w.text);
+        w.text = NULL;
+    }
+    *text = w.text;
+    *size = w.size;
+    return code;
+}

@@ -1,0 +1,291 @@
+/* The view of a run.
+ *
+ * Live: one frame (chart, bar, one line of numbers) redrawn in place at most
+ * 20 times a second, in one write so that it does not flicker, and never as
+ * wide as the terminal, so that no line wraps.  Plain: about 20 lines. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/chart.h"
+#include "cli/view.h"
+
+/* ------------------------------------------------------------- starting -- */
+
+static bool view_utf8(void)
+{
+    const char *name[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    for (int i = 0; i < 3; i++) {
+        const char *value = getenv(name[i]);
+        if (value && value[0])
+            return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+    }
+    return false;
+}
+
+void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
+                    int64_t steps)
+{
+    const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
+    *v = (cli_view){ .unit = unit, .steps = steps, .start = cli_clock(),
+                     .held_out = (double)NAN, .begun_step = -1 };
+    v->utf8 = view_utf8();
+    v->colour = !(plain && plain[0]);
+    if (o->given[OPT_json])
+        v->mode = CLI_VIEW_JSON;
+    else if (o->given[OPT_quiet])
+        v->mode = CLI_VIEW_QUIET;
+    else if (isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0)
+        v->mode = CLI_VIEW_LIVE;
+    else
+        v->mode = CLI_VIEW_PLAIN;
+}
+
+void cli_view_past(cli_view *v, int64_t step, double loss)
+{
+    if (step < 1 || step > v->steps || loss - loss != 0)
+        return;
+    double share = (double)(step - 1) / (double)v->steps;
+    int i = (int)(share * CLI_VIEW_BINS);
+    v->bin[i] += loss;
+    v->binned[i]++;
+}
+
+/* ----------------------------------------------------------------- JSON -- */
+
+static void view_member(FILE *f, const char *name, double x)
+{
+    if (x - x != 0)
+        return;
+    fprintf(f, ", \"%s\": ", name);
+    cli_json_number(f, x);
+}
+
+void cli_report_json(FILE *f, const cli_report *r)
+{
+    const lh_progress *p = &r->progress;
+    fprintf(f, "{\"step\": %lld, \"tokens\": %lld", (long long)p->step,
+            (long long)p->tokens);
+    view_member(f, "loss", p->loss);
+    view_member(f, "held_out_loss", r->held_out);
+    view_member(f, "lr", p->learning_rate);
+    view_member(f, "gradient_norm", p->gradient_norm);
+    view_member(f, "tokens_per_second", r->tokens_per_second);
+    view_member(f, "seconds", r->seconds);
+    fputs("}\n", f);
+}
+
+/* -------------------------------------------------------------- numbers -- */
+
+/* "38,012 names/s" and "0:12 left" ("took 0:03" at the end). */
+static void view_speed(const cli_view *v, const cli_report *r, char *speed,
+                       char *left)
+{
+    const lh_progress *p = &r->progress;
+    char number[32], time[32];
+    double per = v->unit ? (double)(p->documents - v->begun_documents)
+                         : (double)(p->tokens - v->begun_tokens);
+    double done = (double)(p->step - v->begun_step);
+    double rate = r->seconds > 0 ? per / r->seconds : 0;
+    snprintf(speed, 64, "%s %s/s", cli_count(number, (int64_t)(rate + 0.5)),
+             v->unit ? v->unit : "tokens");
+    if (p->step >= v->steps)
+        snprintf(left, 64, "%.1f s in all", r->seconds);
+    else
+        snprintf(left, 64, "%s left",
+                 cli_duration(time, r->seconds * (double)(v->steps - p->step)
+                                    / done));
+}
+
+/* ---------------------------------------------------------------- frame -- */
+
+typedef struct view_frame {
+    char text[8192];
+    size_t size;
+    int lines, width;             /* the terminal's columns less one       */
+} view_frame;
+
+static CLI_PRINTF(2, 3) void view_add(view_frame *f, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    size_t room = sizeof f->text - f->size;
+    int n = vsnprintf(f->text + f->size, room, format, list);
+    va_end(list);
+    if (n > 0)
+        f->size += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void view_newline(view_frame *f)
+{
+    view_add(f, "\x1b[K\n");
+    f->lines++;
+}
+
+static const char *view_sgr(const cli_view *v, const char *code)
+{
+    return v->colour ? code : "";
+}
+
+static void view_chart(const cli_view *v, view_frame *f, int rows)
+{
+    static cli_chart chart;       /* 4 kB; the program has one thread      */
+    char text[4];
+    chart.width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
+                                                 : CLI_CHART_WIDTH;
+    chart.height = rows;
+    if (!cli_chart_draw(&chart, v->bin, v->binned, CLI_VIEW_BINS))
+        return;
+    for (int y = 0; y < rows; y++) {
+        double share = (double)y / (rows - 1);
+        bool label = y == 0 || y == rows - 1 || y == (rows - 1) / 2;
+        if (label)
+            view_add(f, "%s%6.3f %s%s", view_sgr(v, "\x1b[2m"),
+                     chart.high + (chart.low - chart.high) * share,
+                     v->utf8 ? "\u2524" : "|", view_sgr(v, "\x1b[0m"));
+        else
+            view_add(f, "       %s%s%s", view_sgr(v, "\x1b[2m"),
+                     v->utf8 ? "\u2502" : "|", view_sgr(v, "\x1b[0m"));
+        view_add(f, "%s", view_sgr(v, "\x1b[36m"));
+        for (int x = 0; x < chart.width; x++)
+            view_add(f, "%s", cli_chart_cell(&chart, y, x, v->utf8, text));
+        view_add(f, "%s", view_sgr(v, "\x1b[0m"));
+        view_newline(f);
+    }
+}
+
+/* The bar stands below the chart, as long as it: where the curve ends, the
+ * bar ends. */
+static void view_bar(const cli_view *v, view_frame *f, double share)
+{
+    int width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
+                                               : CLI_CHART_WIDTH;
+    int full = (int)(share * width);
+    view_add(f, " %3d %%  %s", (int)(share * 100), v->utf8 ? " " : "[");
+    view_add(f, "%s", view_sgr(v, "\x1b[32m"));
+    for (int x = 0; x < full; x++)
+        view_add(f, "%s", v->utf8 ? "\u2501" : "=");
+    view_add(f, "%s%s", view_sgr(v, "\x1b[0m"), view_sgr(v, "\x1b[2m"));
+    for (int x = full; x < width; x++)
+        view_add(f, "%s", v->utf8 ? "\u2500" : "-");
+    view_add(f, "%s%s", view_sgr(v, "\x1b[0m"), v->utf8 ? "" : "]");
+    view_newline(f);
+}
+
+/* As many numbers as the width has room for, the important ones first. */
+static void view_numbers(const cli_view *v, view_frame *f,
+                         const cli_report *r)
+{
+    char part[5][64], step[32], steps[32];
+    int count = 0, room = f->width;
+    snprintf(part[count++], 64, "step %s of %s",
+             cli_count(step, r->progress.step), cli_count(steps, v->steps));
+    snprintf(part[count++], 64, "loss %.4f", v->recent);
+    if (v->held_out - v->held_out == 0)
+        snprintf(part[count++], 64, "held out %.4f", v->held_out);
+    view_speed(v, r, part[count + 1], part[count]);
+    count += 2;
+    for (int i = 0; i < count; i++) {
+        int size = (int)strlen(part[i]) + 2;
+        if (size > room)
+            break;
+        view_add(f, "  %s", part[i]);
+        room -= size;
+    }
+    view_newline(f);
+}
+
+static void view_draw(cli_view *v, const cli_report *r)
+{
+    static view_frame frame;
+    struct winsize w = { 0 };
+    int columns = 80, rows = 24;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col && w.ws_row)
+        columns = w.ws_col, rows = w.ws_row;
+    frame = (view_frame){ .width = columns < 80 ? columns - 1 : 79 };
+    if (v->lines)
+        view_add(&frame, "\x1b[%dA\r", v->lines);
+    int height = rows >= 18 ? CLI_CHART_HEIGHT : rows >= 10 ? 4 : 0;
+    if (frame.width >= 30) {
+        if (height)
+            view_chart(v, &frame, height);
+        view_bar(v, &frame, (double)r->progress.step / (double)v->steps);
+    }
+    view_numbers(v, &frame, r);
+    view_add(&frame, "\x1b[J");
+    fwrite(frame.text, 1, frame.size, stdout);
+    fflush(stdout);
+    v->lines = frame.lines;
+}
+
+/* ---------------------------------------------------------------- steps -- */
+
+static void view_plain(cli_view *v, const cli_report *r)
+{
+    char speed[64], left[64], step[32], steps[32], held[32] = "";
+    view_speed(v, r, speed, left);
+    if (r->held_out - r->held_out == 0)
+        snprintf(held, sizeof held, "  held out %.4f", r->held_out);
+    cli_count(steps, v->steps);
+    printf("step %*s of %s  loss %.4f%s  %s  %s\n", (int)strlen(steps),
+           cli_count(step, r->progress.step), steps,
+           v->sum / (double)v->summed, held, speed, left);
+    fflush(stdout);
+    v->sum = 0, v->summed = 0;
+}
+
+/* The loss that is shown is a mean over about the last 1% of the run. */
+static void view_recent(cli_view *v, const lh_progress *p)
+{
+    double span = (double)v->steps / 100 + 1;
+    double done = (double)(p->step - v->begun_step);
+    double share = 1 / (done < span ? done : span);
+    v->recent += share * (p->loss - v->recent);
+}
+
+void cli_view_step(cli_view *v, cli_report *r)
+{
+    const lh_progress *p = &r->progress;
+    double now = cli_clock();
+    r->seconds = now - v->start;
+    if (v->begun_step < 0) {      /* documents and tokens before this step
+                                     are a resumed run's                   */
+        v->begun_step = p->step - 1;
+        v->begun_documents = p->documents / p->step * (p->step - 1);
+        v->begun_tokens = p->tokens / p->step * (p->step - 1);
+    }
+    r->tokens_per_second = r->seconds > 0
+        ? (double)(p->tokens - v->begun_tokens) / r->seconds : 0;
+    if (r->held_out - r->held_out == 0)
+        v->held_out = r->held_out;
+    view_recent(v, p);
+    v->sum += p->loss;
+    v->summed++;
+    int64_t every = v->steps / 20 > 0 ? v->steps / 20 : 1;
+    if (v->mode == CLI_VIEW_JSON && r->reported) {
+        cli_report_json(stdout, r);
+        fflush(stdout);
+    }
+    if (v->mode == CLI_VIEW_PLAIN && (p->step % every == 0 ||
+                                      p->step == v->steps))
+        view_plain(v, r);
+    if (v->mode != CLI_VIEW_LIVE)
+        return;
+    cli_view_past(v, p->step, p->loss);
+    if (now - v->drawn >= 0.05) {
+        v->drawn = now;
+        view_draw(v, r);
+    }
+}
+
+void cli_view_end(cli_view *v, const cli_report *last)
+{
+    if (v->mode == CLI_VIEW_LIVE && last->progress.step)
+        view_draw(v, last);
+}
