@@ -1,27 +1,64 @@
 /* The floating-point environment: every public entry that computes puts the
  * host's aside (flush-to-zero, odd rounding, unmasked traps), works with the
- * IEEE defaults and restores it.  Worker threads enter once, for good. */
+ * IEEE defaults and restores it.  Worker threads enter once, for good.
+ *
+ * Sticky exception flags are not the host's settings: where they come with
+ * the control register they are left as the computation leaves them. */
 #ifndef LH_FPENV_H
 #define LH_FPENV_H
 
 #include <stdint.h>
 
+/* Nothing that is computed may move across a change of the environment:
+ * operands come from memory, and this keeps memory in order. */
+#define LH_FPENV_FENCE() __asm__ volatile("" : : : "memory")
+
 #if defined(__SSE2__) || defined(__x86_64__)
 #include <xmmintrin.h>
-typedef unsigned lh_fpenv;
+#if defined(__i386__)
+/* Without 64-bit registers compilers take the x87 unit to turn 64-bit
+ * integers into doubles, and round by its control word: the processor's own
+ * default is all traps masked, 64 bits of mantissa, to nearest. */
+typedef struct lh_fpenv {
+    unsigned sse;
+    unsigned short x87;
+} lh_fpenv;
+static inline void lh_fpenv_x87(unsigned short word)
+{
+    __asm__ volatile("fldcw %0" : : "m"(word) : "memory");
+}
+#else
+typedef struct lh_fpenv {
+    unsigned sse;
+} lh_fpenv;
+#endif
 static inline lh_fpenv lh_fpenv_enter(void)
 {
-    unsigned saved = _mm_getcsr();
-    if ((saved & ~0x3fu) != 0x1f80u)       /* all but the sticky flags     */
+    lh_fpenv saved;
+    saved.sse = _mm_getcsr();
+    if ((saved.sse & ~0x3fu) != 0x1f80u)   /* all but the sticky flags     */
         _mm_setcsr(0x1f80u);
+#if defined(__i386__)
+    __asm__ volatile("fnstcw %0" : "=m"(saved.x87));
+    if ((saved.x87 & 0xf3f) != 0x33f)
+        lh_fpenv_x87(0x37f);
+#endif
+    LH_FPENV_FENCE();
     return saved;
 }
 static inline void lh_fpenv_leave(lh_fpenv saved)
 {
-    if ((saved & ~0x3fu) != 0x1f80u)
-        _mm_setcsr(saved);
+    LH_FPENV_FENCE();
+    if ((saved.sse & ~0x3fu) != 0x1f80u)
+        _mm_setcsr(saved.sse);
+#if defined(__i386__)
+    if ((saved.x87 & 0xf3f) != 0x33f)
+        lh_fpenv_x87(saved.x87);
+#endif
 }
 #elif defined(__aarch64__)
+/* FPCR: rounding, flush-to-zero (FZ, FZ16, FIZ), default NaN and traps are
+ * all off at 0.  Flags live in FPSR and stay. */
 typedef uint64_t lh_fpenv;
 static inline void lh_fpenv_set(uint64_t value)
 {
@@ -37,10 +74,13 @@ static inline lh_fpenv lh_fpenv_enter(void)
 }
 static inline void lh_fpenv_leave(lh_fpenv saved)
 {
+    LH_FPENV_FENCE();
     if (saved)
         lh_fpenv_set(saved);
 }
 #else
+/* RISC-V, s390x, POWER, ...: the C library knows the register.  (RISC-V has
+ * rounding and flags alone; POWER's and s390x's masks come along.) */
 #include <fenv.h>
 typedef fenv_t lh_fpenv;
 static inline lh_fpenv lh_fpenv_enter(void)
@@ -48,12 +88,16 @@ static inline lh_fpenv lh_fpenv_enter(void)
     fenv_t saved;
     fegetenv(&saved);
     fesetenv(FE_DFL_ENV);
+    LH_FPENV_FENCE();
     return saved;
 }
 static inline void lh_fpenv_leave(lh_fpenv saved)
 {
+    LH_FPENV_FENCE();
     fesetenv(&saved);
 }
 #endif
+
+#undef LH_FPENV_FENCE
 
 #endif

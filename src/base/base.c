@@ -1,0 +1,223 @@
+/* The ground: versions, errors, memory, growing buffers.
+ *
+ * Owns the one place where the library asks for memory and the one place
+ * where an error becomes a line of text.  Refuses to know who asks. */
+#include "base/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+LH_API const char *lh_version(void)
+{
+    return LH_VERSION;
+}
+
+LH_API const char *lh_status_text(lh_status status)
+{
+    static const char *const texts[LH_STATUS_COUNT] = {
+#define LH_X(name, text) text,
+        LH_STATUSES(LH_X)
+#undef LH_X
+    };
+    return (unsigned)status < LH_STATUS_COUNT ? texts[status]
+                                              : "an unknown status";
+}
+
+/* ------------------------------------------------------------- errors -- */
+
+/* A message is one line that any terminal can show: what was quoted from a
+ * hostile file has no control characters left, and where the text was too
+ * long no UTF-8 character stays cut in half. */
+static void base_clean(char *text, bool cut)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = '?';
+    if (!cut)
+        return;
+    size_t tail = 0;                             /* continuation bytes     */
+    while (tail < 3 && tail < size &&
+           ((unsigned char)text[size - 1 - tail] & 0xc0) == 0x80)
+        tail++;
+    if (tail < size && (unsigned char)text[size - 1 - tail] >= 0xc0)
+        text[size - 1 - tail] = '\0';
+}
+
+LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
+                              const char *format, ...)
+{
+    if (!ctx || ctx->status != LH_OK)
+        return code;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(ctx->message, sizeof ctx->message, format, args);
+    va_end(args);
+    if (length < 0)
+        strcpy(ctx->message, lh_status_text(code));
+    base_clean(ctx->message, length >= (int)sizeof ctx->message);
+    ctx->status = code;
+    return code;
+}
+
+LH_API lh_status lh_error_status(const lh_context *ctx)
+{
+    return ctx ? ctx->status : LH_ERROR_ARGUMENT;
+}
+
+LH_API const char *lh_error_message(const lh_context *ctx)
+{
+    if (!ctx)
+        return "no context (NULL): lh_context_new() makes one";
+    return ctx->status == LH_OK ? "" : ctx->message;
+}
+
+LH_API void lh_error_clear(lh_context *ctx)
+{
+    if (!ctx)
+        return;
+    ctx->status = LH_OK;
+    ctx->message[0] = '\0';
+}
+
+/* ------------------------------------------------------------- memory -- */
+
+static void *base_no_memory(lh_context *ctx, size_t count, size_t size)
+{
+    lh_fail(ctx, LH_ERROR_MEMORY, "out of memory: %zu x %zu bytes could not"
+            " be had; free memory, or use a smaller model, batch or context",
+            count, size);
+    return NULL;
+}
+
+/* The bytes of count objects, at least one; false where no object can be so
+ * large: differences of its pointers have to fit. */
+static bool base_bytes(size_t count, size_t size, size_t *bytes)
+{
+    if (!lh_mul_size(count, size, bytes) || *bytes > PTRDIFF_MAX)
+        return false;
+    *bytes += !*bytes;
+    return true;
+}
+
+/* calloc and realloc know things that the caller's allocator cannot tell:
+ * that fresh pages are zero, that a block can grow where it is. */
+LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size)
+{
+    size_t bytes;
+    void *memory = NULL;
+    if (!base_bytes(count, size, &bytes))
+        return base_no_memory(ctx, count, size);
+    if (!ctx || !ctx->allocator.allocate) {
+        memory = calloc(1, bytes);
+    } else {
+        memory = ctx->allocator.allocate(ctx->allocator.user, bytes);
+        if (memory)
+            memset(memory, 0, bytes);
+    }
+    return memory ? memory : base_no_memory(ctx, count, size);
+}
+
+LH_INTERNAL void lh_free(lh_context *ctx, void *memory)
+{
+    if (!memory)
+        return;
+    if (!ctx || !ctx->allocator.allocate)
+        free(memory);
+    else if (ctx->allocator.release)             /* none: never given back */
+        ctx->allocator.release(ctx->allocator.user, memory);
+}
+
+LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
+                            size_t new_count, size_t size)
+{
+    size_t old_bytes = old_count * size, bytes;  /* the old one did fit    */
+    if (!base_bytes(new_count, size, &bytes))
+        return base_no_memory(ctx, new_count, size);
+    if (!memory)
+        return lh_alloc(ctx, new_count, size);
+    if (ctx && ctx->allocator.allocate) {
+        void *grown = lh_alloc(ctx, new_count, size);
+        if (!grown)
+            return NULL;
+        memcpy(grown, memory, old_bytes < bytes ? old_bytes : bytes);
+        lh_free(ctx, memory);
+        return grown;
+    }
+    char *grown = realloc(memory, bytes);
+    if (!grown)
+        return base_no_memory(ctx, new_count, size);
+    if (bytes > old_bytes)
+        memset(grown + old_bytes, 0, bytes - old_bytes);
+    return grown;
+}
+
+LH_API void lh_memory_free(lh_context *ctx, void *memory)
+{
+    lh_free(ctx, memory);
+}
+
+/* ------------------------------------------------------------ buffers -- */
+
+/* Room for `more` bytes and a NUL behind them. */
+static lh_status base_buffer_grow(lh_context *ctx, lh_buffer *buffer,
+                                  size_t more)
+{
+    size_t needed;
+    if (!lh_add_size(buffer->size, more, &needed) ||
+        !lh_add_size(needed, 1, &needed)) {
+        base_no_memory(ctx, 1, SIZE_MAX);
+        return LH_ERROR_MEMORY;
+    }
+    if (needed <= buffer->capacity)
+        return LH_OK;
+    size_t wanted = buffer->capacity < 64 ? 64 : buffer->capacity;
+    if (!lh_add_size(wanted, wanted / 2, &wanted) || wanted < needed)
+        wanted = needed;
+    char *data = lh_resize(ctx, buffer->data, buffer->capacity, wanted, 1);
+    if (!data)
+        return LH_ERROR_MEMORY;
+    buffer->data = data;
+    buffer->capacity = wanted;
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_buffer_add(lh_context *ctx, lh_buffer *buffer,
+                                    const void *bytes, size_t size)
+{
+    lh_status status = base_buffer_grow(ctx, buffer, size);
+    if (status)
+        return status;
+    if (size)
+        memcpy(buffer->data + buffer->size, bytes, size);
+    buffer->size += size;
+    buffer->data[buffer->size] = '\0';
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_buffer_printf(lh_context *ctx, lh_buffer *buffer,
+                                       const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length < 0)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "a text is too long for one"
+                       " piece, or its format is not one");
+    lh_status status = base_buffer_grow(ctx, buffer, (size_t)length);
+    if (status)
+        return status;
+    va_start(args, format);
+    vsnprintf(buffer->data + buffer->size, (size_t)length + 1, format, args);
+    va_end(args);
+    buffer->size += (size_t)length;
+    return LH_OK;
+}
+
+LH_INTERNAL void lh_buffer_free(lh_context *ctx, lh_buffer *buffer)
+{
+    lh_free(ctx, buffer->data);
+    *buffer = (lh_buffer){ 0 };
+}
