@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +35,9 @@ typedef struct torture {
     bool failed;
 } torture;
 
-/* Stands in front of each block; 64 bytes keep malloc's alignment. */
+/* Stands in front of each block, as aligned as what malloc gives. */
 typedef struct torture_block {
-    _Alignas(64) uint64_t magic;
+    _Alignas(max_align_t) uint64_t magic;
     size_t size;
 } torture_block;
 

@@ -1,0 +1,180 @@
+/* The character tokenizer: a token is one of the code points of the text
+ * that it was made from, numbered ascending.  No normalization: a letter
+ * and its combining accent are two characters where the text has two. */
+#include "base/utf8.h"
+#include "tokenizer/kinds.h"
+
+/* Every code point, one bit each. */
+#define CHARACTERS_ALL 0x110000u
+
+/* The first bytes of characters: a character each, in valid UTF-8.  (In
+ * other text encode stops at the first mistake, before it could write
+ * more.) */
+static size_t characters_bound(const lh_tokenizer *k, const char *text,
+                               size_t size)
+{
+    (void)k;
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* The id of a code point, or -1. */
+static int32_t characters_find(const lh_tokenizer *k, uint32_t code)
+{
+    if (code < 128)
+        return k->ascii[code];
+    int32_t low = 0, high = k->vocabulary - 1;
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (k->codes[middle] < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < k->vocabulary - 1 && k->codes[low] == code ? low : -1;
+}
+
+static lh_status characters_unknown(lh_context *ctx, const lh_tokenizer *k,
+                                    const char *text, int length, size_t at,
+                                    uint32_t code)
+{
+    /* lh_utf8_show gives "?" for what a terminal should not be sent. */
+    char shown[LH_UTF8_SHOWN] = "";
+    lh_utf8_show(shown, text, (size_t)length);
+    bool printable = code == '?' || strcmp(shown, "?") != 0;
+    return lh_fail(ctx, LH_ERROR_FORMAT,
+                   "byte %zu: the character %s%s%sU+%04X%s is not among the "
+                   "%d of this tokenizer: leave it out, or use the byte "
+                   "tokenizer", at, printable ? "'" : "",
+                   printable ? shown : "", printable ? "' (" : "",
+                   (unsigned)code, printable ? ")" : "",
+                   (int)(k->vocabulary - 1));
+}
+
+static lh_status characters_invalid(lh_context *ctx, const char *text,
+                                    size_t at)
+{
+    return lh_fail(ctx, LH_ERROR_FORMAT,
+                   "byte %zu (0x%02X) is not UTF-8 text: convert the text, "
+                   "or use the byte tokenizer", at,
+                   (unsigned)(unsigned char)text[at]);
+}
+
+static lh_status characters_encode(lh_context *ctx, const lh_tokenizer *k,
+                                   const char *text, size_t size,
+                                   int32_t *ids, int64_t *count)
+{
+    int64_t made = 0;
+    for (size_t at = 0; at < size;) {
+        uint32_t code = 0;
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        if (!length)
+            return characters_invalid(ctx, text, at);
+        int32_t id = characters_find(k, code);
+        if (id < 0)
+            return characters_unknown(ctx, k, text + at, length, at, code);
+        ids[made++] = id;
+        at += (size_t)length;
+    }
+    *count = made;
+    return LH_OK;
+}
+
+LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_characters = {
+    "characters", characters_bound, characters_encode
+};
+
+/* -------------------------------------------------------------- making -- */
+
+LH_INTERNAL lh_tokenizer *lh_tokenizer_from_codes(lh_context *ctx,
+                                                  const uint32_t *codes,
+                                                  int32_t count)
+{
+    char spelled[4];
+    size_t bytes = 0;
+    for (int32_t i = 0; i < count; i++)
+        bytes += (size_t)lh_utf8_encode(codes[i], spelled);
+    lh_tokenizer *k = lh_tokenizer_make(ctx, &lh_tokenizer_kind_characters,
+                                        count, bytes);
+    if (!k)
+        return NULL;
+    k->codes = lh_alloc(ctx, (size_t)count, sizeof *k->codes);
+    if (!k->codes) {
+        lh_tokenizer_free(k);
+        return NULL;
+    }
+    memset(k->ascii, 0xff, sizeof k->ascii);
+    for (int32_t i = 0; i < count; i++) {
+        int length = lh_utf8_encode(codes[i], spelled);
+        k->codes[i] = codes[i];
+        if (codes[i] < 128)
+            k->ascii[codes[i]] = i;
+        memcpy(k->pieces + k->starts[i], spelled, (size_t)length);
+        k->starts[i + 1] = k->starts[i] + (uint32_t)length;
+    }
+    return k;
+}
+
+/* Marks the text's code points in seen and counts the distinct ones; -1:
+ * not UTF-8, recorded. */
+static int32_t characters_gather(lh_context *ctx, const char *text,
+                                 size_t size, uint32_t *seen)
+{
+    int32_t count = 0;
+    for (size_t at = 0; at < size;) {
+        uint32_t code = 0;
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        if (!length) {
+            characters_invalid(ctx, text, at);
+            return -1;
+        }
+        uint32_t bit = 1u << code % 32;
+        if (!(seen[code / 32] & bit)) {
+            seen[code / 32] |= bit;
+            count++;
+        }
+        at += (size_t)length;
+    }
+    return count;
+}
+
+LH_API lh_tokenizer *lh_tokenizer_characters(lh_context *ctx,
+                                             const char *text, size_t size)
+{
+    if (!ctx)
+        return NULL;
+    if (!text && size) {
+        lh_fail(ctx, LH_ERROR_ARGUMENT,
+                "lh_tokenizer_characters: NULL where a text is needed");
+        return NULL;
+    }
+    if (!size) {
+        lh_fail(ctx, LH_ERROR_FORMAT,
+                "the text is empty: a character tokenizer needs at least "
+                "one character");
+        return NULL;
+    }
+    lh_tokenizer *k = NULL;
+    uint32_t *codes = NULL;
+    uint32_t *seen = lh_alloc(ctx, CHARACTERS_ALL / 32, sizeof *seen);
+    int32_t count = seen ? characters_gather(ctx, text, size, seen) : -1;
+    if (count > 0)
+        codes = lh_alloc(ctx, (size_t)count, sizeof *codes);
+    if (codes) {
+        int32_t filled = 0;
+        for (uint32_t code = 0; code < CHARACTERS_ALL; code++) {
+            if (!seen[code / 32])
+                code |= 31;            /* 32 absent ones at once           */
+            else if (seen[code / 32] >> code % 32 & 1)
+                codes[filled++] = code;
+        }
+        k = lh_tokenizer_from_codes(ctx, codes, count);
+    }
+    lh_free(ctx, codes);
+    lh_free(ctx, seen);
+    return k;
+}
+
+#undef CHARACTERS_ALL
