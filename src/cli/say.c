@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 
 static const char *say_name;
+static bool say_said;             /* one line is said, the first cause     */
 
 void cli_name_set(const char *subcommand)
 {
@@ -28,6 +29,7 @@ static void say_line(const char *format, va_list list)
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
+    say_said = true;
     fflush(stdout);
     fprintf(stderr, "longhand%s%s: %s\n", say_name ? " " : "",
             say_name ? say_name : "", text);
@@ -64,10 +66,10 @@ int cli_flush(void)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return CLI_DONE;
     /* A reader that has seen enough (head, less) is no failure to report. */
-    if (errno == EPIPE)
+    if (errno == EPIPE || say_said)
         return CLI_FAILED;
-    return cli_fail("writing the output failed: %s; is the disk full?",
-                    strerror(errno));
+    return cli_fail("writing the output failed%s%s; is the disk full?",
+                    errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
 lh_context *cli_context(const cli_options *o, cli_option threads, int *code)

@@ -1,0 +1,172 @@
+/* A run's directory.
+ *
+ * Owns train.jsonl and the decision whether a directory may be used.  The
+ * checkpoint and the exports are written by the library, each aside and
+ * renamed.  The lock on the log keeps two runs out of one directory; it goes
+ * with the process, however that ends. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/rundir.h"
+
+/* --------------------------------------------------------------- taking -- */
+
+static int rundir_path(char *text, size_t size, const char *directory,
+                       const char *name)
+{
+    int n = snprintf(text, size, "%s/%s", directory, name);
+    if (n < 0 || (size_t)n >= size)
+        return cli_fail("--out: the path is too long: %.64s...", directory);
+    return CLI_DONE;
+}
+
+static bool rundir_has(const char *directory, const char *name)
+{
+    char path[4200];
+    struct stat s;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return lstat(path, &s) == 0;
+}
+
+/* The directory and those above it. */
+static int rundir_make(const char *directory)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s", directory);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return cli_fail("--out: the path is too long: %.64s...", directory);
+    for (char *slash = path + 1; ; slash++) {
+        slash += strcspn(slash, "/");
+        char c = *slash;
+        *slash = 0;
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            return cli_fail("--out %s: cannot make %s: %s", directory, path,
+                            strerror(errno));
+        if (!c)
+            return CLI_DONE;
+        *slash = c;
+    }
+}
+
+/* With --resume a directory may hold a run, but not a model without one:
+ * that would be overwritten. */
+static int rundir_refuse(const char *path, bool resume, bool resumes)
+{
+    static const char *const file[] = { "trainer.safetensors",
+        "model.safetensors", "config.json", "tokenizer.json",
+        "train.jsonl" };
+    if (resumes && resume)
+        return CLI_DONE;
+    if (resumes)
+        return cli_fail("--out %s: holds a run; add --resume to go on with"
+                        " it, or name another directory", path);
+    for (int i = 0; i < 5; i++)
+        if (rundir_has(path, file[i]) && !(resume && i == 4))
+            return cli_fail("--out %s: holds %s of something else; name"
+                            " another directory", path, file[i]);
+    return CLI_DONE;
+}
+
+static int rundir_lock(cli_rundir *d)
+{
+    char path[4096];
+    int code = rundir_path(path, sizeof path, d->path, "train.jsonl");
+    if (code)
+        return code;
+    int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (file < 0)
+        return cli_fail("%s: cannot be written: %s", path, strerror(errno));
+    struct stat s;
+    if (fstat(file, &s) != 0 || !S_ISREG(s.st_mode)) {
+        close(file);
+        return cli_fail("%s: is not a file; name another directory", path);
+    }
+    if (flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(file);
+        return cli_fail("--out %s: another run is writing to it; wait for"
+                        " it, or name another directory", d->path);
+    }
+    d->log = fdopen(file, "a+");
+    if (!d->log) {
+        close(file);
+        return cli_fail("out of memory");
+    }
+    return CLI_DONE;
+}
+
+int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
+{
+    d->path = path;
+    d->resumes = rundir_has(path, "trainer.safetensors");
+    int code = rundir_path(d->checkpoint, sizeof d->checkpoint, path,
+                           "trainer.safetensors");
+    if (!code)
+        code = rundir_refuse(path, resume, d->resumes);
+    if (!code)
+        code = rundir_make(path);
+    return code ? code : rundir_lock(d);
+}
+
+void cli_rundir_close(cli_rundir *d)
+{
+    if (d->log)
+        fclose(d->log);
+    d->log = NULL;
+}
+
+/* ------------------------------------------------------------------ log -- */
+
+static int rundir_failed(const cli_rundir *d)
+{
+    return cli_fail("%s/train.jsonl: writing failed: %s; make room and go on"
+                    " with --resume", d->path, strerror(errno));
+}
+
+int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size;
+    off_t keep = 0;
+    d->trimmed = true;
+    rewind(d->log);
+    while ((size = getline(&line, &room, d->log)) > 0) {
+        long long at;
+        char *loss = strstr(line, "\"loss\": ");
+        if (line[size - 1] != '\n' ||
+            sscanf(line, "{\"step\": %lld,", &at) != 1 || at >= step)
+            break;
+        if (loss)
+            cli_view_past(v, at, strtod(loss + 8, NULL));
+        keep += size;
+    }
+    free(line);
+    if (ferror(d->log) || ftruncate(fileno(d->log), keep) != 0 ||
+        fseeko(d->log, 0, SEEK_END) != 0)
+        return rundir_failed(d);
+    return CLI_DONE;
+}
+
+int cli_rundir_log(cli_rundir *d, const cli_report *report)
+{
+    cli_report_json(d->log, report);
+    return fflush(d->log) ? rundir_failed(d) : CLI_DONE;
+}
+
+int cli_rundir_sync(cli_rundir *d)
+{
+    if (fflush(d->log) != 0)
+        return rundir_failed(d);
+    /* A place that cannot be synced (EINVAL) cannot lose it either. */
+    if (fsync(fileno(d->log)) != 0 && errno != EINVAL)
+        return rundir_failed(d);
+    return CLI_DONE;
+}

@@ -1,0 +1,471 @@
+/* longhand train: data, model, steps, and what is written at the end.
+ *
+ * The settings are the preset's, each overridden by its option.  What a run
+ * leaves is a function of data, settings and seed; when it was interrupted,
+ * shown or evaluated changes nothing.  Read cli_train() from the bottom. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/rundir.h"
+
+typedef struct train_run {
+    const cli_options *o;
+    lh_context *ctx;
+    const char *preset;
+    lh_config config;
+    lh_train_settings settings;
+    cli_data data;
+    lh_tokenizer *k;
+    lh_model *m;
+    lh_trainer *trainer;
+    cli_rundir dir;               /* path NULL: nothing is saved           */
+    cli_view view;
+    cli_report last;              /* the step before                       */
+    int64_t report_every, eval_every;
+    double saved;                 /* when, by cli_clock()                  */
+    int64_t saved_step;           /* 0: not by this process                */
+} train_run;
+
+/* -------------------------------------------------------------- signals -- */
+
+static volatile sig_atomic_t train_stop;
+
+static void train_on_signal(int number)
+{
+    (void)number;
+    train_stop = 1;
+}
+
+/* The first signal asks to stop, the second one kills: a run is safe from
+ * that too.  A reader that goes away (train | head) must not end a run: the
+ * write fails instead, and the run stops as on Ctrl-C. */
+static void train_signals(void)
+{
+    struct sigaction a = { 0 };
+    a.sa_handler = train_on_signal;
+    a.sa_flags = SA_RESTART | (int)SA_RESETHAND;
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGHUP, &a, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ------------------------------------------------------------- settings -- */
+
+#define TRAIN_SET(field, from) \
+    (field) = o->given[OPT_##from] ? o->integer[OPT_##from] : (field)
+#define TRAIN_SET_REAL(field, from) \
+    (field) = o->given[OPT_##from] ? o->real[OPT_##from] : (field)
+
+/* What follows from width and heads keeps the preset's proportions. */
+static int train_config(train_run *r)
+{
+    const cli_options *o = r->o;
+    lh_config *c = &r->config, preset;
+    if (lh_preset(r->ctx, r->preset, c))
+        return cli_error(r->ctx), CLI_USAGE;
+    preset = *c;
+    TRAIN_SET(c->layers, layers);
+    TRAIN_SET(c->width, width);
+    TRAIN_SET(c->heads, heads);
+    TRAIN_SET(c->context, context);
+    TRAIN_SET_REAL(c->dropout, dropout);
+    if (o->given[OPT_heads])
+        c->kv_heads = preset.kv_heads == preset.heads ? c->heads
+                    : c->heads % preset.kv_heads ? 1 : preset.kv_heads;
+    TRAIN_SET(c->kv_heads, kv_heads);
+    if (o->given[OPT_width] || o->given[OPT_heads]) {
+        if (c->width % c->heads)
+            return cli_usage("--width %lld is not a multiple of --heads"
+                             " %lld", (long long)c->width,
+                             (long long)c->heads);
+        c->head_size = c->width / c->heads;
+        c->feed_forward = (c->width * preset.feed_forward +
+                           preset.width / 2) / preset.width;
+    }
+    TRAIN_SET(c->feed_forward, feed_forward);
+    if (c->heads % c->kv_heads)
+        return cli_usage("--heads %lld is not a multiple of --kv-heads %lld",
+                         (long long)c->heads, (long long)c->kv_heads);
+    return CLI_DONE;
+}
+
+/* A preset's warm-up and held-out share are meant for its own length of run
+ * and some data; where they do not fit and are not asked for, they give. */
+static void train_fit(train_run *r)
+{
+    const cli_options *o = r->o;
+    lh_train_settings *s = &r->settings;
+    size_t bytes;
+    lh_dataset_bytes(r->data.dataset, &bytes);
+    if (!o->given[OPT_warm_up] && s->warm_up > s->steps / 10)
+        s->warm_up = s->steps / 10;
+    if (!o->given[OPT_cool_down] && s->cool_down > s->steps - s->warm_up)
+        s->cool_down = s->steps - s->warm_up;
+    if (!o->given[OPT_held_out] &&
+        lh_dataset_documents(r->data.dataset) == 1 &&
+        (int64_t)(bytes / 16) < r->config.context)
+        s->held_out = 0;
+}
+
+static int train_settings(train_run *r)
+{
+    const cli_options *o = r->o;
+    lh_train_settings *s = &r->settings;
+    if (lh_train_preset(r->ctx, r->preset, s))
+        return cli_error(r->ctx), CLI_USAGE;
+    TRAIN_SET(s->steps, steps);
+    TRAIN_SET(s->batch, batch);
+    TRAIN_SET(s->micro_batch, micro_batch);
+    TRAIN_SET(s->warm_up, warm_up);
+    TRAIN_SET(s->cool_down, cool_down);
+    TRAIN_SET_REAL(s->adamw.learning_rate, lr);
+    TRAIN_SET_REAL(s->adamw.weight_decay, weight_decay);
+    TRAIN_SET_REAL(s->adamw.clip, clip);
+    TRAIN_SET_REAL(s->held_out, held_out);
+    if (o->given[OPT_schedule]) {
+        static const lh_schedule schedule[] = { LH_CONSTANT, LH_LINEAR,
+                                                LH_COSINE, LH_TRAPEZOID };
+        s->schedule = schedule[o->integer[OPT_schedule]];
+        if (s->schedule == LH_TRAPEZOID && !s->cool_down)
+            s->cool_down = s->steps / 5;
+    }
+    s->seed = (uint64_t)o->integer[OPT_seed];
+    train_fit(r);
+    if (s->warm_up + s->cool_down > s->steps)
+        return cli_usage("--warm-up and --cool-down are more than the %lld"
+                         " --steps", (long long)s->steps);
+    r->report_every = s->steps > 1000 ? s->steps / 1000 : 1;
+    r->eval_every = s->steps >= 10 ? s->steps / 10 : 1;
+    TRAIN_SET(r->eval_every, eval_every);
+    if (s->held_out <= 0 && o->given[OPT_eval_every])
+        return cli_usage("--eval-every needs documents to evaluate on; add"
+                         " --held-out 0.1");
+    return CLI_DONE;
+}
+
+#undef TRAIN_SET
+#undef TRAIN_SET_REAL
+
+/* --------------------------------------------------------------- making -- */
+
+static int train_make(train_run *r)
+{
+    size_t size;
+    const char *text = lh_dataset_bytes(r->data.dataset, &size);
+    r->k = r->o->integer[OPT_tokenizer] == 1
+        ? lh_tokenizer_bytes(r->ctx)
+        : lh_tokenizer_characters(r->ctx, text, size);
+    if (!r->k)
+        return cli_error(r->ctx);
+    r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
+    r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
+    if (r->m)
+        r->trainer = lh_trainer_new(r->ctx, r->m, r->k, r->data.dataset,
+                                    &r->settings);
+    if (r->trainer)
+        return CLI_DONE;
+    int code = cli_error(r->ctx);
+    lh_status status = lh_error_status(r->ctx);
+    return status == LH_ERROR_SHAPE || status == LH_ERROR_ARGUMENT
+        ? CLI_USAGE : code;
+}
+
+/* What the run is about, in four lines. */
+static void train_say(const train_run *r)
+{
+    static const char *const schedule[] = { "constant", "linear", "cosine",
+                                            "trapezoid" };
+    const lh_config *c = &r->config;
+    const lh_train_settings *s = &r->settings;
+    char a[32], b[32];
+    size_t bytes;
+    lh_dataset_bytes(r->data.dataset, &bytes);
+    if (r->view.mode == CLI_VIEW_JSON || r->view.mode == CLI_VIEW_QUIET)
+        return;
+    printf("longhand %s, %s kernels, %d thread%s, seed %llu\n",
+           lh_version(), lh_cpu_level(r->ctx), lh_threads(r->ctx),
+           lh_threads(r->ctx) > 1 ? "s" : "", (unsigned long long)s->seed);
+    if (r->data.names)
+        printf("data   %s given names (built in)",
+               cli_count(a, lh_dataset_documents(r->data.dataset)));
+    else if (r->data.by == LH_DOCUMENTS_LINES)
+        printf("data   %s lines, each a document",
+               cli_count(a, lh_dataset_documents(r->data.dataset)));
+    else
+        printf("data   %s bytes, one document", cli_count(a,
+               (int64_t)bytes));
+    printf("; %s tokens: %s\n", cli_count(b, c->vocabulary),
+           lh_tokenizer_kind(r->k));
+    printf("model  %s: %lld layer%s, %lld wide, %lld heads, context %lld;"
+           " %s parameters\n", r->preset, (long long)c->layers,
+           c->layers > 1 ? "s" : "", (long long)c->width,
+           (long long)c->heads, (long long)c->context,
+           cli_count(a, lh_params_size(lh_model_params(r->m))));
+    printf("train  %s steps of %lld, %s rate from %g", cli_count(a, s->steps),
+           (long long)s->batch, schedule[s->schedule],
+           s->adamw.learning_rate);
+    if (s->held_out > 0)
+        printf(", %g%% held out", 100 * s->held_out);
+    printf("; %s%s\n\n", r->dir.path ? "saved in " : "nothing is saved (--out"
+           " DIR does)", r->dir.path ? r->dir.path : "");
+    fflush(stdout);
+}
+
+/* ---------------------------------------------------------------- steps -- */
+
+static int train_save(train_run *r)
+{
+    if (!r->dir.path || r->saved_step == r->last.progress.step)
+        return CLI_DONE;
+    int code = cli_rundir_sync(&r->dir);
+    if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
+        code = cli_error(r->ctx);
+    r->saved = cli_clock();
+    r->saved_step = r->last.progress.step;
+    return code;
+}
+
+/* Checkpoints come by steps, or by the clock. */
+static bool train_save_due(const train_run *r)
+{
+    int64_t steps = r->o->integer[OPT_save_every];
+    if (steps)
+        return r->last.progress.step % steps == 0;
+    return cli_clock() - r->saved >= r->o->real[OPT_save_every];
+}
+
+/* Behind a step: evaluates, shows, logs, saves. */
+static int train_behind(train_run *r)
+{
+    cli_report *report = &r->last;
+    const lh_progress *p = &report->progress;
+    bool end = p->step == p->steps;
+    int code = CLI_DONE;
+    if (r->dir.path && !r->dir.trimmed)
+        code = cli_rundir_trim(&r->dir, p->step, &r->view);
+    report->held_out = (double)NAN;
+    bool evaluated = r->settings.held_out > 0 &&
+                     (end || p->step % r->eval_every == 0);
+    if (!code && evaluated &&
+        lh_trainer_evaluate(r->trainer, &report->held_out, NULL))
+        code = cli_error(r->ctx);
+    report->reported = end || evaluated || p->step % r->report_every == 0;
+    cli_view_step(&r->view, report);
+    if (!code && r->dir.path && report->reported)
+        code = cli_rundir_log(&r->dir, report);
+    if (!code && !end && r->dir.path && train_save_due(r))
+        code = train_save(r);
+    if (ferror(stdout))
+        train_stop = 1;
+    return code;
+}
+
+static int train_failed(train_run *r)
+{
+    const char *message = lh_error_message(r->ctx);
+    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
+        return cli_error(r->ctx);
+    if (r->saved_step || r->dir.resumes)
+        return cli_fail("%s; the last checkpoint is kept in %s", message,
+                        r->dir.path);
+    return cli_fail("%s; nothing had been saved", message);
+}
+
+/* To the last step, a signal, or a failure. */
+static int train_steps(train_run *r)
+{
+    int code = CLI_DONE;
+    r->saved = cli_clock();
+    while (!train_stop && !code) {
+        lh_status status = lh_trainer_step(r->trainer, &r->last.progress);
+        /* A checkpoint of a finished run has no step left. */
+        if (status == LH_ERROR_STATE && r->dir.resumes &&
+            !r->last.progress.step) {
+            lh_error_clear(r->ctx);
+            break;
+        }
+        if (status) {
+            cli_view_end(&r->view, &r->last);
+            return train_failed(r);
+        }
+        code = train_behind(r);
+        if (r->last.progress.step == r->settings.steps)
+            break;
+    }
+    cli_view_end(&r->view, &r->last);
+    return code;
+}
+
+/* ------------------------------------------------------------------ end -- */
+
+/* A word as a shell takes it. */
+static void train_quote(char *text, size_t size, const char *word)
+{
+    size_t at = strlen(text);
+    bool plain = word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_")] == 0;
+    if (at && at + 1 < size)
+        text[at++] = ' ';
+    if (!plain && at + 1 < size)
+        text[at++] = '\'';
+    for (; *word && at + 6 < size; word++) {
+        if (*word == '\'') {
+            memcpy(text + at, "'\\''", 4);
+            at += 4;
+        } else {
+            text[at++] = *word;
+        }
+    }
+    if (!plain && at + 1 < size)
+        text[at++] = '\'';
+    text[at] = 0;
+}
+
+/* One line: where it stopped, and the command that goes on. */
+static int train_stopped(const train_run *r)
+{
+    char command[768] = "", step[32], steps[32];
+    const cli_options *o = r->o;
+    cli_count(step, r->last.progress.step);
+    cli_count(steps, r->settings.steps);
+    if (!r->dir.path && ferror(stdout))
+        return cli_flush();       /* says what became of the output        */
+    if (!r->dir.path)
+        return cli_fail("stopped at step %s of %s; nothing is saved: give"
+                        " --out DIR to be able to go on", step, steps);
+    if (!r->last.progress.step)
+        return cli_fail("stopped before the first step");
+    /* --resume goes in front of the data, which may stand behind a "--". */
+    for (int i = 0; i < o->argc; i++) {
+        train_quote(command, sizeof command, o->argv[i]);
+        if (i == 1 && !o->given[OPT_resume])
+            train_quote(command, sizeof command, "--resume");
+    }
+    return cli_fail("stopped at step %s of %s, saved in %s; go on with: %s",
+                    step, steps, r->dir.path, command);
+}
+
+static int train_write(train_run *r)
+{
+    const cli_options *o = r->o;
+    bool json = o->given[OPT_json];
+    lh_sampling how = { .temperature = o->real[OPT_temperature] };
+    cli_writing writing = { .how = &how };
+    int64_t count = r->data.by == LH_DOCUMENTS_LINES ? 20 : 1;
+    if (o->given[OPT_count] || json)     /* --json: steps, unless asked    */
+        count = o->integer[OPT_count];
+    if (r->data.by == LH_DOCUMENTS_WHOLE)
+        writing.length = 4 * r->config.context;
+    lh_session *s = lh_session_new(r->ctx, r->m, r->settings.seed);
+    if (!s)
+        return cli_error(r->ctx);
+    int code = CLI_DONE;
+    if (!json && r->view.mode != CLI_VIEW_QUIET && count)
+        printf("\n");
+    for (int64_t i = 0; i < count && !code && !train_stop; i++) {
+        char *text;
+        size_t size;
+        code = cli_write(r->ctx, s, r->m, r->k, &writing, &text, &size);
+        if (code)
+            break;
+        bool known = lh_dataset_contains(r->data.dataset, text, size);
+        if (json) {
+            fputs("{\"text\": ", stdout);
+            cli_json_string(stdout, text, size);
+            printf(", \"in_data\": %s}\n", known ? "true" : "false");
+        } else {
+            fputs("  ", stdout);
+            cli_text(stdout, text, size);
+            int pad = known && size < 18 ? (int)(18 - size) : 1;
+            printf("%*s%s\n", known ? pad : 0, "",
+                   known ? "(in the data)" : "");
+        }
+        free(text);
+    }
+    lh_session_free(s);
+    return code;
+}
+
+static int train_end(train_run *r)
+{
+    int code = CLI_DONE;
+    bool stopped = train_stop && r->last.progress.step != r->settings.steps;
+    if (r->last.progress.step)
+        code = train_save(r);
+    if (!code && r->dir.path && (r->last.progress.step || r->dir.resumes) &&
+        lh_model_save(r->ctx, r->m, r->k, r->dir.path))
+        code = cli_error(r->ctx);
+    if (code)
+        return code;
+    if (stopped)
+        return train_stopped(r);
+    if (!r->last.progress.step && r->view.mode == CLI_VIEW_PLAIN)
+        printf("all %lld steps were done\n", (long long)r->settings.steps);
+    return train_write(r);
+}
+
+/* ------------------------------------------------------------------ run -- */
+
+static int train_prepare(train_run *r)
+{
+    const cli_options *o = r->o;
+    if (o->given[OPT_resume] && !o->given[OPT_out])
+        return cli_usage("--resume needs --out DIR: the run to go on with");
+    int code = cli_data_load(r->ctx, o, 0, &r->data);
+    if (code)
+        return code;
+    r->preset = o->given[OPT_preset] ? o->text[OPT_preset]
+              : r->data.by == LH_DOCUMENTS_LINES ? "micro" : "nano";
+    code = train_config(r);
+    if (!code)
+        code = train_settings(r);
+    if (!code)
+        code = train_make(r);
+    if (!code && o->given[OPT_out])
+        code = cli_rundir_open(&r->dir, o->text[OPT_out],
+                               o->given[OPT_resume]);
+    if (!code && r->dir.resumes &&
+        lh_trainer_load(r->trainer, r->dir.checkpoint))
+        code = cli_error(r->ctx);
+    return code;
+}
+
+static void train_free(train_run *r)
+{
+    cli_rundir_close(&r->dir);
+    lh_trainer_free(r->trainer);
+    lh_model_free(r->m);
+    lh_tokenizer_free(r->k);
+    lh_dataset_free(r->data.dataset);
+    lh_context_free(r->ctx);
+}
+
+int cli_train(const cli_options *o)
+{
+    train_run r = { .o = o };
+    int code;
+    r.ctx = cli_context(o, OPT_threads, &code);
+    if (!r.ctx)
+        return code;
+    train_signals();
+    code = train_prepare(&r);
+    if (!code) {
+        cli_view_start(&r.view, o, r.data.names ? "names"
+                       : r.data.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
+                       r.settings.steps);
+        train_say(&r);
+        code = train_steps(&r);
+    }
+    if (!code)
+        code = train_end(&r);
+    train_free(&r);
+    return code;
+}
