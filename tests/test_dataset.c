@@ -131,7 +131,7 @@ static void test_file(lh_context *ctx)
 }
 
 /* Random texts against the plainest reading of the rule. */
-static void test_random(lh_context *ctx)
+static void test_rule(lh_context *ctx)
 {
     static const char alphabet[] = "ab \t\r\n\n";
     uint64_t state = 3;
@@ -243,7 +243,7 @@ int main(void)
     test_whole(ctx);
     test_refusals(ctx);
     test_file(ctx);
-    test_random(ctx);
+    test_rule(ctx);
     test_index(ctx);
     test_names(ctx);
     CHECK_STR(lh_error_message(ctx), "");
