@@ -180,7 +180,7 @@ static void test_refusals(void)
     refuse(0, "config.json", "\"layers\": 1", "\"layers\": 2",
            "model.layers.1");
     refuse(0, "config.json", "\"kv_heads\": 4", "\"kv_heads\": 3",
-           "evenly");
+           "3 key/value heads");
 }
 
 int main(void)
