@@ -1,0 +1,365 @@
+#!/bin/sh
+# The program as its users meet it: options, errors, runs that are stopped,
+# killed and resumed, full disks, hostile files.
+#
+#   BUILD=build LONGHAND=build/longhand sh tests/cli_test.sh
+set -u
+BUILD=${BUILD:-build}
+LONGHAND=${LONGHAND:-$BUILD/longhand}
+out=$BUILD/cli-out
+rm -rf "$out"
+mkdir -p "$out"
+passed=0 failed=0
+unset LONGHAND_CPU NO_COLOR
+
+# check NAME COMMAND...: passes where the command succeeds.
+check() {
+    name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "cli_test.sh: failed: $name"
+    fi
+}
+
+# refuses CODE TEXT ARGUMENT...: ends with the code, says nothing but one
+# line on stderr, which holds the text.
+refuses() {
+    want=$1 text=$2
+    shift 2
+    $LONGHAND "$@" >"$out/stdout" 2>"$out/stderr" </dev/null
+    code=$?
+    if [ $code -ne "$want" ] || [ "$(wc -l <"$out/stderr")" -ne 1 ] ||
+        ! grep -qF -- "$text" "$out/stderr" ||
+        ! grep -q '^longhand' "$out/stderr"; then
+        echo "longhand $*: exit $code, wanted $want and one line with" \
+             "'$text'; said:"
+        cat "$out/stderr"
+        return 1
+    fi
+}
+
+succeeds() {
+    $LONGHAND "$@" >"$out/stdout" 2>"$out/stderr" </dev/null &&
+        [ ! -s "$out/stderr" ]
+}
+
+says() {
+    grep -q -- "$1" "$out/stdout"
+}
+
+# ------------------------------------------------------------------- help --
+
+check "--version" succeeds --version
+check "--version says so" says '^longhand [0-9]*\.[0-9]*\.[0-9]*$'
+check "-h" succeeds -h
+check "-h shows train" says 'longhand train'
+check "--man" succeeds --man
+cp "$out/stdout" "$out/man"
+check "--man is roff" says '^\.TH LONGHAND 1'
+
+fits() {
+    [ "$(wc -l <"$1")" -le 40 ] &&
+        [ "$(awk 'length > 79' "$1" | wc -l)" -eq 0 ]
+}
+for s in train sample eval info bench; do
+    check "$s -h" succeeds $s -h
+    cp "$out/stdout" "$out/help-$s"
+    check "$s -h fits on a screen" fits "$out/help-$s"
+    check "help $s is the same" succeeds help $s
+    check "help $s is the same" cmp -s "$out/stdout" "$out/help-$s"
+    check "-h shows $s" grep -q "longhand $s" "$out/man"
+done
+
+# Every option of the table is taken, shown and documented: what `-h` lists
+# is what the parser knows, and the man page has it too.
+drift() {
+    for s in train sample eval info bench; do
+        grep -oE '^.{10}--[a-z-]+' "$out/help-$s" | sed 's/.*--//' |
+        while read -r option; do
+            grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
+                "$out/man" || echo "man lacks --$option"
+            case $option in
+            help|json|quiet|resume) continue ;;
+            esac
+            $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
+            [ $? -eq 2 ] && grep -q "^longhand $s: --$option needs a value" \
+                "$out/stderr" || echo "$s does not know --$option"
+        done
+    done >"$out/drift"
+    cat "$out/drift"
+    [ ! -s "$out/drift" ]
+}
+check "options, help and man page agree" drift
+table() {
+    [ "$(grep -c '^OPTION(.*TRAIN' src/cli/options.def)" -le \
+      "$(grep -cE '^.{10}--' "$out/help-train")" ]
+}
+[ ! -r src/cli/options.def ] || check "train -h shows them all" table
+
+# ------------------------------------------------------------ wrong usage --
+
+check "no command" refuses 2 "no command"
+check "unknown command" refuses 2 "did you mean train?" trian
+check "unknown command, nothing near" refuses 2 "unknown command" xyzzy
+check "near option" refuses 2 "did you mean --layers?" train --layer 2
+check "near option, typing error" refuses 2 "did you mean --width?" \
+    train --wdith 2
+check "far option" refuses 2 "train -h lists them" train --xyzzyxyzzy
+check "another's option" refuses 2 "of train, not of sample" \
+    sample m --layers 2
+check "bad number" refuses 2 "--steps 12x: expected a whole number" \
+    train --steps 12x
+check "bad number with =" refuses 2 "--steps many: expected" \
+    train --steps=many
+check "too small" refuses 2 "--steps 0: expected a whole number from 1" \
+    train --steps 0
+check "no number" refuses 2 "--lr nan: expected a number" train --lr nan
+check "beyond 64 bits" refuses 2 "--seed 99999999999999999999" \
+    train --seed 99999999999999999999
+check "bad choice" refuses 2 "expected one of characters|bytes" \
+    train --tokenizer words
+check "bad period" refuses 2 "--save-every 5m: expected" \
+    train --save-every 5m
+check "missing value" refuses 2 "--out needs a value" train --out
+check "empty value" refuses 2 "--out: expected DIR" train --out ""
+check "value for a flag" refuses 2 "takes no value" train --json=1
+check "short option" refuses 2 "unknown option -z" train -z
+check "missing model" refuses 2 "MODEL is missing" sample
+check "missing data" refuses 2 "DATA is missing" eval m
+check "too many operands" refuses 2 "too much: b" sample a b
+check "unknown preset" refuses 2 "preset" train --preset mcro
+check "unknown work" refuses 2 "no work begins so" bench gem5
+check "shape: heads" refuses 2 "not a multiple of --heads" \
+    train --width 10 --heads 3
+check "shape: kv-heads" refuses 2 "not a multiple of --kv-heads" \
+    train --heads 4 --kv-heads 3
+check "--resume without --out" refuses 2 "--resume needs --out" \
+    train --resume
+check "--eval-every without --held-out" refuses 2 "--held-out" \
+    train --eval-every 5
+check "control characters are harmless" refuses 2 "unknown option --?[31m" \
+    train "$(printf -- '--\033[31m\nx')"
+
+# ------------------------------------------------------------------ train --
+
+small="--steps 60 --batch 4 --quiet"
+check "train" succeeds train $small --count 3 --out "$out/a" --held-out 0.1
+check "three names" [ "$(wc -l <"$out/stdout")" -eq 3 ]
+for file in trainer.safetensors model.safetensors config.json \
+            tokenizer.json train.jsonl; do
+    check "DIR/$file" [ -s "$out/a/$file" ]
+done
+check "60 steps in train.jsonl" [ "$(wc -l <"$out/a/train.jsonl")" -eq 60 ]
+check "held-out losses in it" [ "$(grep -c '"held_out_loss": [0-9]' \
+    "$out/a/train.jsonl")" -eq 10 ]
+check "an existing run is refused" refuses 1 "add --resume" \
+    train $small --out "$out/a"
+check "a finished run is resumed" succeeds train $small --count 3 \
+    --out "$out/a" --held-out 0.1 --resume
+check "with other settings it is not" refuses 1 "steps" \
+    train --steps 70 --batch 4 --quiet --out "$out/a" --held-out 0.1 --resume
+mkdir -p "$out/model" && cp "$out/a/model.safetensors" "$out/model/"
+check "a model without a run is not overwritten" refuses 1 \
+    "holds model.safetensors" train $small --out "$out/model" --resume
+check "20 names by default" succeeds train --steps 60 --batch 4 --quiet
+check "20 names by default" [ "$(wc -l <"$out/stdout")" -eq 20 ]
+check "plain lines in a pipe" succeeds train --steps 60 --batch 4 --count 1
+check "20 and the last" [ "$(grep -c '^step ' "$out/stdout")" -eq 20 ]
+check "no escape sequences in a pipe" [ "$(tr -cd '\033' <"$out/stdout" |
+    wc -c)" -eq 0 ]
+check "it says what it does" says 'seed 42'
+check "train --json" succeeds train --steps 30 --batch 4 --json
+object='^{"step": [0-9]*, "tokens": [0-9]*, "loss": [0-9.]*, "lr": [-0-9.e]*'
+check "one object a step" [ "$(grep -c "$object.*}\$" "$out/stdout")" -eq 30 ]
+check "and nothing else" [ "$(wc -l <"$out/stdout")" -eq 30 ]
+
+printf 'one fish\ntwo fish\nred fish\nblue fish\n' >"$out/list.txt"
+printf 'A line.\n\nAnother paragraph, \303\251t\303\251.\n' >"$out/prose.txt"
+check "a list is lines" succeeds train "$out/list.txt" --steps 3 --count 1
+check "a list is lines" says '4 lines, each a document'
+tiny="--layers 1 --width 16 --heads 2 --context 8"
+check "prose is one document" succeeds train "$out/prose.txt" $tiny --steps 3
+check "prose is one document" says 'one document'
+check "files are joined" succeeds train "$out/list.txt" "$out/list.txt" \
+    --steps 3 --count 1
+check "files are joined" says '8 lines'
+check "bytes" succeeds train "$out/prose.txt" $tiny --steps 3 \
+    --tokenizer bytes
+check "bytes" says '257 tokens: bytes'
+
+# --------------------------------------------------- stopped, killed, resumed
+
+# The same run, whole; stopped by a signal; killed three times.
+long="--steps 400 --batch 4 --held-out 0.1 --eval-every 50"
+check "the whole run" succeeds train $long --quiet --out "$out/whole"
+
+appears() {
+    n=0
+    while [ ! -e "$1" ] && [ $n -lt 200 ]; do
+        n=$((n + 1))
+        sleep 0.05
+    done
+    [ -e "$1" ]
+}
+# Losses by step, without what the clock says.
+losses() {
+    sed 's/, "tokens_per_second.*//' "$1/train.jsonl"
+}
+same_run() {
+    cmp "$1/trainer.safetensors" "$2/trainer.safetensors" &&
+        cmp "$1/model.safetensors" "$2/model.safetensors" &&
+        [ "$(losses "$1")" = "$(losses "$2")" ]
+}
+# A saved file a step makes the run slow enough to be hit in its middle.
+$LONGHAND train $long --save-every 1 --quiet --out "$out/stopped" \
+    >"$out/stdout" 2>"$out/stderr" &
+pid=$!
+check "a checkpoint comes" appears "$out/stopped/trainer.safetensors"
+kill -TERM $pid
+wait $pid
+check "a stopped run ends with 1" [ $? -eq 1 ]
+check "one line" [ "$(wc -l <"$out/stderr")" -eq 1 ]
+check "it says where" grep -q 'stopped at step [0-9]* of 400, saved in' \
+    "$out/stderr"
+check "a model is there" [ -s "$out/stopped/model.safetensors" ]
+command=$(sed 's/.*go on with: //' "$out/stderr")
+check "and how to go on" sh -c "$command" >"$out/stdout" 2>"$out/stderr"
+check "stopped and resumed: the same bytes" same_run "$out/whole" \
+    "$out/stopped"
+
+for i in 1 2 3; do
+    rm -f "$out/mark"
+    $LONGHAND train $long --save-every 3 --quiet --out "$out/killed" \
+        --resume >/dev/null 2>&1 &
+    pid=$!
+    appears "$out/killed/trainer.safetensors"
+    sleep 0.0$((i * 3))
+    kill -9 $pid
+    wait $pid 2>/dev/null
+done
+check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
+    sed 's/{"step": //; s/,.*//')" -lt 400 ]
+printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
+check "killed runs go on" succeeds train $long --quiet --out "$out/killed" \
+    --resume
+check "killed and resumed: the same bytes" same_run "$out/whole" \
+    "$out/killed"
+check "--resume starts where nothing is" succeeds train $long --quiet \
+    --out "$out/fresh" --resume --threads 3 --micro-batch 3
+check "threads and micro-batches: the same weights" cmp \
+    "$out/whole/model.safetensors" "$out/fresh/model.safetensors"
+
+# A loss that is no number ends the run and keeps the checkpoint.
+check "a loss that is no number" refuses 1 "not finite" \
+    train --steps 200 --batch 4 --quiet --lr 1000 --layers 8 \
+    --weight-decay 1000 --save-every 1 --out "$out/nan"
+
+# -------------------------------------------------------------- full disk --
+
+full() {
+    [ -c /dev/full ] || return 0
+    $LONGHAND "$@" >/dev/full 2>"$out/stderr"
+    [ $? -eq 1 ] && [ "$(wc -l <"$out/stderr")" -eq 1 ]
+}
+check "full: --version" full --version
+check "full: train" full train --steps 30 --batch 4
+check "full: info" full info
+check "full: sample" full sample "$out/a"
+
+# A file may not grow beyond 4 kB: the checkpoint fails.
+limited() {
+    (trap '' XFSZ; ulimit -f 8
+     $LONGHAND train $long --quiet --out "$out/limited" \
+        >"$out/stdout" 2>/dev/null)
+    [ $? -eq 1 ] && [ ! -e "$out/limited/trainer.safetensors" ] &&
+        [ ! -e "$out/limited/model.safetensors" ]
+}
+check "full: checkpoint" limited
+check "and when there is room" succeeds train $long --quiet \
+    --out "$out/limited" --resume
+check "the same bytes" same_run "$out/whole" "$out/limited"
+
+# --------------------------------------------------------------- bad files --
+
+: >"$out/empty"
+head -c 100 /dev/zero >"$out/zeros"
+printf '\377\376\375' >"$out/binary"
+check "missing data" refuses 1 "$out/none" train "$out/none"
+check "empty data" refuses 1 "empty" train "$out/empty"
+check "data is a directory" refuses 1 "$out/a" train "$out/a"
+check "data is not UTF-8" refuses 1 "UTF-8" train "$out/binary" \
+    --documents lines
+check "missing model" refuses 1 "$out/none" sample "$out/none"
+check "model is a file" refuses 1 "$out/zeros" sample "$out/zeros"
+check "an empty directory" refuses 1 "config.json" sample "$BUILD/cli-out"
+for file in config.json model.safetensors tokenizer.json; do
+    rm -rf "$out/bad" && cp -r "$out/a" "$out/bad"
+    rm "$out/bad/$file"
+    check "no $file" refuses 1 "$file" sample "$out/bad"
+    cp "$out/zeros" "$out/bad/$file"
+    check "zeros for $file" refuses 1 "$file" eval "$out/bad" "$out/list.txt"
+    head -c 60 "$out/a/$file" >"$out/bad/$file"
+    check "cut $file" refuses 1 "$file" info "$out/bad"
+done
+rm -rf "$out/bad" && cp -r "$out/a" "$out/bad"
+head -c 5000 "$out/a/trainer.safetensors" >"$out/bad/trainer.safetensors"
+check "a cut checkpoint" refuses 1 "trainer.safetensors" \
+    train $small --out "$out/bad" --held-out 0.1 --resume
+check "the cut file is left alone" [ \
+    "$(wc -c <"$out/bad/trainer.safetensors")" -eq 5000 ]
+check "--out is a file" refuses 1 "$out/zeros" train $small \
+    --out "$out/zeros"
+check "--out below a file" refuses 1 "$out/zeros" train $small \
+    --out "$out/zeros/x"
+check "another model's checkpoint" refuses 1 "" train $small --width 32 \
+    --out "$out/a" --held-out 0.1 --resume
+
+# ----------------------------------------------------- sample, eval, info --
+
+check "sample" succeeds sample "$out/whole" --count 5 --seed 7
+cp "$out/stdout" "$out/seven"
+check "five texts" [ "$(wc -l <"$out/stdout")" -eq 5 ]
+check "sample again" succeeds sample "$out/whole" --count 5 --seed 7 \
+    --threads 3
+check "the same seed, the same text" cmp -s "$out/stdout" "$out/seven"
+check "another seed" succeeds sample "$out/whole" -n5 --seed=8
+check "another text" sh -c "! cmp -s '$out/stdout' '$out/seven'"
+check "prompt" succeeds sample "$out/whole" -p ma --temperature 0
+check "it begins so" says '^ma'
+check "greedy is greedy" succeeds sample "$out/whole" --count 2 --top-k 1
+check "greedy is greedy" [ "$(sort -u "$out/stdout" | wc -l)" -eq 1 ]
+check "prompt beyond the context" succeeds sample "$out/whole" \
+    --prompt abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz
+check "long text" succeeds sample "$out/whole" --length 300 --min-p 0.01
+check "a character it does not have" refuses 1 "" sample "$out/whole" \
+    --prompt 'A1'
+check "sample --json" succeeds sample "$out/whole" --json
+check "sample --json" says '^{"text": "[a-z]*", "seed": 42}$'
+
+printf 'anna\nmaria\n' >"$out/two.txt"
+check "eval" succeeds eval "$out/whole" "$out/two.txt"
+check "eval" says '^perplexity  *[0-9.]*$'
+check "eval --json" succeeds eval "$out/whole" "$out/two.txt" --json
+check "eval --json" says '^{"tokens": 11, "bytes": [0-9]*, "loss": [0-9.]*,'
+check "eval --json" says '"perplexity": [0-9.]*, "bits_per_byte": [0-9.]*}$'
+check "eval of what it cannot read" refuses 1 "" eval "$out/whole" \
+    "$out/prose.txt"
+
+check "info" succeeds info
+check "info" says '^level '
+check "info --json" succeeds info --json
+check "info --json" says '^{"version": .*}}$'
+check "info MODEL" succeeds info "$out/whole"
+check "info MODEL" says 'parameters  *4,'
+check "LONGHAND_CPU=c" env LONGHAND_CPU=c $LONGHAND info >"$out/stdout"
+check "LONGHAND_CPU=c" says '^level  *c$'
+check "a wrong LONGHAND_CPU" env LONGHAND_CPU=z80 sh -c \
+    "$LONGHAND info 2>'$out/stderr'; [ \$? -eq 2 ]"
+check "bench" succeeds bench node "gemm 16" --seconds 0.02 --json
+check "bench" [ "$(grep -c '^{"work": ".*}$' "$out/stdout")" -eq 4 ]
+
+printf '%-28s %d passed, %d failed\n' cli "$passed" "$failed"
+[ "$failed" = 0 ]
