@@ -16,7 +16,8 @@ typedef struct hostile_memory {
 static inline void *hostile_allocate(void *user, size_t size)
 {
     hostile_memory *memory = user;
-    if (++memory->calls == memory->fail_at)
+    /* Sanitizers stop a program that asks malloc for the impossible. */
+    if (++memory->calls == memory->fail_at || size > SIZE_MAX / 1024)
         return NULL;
     void *block = malloc(size ? size : 1);
     memory->live += block != NULL;
