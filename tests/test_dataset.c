@@ -24,7 +24,8 @@ static bool has(const lh_dataset *d, const char *text)
 
 static void test_lines(lh_context *ctx)
 {
-    static const char text[] = "\n  anna\r\nbo b\t\n \t\r\n\n\tcleo  \r\r\ndan";
+    static const char text[] =
+        "\n  anna\r\nbo b\t\n \t\r\n\n\tcleo  \r\r\ndan";
     lh_dataset *d = lh_dataset_text(ctx, text, sizeof text - 1,
                                     LH_DOCUMENTS_LINES);
     CHECK_EQ_INT(lh_dataset_documents(d), 4);

@@ -18,7 +18,7 @@
 #define TJSON_ADVICE "this version reads characters and bytes (byte-pair " \
                      "encodings without merges)"
 
-/* ------------------------------------------------------ the byte letters -- */
+/* ---------------------------------------------------- the byte letters -- */
 
 /* The character that stands for a byte: itself where Latin-1 prints it, the
  * others from U+0100 upward. */
