@@ -1,0 +1,69 @@
+#!/bin/sh
+# The budgets, each beside its limit; fails where one is over.
+#
+#   BUILD=build sh tools/budget.sh
+set -u
+BUILD=${BUILD:-build}
+CC=${CC:-cc}
+over=0
+
+# budget WHAT VALUE LIMIT UNIT
+budget() {
+    mark=
+    if awk "BEGIN { exit !($2 > $3) }"; then
+        mark="  OVER"
+        over=1
+    fi
+    printf '%-34s %10s of %8s %s%s\n' "$1" "$2" "$3" "$4" "$mark"
+}
+
+# Hand-written C; embedded data (*_data.inc.h) is counted as data.
+sources() {
+    find src include -name '*.[ch]' -o -name '*.def' | grep -v '_data\.inc\.h$'
+}
+lines=$(sources | xargs cat | wc -l)
+budget "library and program" "$lines" 20000 lines
+longest=$(sources | xargs wc -l | grep -v ' total$' | sort -n | tail -n 1)
+budget "longest file: ${longest##*/}" "$(echo $longest | cut -d' ' -f1)" \
+    800 lines
+longest=$(sources | grep '\.[ch]$' | xargs awk '
+    FNR == 1 { inside = 0 }
+    /^[A-Za-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
+                      first = FNR }
+    /^\{/ { inside = 1 }
+    /^\}/ && inside { inside = 0; n = FNR - first + 1
+                      if (n > most) { most = n; which = name } }
+    END { print most, which }')
+budget "longest function: ${longest#* }" "${longest% *}" 80 lines
+
+# CPU seconds of the children of this command, user and system.
+children() {
+    times | awk 'NR == 2 { for (i = 1; i <= 2; i++) {
+        split($i, t, /[ms]/); sum += 60 * t[1] + t[2] } print sum }'
+}
+fresh=$BUILD/budget
+rm -rf "$fresh"
+before=$(children)
+make -s BUILD="$fresh" CC="$CC" CFLAGS="-O2 -g0" all >/dev/null || exit 1
+after=$(children)
+budget "clean build, CPU time" \
+    "$(awk "BEGIN { printf \"%.1f\", $after - $before }")" 15 s
+# A small file, rebuilt into the objects: what waiting for one edit costs.
+rm -f "$fresh/src/autograd/tape.o"
+before=$(children)
+make -s BUILD="$fresh" CC="$CC" CFLAGS="-O2 -g0" \
+    "$fresh/src/autograd/tape.o" >/dev/null || exit 1
+after=$(children)
+budget "one file, CPU time" \
+    "$(awk "BEGIN { printf \"%.2f\", $after - $before }")" 1 s
+size=$(wc -c <"$fresh/longhand")
+budget "program" "$size" 1500000 bytes
+before=$(children)
+for i in 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9; do
+    "$fresh/longhand" --version >/dev/null || exit 1
+done
+after=$(children)
+budget "longhand --version, CPU time" \
+    "$(awk "BEGIN { printf \"%.2f\", ($after - $before) * 1000 / 20 }")" 5 ms
+rm -rf "$fresh"
+exit $over
