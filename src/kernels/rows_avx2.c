@@ -56,10 +56,10 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 {
     __m256 u[2][4];
 #define ROWS_LOAD(j) \
-    (j >= count ? _mm256_setzero_ps() \
-                : depth == VEC_WIDTH \
-                      ? _mm256_loadu_ps(from + j * stride) \
-                      : (__m256)VEC_LOAD_PART(from + j * stride, depth))
+    ((j) >= count ? _mm256_setzero_ps() \
+                  : depth == VEC_WIDTH \
+                        ? _mm256_loadu_ps(from + (j) * stride) \
+                        : (__m256)VEC_LOAD_PART(from + (j) * stride, depth))
 #define ROWS_TURN(g) \
     VEC_SUFFIX(turn4)(u[g], ROWS_LOAD(4 * g), ROWS_LOAD(4 * g + 1), \
                       ROWS_LOAD(4 * g + 2), ROWS_LOAD(4 * g + 3));

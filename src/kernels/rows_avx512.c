@@ -61,8 +61,8 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
     __mmask16 part = (__mmask16)((1u << depth) - 1u);
     __m512 u[4][4];
 #define ROWS_LOAD(j) \
-    _mm512_maskz_loadu_ps(j < count ? part : (__mmask16)0, \
-                          from + (j < count ? j : 0) * stride)
+    _mm512_maskz_loadu_ps((j) < count ? part : (__mmask16)0, \
+                          from + ((j) < count ? (j) : 0) * stride)
 #define ROWS_TURN(g) \
     VEC_SUFFIX(turn4)(u[g], ROWS_LOAD(4 * g), ROWS_LOAD(4 * g + 1), \
                       ROWS_LOAD(4 * g + 2), ROWS_LOAD(4 * g + 3));

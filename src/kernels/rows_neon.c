@@ -35,7 +35,8 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
                                          int count, int depth)
 {
 #define ROWS_LOAD(j) \
-    (float32x4_t)(j < count ? VEC_LOAD_PART(from + j * stride, depth) : zero)
+    (float32x4_t)((j) < count ? VEC_LOAD_PART(from + (j) * stride, depth) \
+                              : zero)
     const VEC zero = VEC_SET(0.0f);
     float32x4_t r0 = ROWS_LOAD(0), r1 = ROWS_LOAD(1);
     float32x4_t r2 = ROWS_LOAD(2), r3 = ROWS_LOAD(3);

@@ -1,0 +1,703 @@
+/* Every kernel on every instruction set of this CPU against plain C.
+ *
+ * Random shapes with ragged edges, values that are mostly ordinary and
+ * sometimes extreme (denormals, infinities, NaN, both zeros), pointers off
+ * every vector boundary, items split at random places and done in random
+ * order, scratch full of rubbish, canaries around every buffer.  The bytes
+ * must be equal; NaN equals NaN.  A kernel without a generator does not
+ * compile.  LH_KERNEL_TRIALS multiplies the number of trials. */
+#include "test.h"
+
+#include "base/context.h"
+#include "base/fpenv.h"
+#include "kernels/cpu.h"
+
+#define CANARY 0x4b1dc0deu
+#define FRONT 32
+/* Under a sanitizer a buffer ends where its memory ends, so that reading
+ * behind it is found too. */
+#if defined(__SANITIZE_ADDRESS__)
+#define BACK 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BACK 0
+#endif
+#endif
+#ifndef BACK
+#define BACK 32
+#endif
+
+enum { MAX_BUFFERS = 16, MAX_ROWS = 256 };
+
+typedef struct buffer {
+    uint32_t *memory;                  /* all of it                        */
+    size_t front, count, total;        /* floats                           */
+    uint32_t *before, *plain;          /* copies: as made; plain C's       */
+} buffer;
+
+typedef struct trial {
+    uint64_t random;
+    int extreme;                       /* one value in so many; 0: none    */
+    buffer buffers[MAX_BUFFERS];
+    int buffer_count;
+    int32_t ids[MAX_ROWS];
+    lh_span spans[8];
+    int64_t items, scratch;
+    union {
+        lh_gemm_args gemm;
+        lh_sum_rows_args sum_rows;
+        lh_embedding_args embedding;
+        lh_norm_args norm;
+        lh_rotary_args rotary;
+        lh_attention_args attention;
+        lh_softmax_args softmax;
+        lh_cross_entropy_args cross_entropy;
+        lh_dropout_args dropout;
+        lh_sum_args sum;
+        lh_square_sums_args square_sums;
+        lh_adamw_args adamw;
+        lh_map_args map;
+        lh_accumulate_args accumulate;
+    } args;
+} trial;
+
+/* ------------------------------------------------------------- random -- */
+
+static int64_t below(trial *t, int64_t n)
+{
+    return (int64_t)(test_random(&t->random) % (uint64_t)n);
+}
+
+static bool chance(trial *t, int percent)
+{
+    return below(t, 100) < percent;
+}
+
+/* 1 .. most, often at the edge of a vector or a tile. */
+static int64_t size_of(trial *t, int64_t most)
+{
+    static const int64_t edges[] = { 1, 4, 8, 16, 32, 48, 64, 128, 256 };
+    int64_t size = chance(t, 50)
+        ? 1 + below(t, most)
+        : edges[below(t, (int64_t)LH_COUNT(edges))] - 1 + below(t, 3);
+    return size < 1 ? 1 : size > most ? most : size;
+}
+
+static uint32_t value(trial *t)
+{
+    static const uint32_t extremes[] = {
+        0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x007fffff,
+        0x807fffff, 0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff,
+        0x7f800000, 0xff800000, 0x7fc00000, 0x0d000000, 0x8d000000,
+        0x42b17218, 0xc2cff1b5, 0x3f800000, 0xbf800000, 0x5f000000,
+    };
+    float x;
+    uint32_t bits;
+    if (t->extreme && below(t, t->extreme) == 0) {
+        if (chance(t, 20))
+            return (uint32_t)test_random(&t->random);
+        return extremes[below(t, (int64_t)LH_COUNT(extremes))];
+    }
+    x = (float)(below(t, 1 << 24) - (1 << 23)) * 0x1p-22f;
+    memcpy(&bits, &x, 4);
+    return bits;
+}
+
+static float number(trial *t)
+{
+    uint32_t bits = value(t);
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+/* `count` random floats with canaries before and behind. */
+static float *floats(trial *t, int64_t count)
+{
+    buffer *b = &t->buffers[t->buffer_count++];
+    b->front = FRONT + (size_t)below(t, 16);
+    b->count = (size_t)count;
+    b->total = b->front + b->count + BACK;
+    b->memory = malloc(b->total * 4);
+    b->before = malloc(b->total * 4);
+    b->plain = malloc(b->total * 4);
+    if (!b->memory || !b->before || !b->plain)
+        exit(2);
+    for (size_t i = 0; i < b->total; i++)
+        b->before[i] = i < b->front || i >= b->front + b->count
+            ? CANARY : value(t);
+    return (float *)b->memory + b->front;
+}
+
+static float *maybe(trial *t, int64_t count)
+{
+    return chance(t, 70) ? floats(t, count) : NULL;
+}
+
+/* --------------------------------------------------------- generators -- */
+
+static void make_gemm(trial *t)
+{
+    lh_gemm_args *g = &t->args.gemm;
+    int64_t most = chance(t, 10) ? 150 : 40;
+    g->m = size_of(t, most);
+    g->n = size_of(t, most);
+    g->k = chance(t, 5) ? 0 : chance(t, 5) ? 200 + below(t, 400)
+                                           : size_of(t, most);
+    if (g->k > 150)
+        g->m = size_of(t, 20);
+    int64_t pad[3] = { 0, 0, 0 };
+    for (int i = 0; i < 3; i++)
+        if (chance(t, 30))
+            pad[i] = below(t, 20);
+    g->c_row = g->n + pad[0];
+    g->a_row = g->b_row = g->a_col = g->b_col = 1;
+    if (chance(t, 50))
+        g->a_row = g->k + pad[1];
+    else
+        g->a_col = g->m + pad[1];
+    if (chance(t, 50))
+        g->b_row = g->n + pad[2];
+    else
+        g->b_col = g->k + pad[2];
+    g->a = floats(t, (g->m - 1) * g->a_row +
+                     (g->k ? (g->k - 1) * g->a_col + 1 : 0));
+    g->b = floats(t, (g->n - 1) * g->b_col +
+                     (g->k ? (g->k - 1) * g->b_row + 1 : 0));
+    g->c = floats(t, (g->m - 1) * g->c_row + g->n);
+    g->accumulate = chance(t, 40);
+    g->bias = g->accumulate ? NULL : maybe(t, g->n);
+    t->items = lh_gemm_items(g->m, g->n);
+    t->scratch = LH_GEMM_SCRATCH;
+}
+
+static void make_sum_rows(trial *t)
+{
+    lh_sum_rows_args *a = &t->args.sum_rows;
+    a->rows = size_of(t, 40);
+    t->items = a->columns = size_of(t, 200);
+    a->x = floats(t, a->rows * a->columns);
+    a->sum = floats(t, a->columns);
+}
+
+static void make_embedding(trial *t)
+{
+    lh_embedding_args *a = &t->args.embedding;
+    int64_t vocabulary = size_of(t, 30);
+    t->items = a->rows = size_of(t, 40);
+    a->columns = size_of(t, 100);
+    for (int64_t i = 0; i < a->rows; i++)
+        t->ids[i] = (int32_t)below(t, vocabulary);
+    a->ids = t->ids;
+    a->table = floats(t, vocabulary * a->columns);
+    a->y = floats(t, a->rows * a->columns);
+    a->dy = floats(t, a->rows * a->columns);
+    a->dtable = floats(t, vocabulary * a->columns);
+}
+
+static void make_embedding_backward(trial *t)
+{
+    make_embedding(t);
+    t->items = t->args.embedding.columns;
+}
+
+static void make_norm(trial *t)
+{
+    lh_norm_args *a = &t->args.norm;
+    t->items = a->rows = size_of(t, 12);
+    a->columns = size_of(t, 300);
+    a->eps = 1e-5f;
+    a->x = floats(t, a->rows * a->columns);
+    a->gain = maybe(t, a->columns);
+    a->bias = maybe(t, a->columns);
+    a->y = floats(t, a->rows * a->columns);
+    a->mean = floats(t, a->rows);
+    a->scale = floats(t, a->rows);
+    a->dy = floats(t, a->rows * a->columns);
+    a->dx = floats(t, a->rows * a->columns);
+    a->dgain = maybe(t, a->columns);
+    a->dbias = maybe(t, a->columns);
+}
+
+static void make_norm_gain(trial *t)
+{
+    make_norm(t);
+    t->items = t->args.norm.columns;
+}
+
+static void make_rms_norm_gain(trial *t)
+{
+    make_norm_gain(t);
+    if (!t->args.norm.dgain)
+        t->args.norm.dgain = floats(t, t->args.norm.columns);
+}
+
+static void make_rotary(trial *t)
+{
+    lh_rotary_args *a = &t->args.rotary;
+    int64_t positions = size_of(t, 20);
+    t->items = a->rows = size_of(t, 20);
+    a->heads = 1 + below(t, 5);
+    a->head_size = 2 * size_of(t, 40);
+    for (int64_t i = 0; i < a->rows; i++)
+        t->ids[i] = (int32_t)below(t, positions);
+    a->positions = t->ids;
+    a->cosine = floats(t, positions * a->head_size / 2);
+    a->sine = floats(t, positions * a->head_size / 2);
+    a->x = floats(t, a->rows * a->heads * a->head_size);
+    a->y = floats(t, a->rows * a->heads * a->head_size);
+    a->dy = floats(t, a->rows * a->heads * a->head_size);
+    a->dx = floats(t, a->rows * a->heads * a->head_size);
+}
+
+/* Spans one behind the other; with a past only where `forward`. */
+static void make_attention(trial *t, bool forward)
+{
+    lh_attention_args *a = &t->args.attention;
+    int64_t rows = 0, key_rows = 0, longest = 0;
+    a->kv_heads = 1 + below(t, 3);
+    a->heads = a->kv_heads * (1 + below(t, 3));
+    a->head_size = chance(t, 50) ? size_of(t, 12) : size_of(t, 70);
+    a->scale = 0.25f;
+    a->span_count = 1 + below(t, 3);
+    for (int64_t i = 0; i < a->span_count; i++) {
+        int64_t count = size_of(t, chance(t, 20) ? 90 : 14);
+        int64_t past = forward && chance(t, 50) ? below(t, 70) : 0;
+        t->spans[i] = (lh_span){ rows, count, key_rows, past };
+        rows += count;
+        key_rows += past + count;
+        longest = lh_max64(longest, past + count);
+    }
+    a->spans = t->spans;
+    a->q_row = a->heads * a->head_size + (chance(t, 30) ? below(t, 9) : 0);
+    a->k_row = a->kv_heads * a->head_size +
+               (chance(t, 30) ? below(t, 9) : 0);
+    int64_t q = (rows - 1) * a->q_row + a->heads * a->head_size;
+    int64_t k = (key_rows - 1) * a->k_row + a->kv_heads * a->head_size;
+    int64_t y = rows * a->heads * a->head_size;
+    a->q = floats(t, q);
+    a->k = floats(t, k);
+    a->v = floats(t, k);
+    a->y = floats(t, y);
+    a->stats = floats(t, rows * a->heads * 2);
+    a->dy = floats(t, y);
+    a->dq = maybe(t, q);
+    a->dk = maybe(t, k);
+    a->dv = maybe(t, k);
+    t->items = a->span_count * (forward ? a->heads : a->kv_heads);
+    t->scratch = lh_attention_scratch(longest, a->head_size);
+}
+
+static void make_attention_forward(trial *t)
+{
+    make_attention(t, true);
+}
+
+static void make_attention_backward(trial *t)
+{
+    make_attention(t, false);
+}
+
+static void make_softmax(trial *t)
+{
+    lh_softmax_args *a = &t->args.softmax;
+    t->items = a->rows = size_of(t, 12);
+    a->columns = size_of(t, 300);
+    a->x = floats(t, a->rows * a->columns);
+    a->y = floats(t, a->rows * a->columns);
+    a->dy = floats(t, a->rows * a->columns);
+    a->dx = floats(t, a->rows * a->columns);
+}
+
+static void make_cross_entropy(trial *t)
+{
+    lh_cross_entropy_args *a = &t->args.cross_entropy;
+    t->items = a->rows = size_of(t, 12);
+    a->vocabulary = size_of(t, 300);
+    for (int64_t i = 0; i < a->rows; i++)
+        t->ids[i] = (int32_t)below(t, a->vocabulary + 1) - 1;
+    a->targets = t->ids;
+    a->x = floats(t, a->rows * a->vocabulary);
+    a->losses = floats(t, a->rows);
+    a->stats = floats(t, a->rows * 2);
+    a->grads = floats(t, a->rows);
+    a->dx = floats(t, a->rows * a->vocabulary);
+}
+
+static void make_dropout(trial *t)
+{
+    lh_dropout_args *a = &t->args.dropout;
+    t->items = a->rows = size_of(t, 12);
+    a->columns = size_of(t, 300);
+    a->key0 = (uint32_t)test_random(&t->random);
+    a->key1 = (uint32_t)test_random(&t->random);
+    a->row0 = chance(t, 50) ? below(t, 100) : ((int64_t)1 << 32) - 3;
+    a->threshold = (uint32_t)test_random(&t->random);
+    a->scale = 1.25f;
+    a->x = floats(t, a->rows * a->columns);
+    a->y = floats(t, a->rows * a->columns);
+    a->dy = floats(t, a->rows * a->columns);
+    a->dx = floats(t, a->rows * a->columns);
+}
+
+static void make_sum(trial *t)
+{
+    t->args.sum.size = size_of(t, 1000);
+    t->args.sum.x = floats(t, t->args.sum.size);
+    t->args.sum.sum = floats(t, 1);
+    t->items = 1;
+}
+
+static void make_square_sums(trial *t)
+{
+    lh_square_sums_args *a = &t->args.square_sums;
+    a->size = chance(t, 50) ? size_of(t, 300) : 4000 + below(t, 9000);
+    t->items = (a->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
+    a->x = floats(t, a->size);
+    a->sums = floats(t, t->items);
+}
+
+static void make_accumulate(trial *t)
+{
+    t->items = size_of(t, 400);
+    t->args.accumulate.x = floats(t, t->items);
+    t->args.accumulate.y = floats(t, t->items);
+}
+
+static void make_adamw(trial *t)
+{
+    lh_adamw_args *a = &t->args.adamw;
+    t->items = a->size = size_of(t, 400);
+    a->parameter = floats(t, a->size);
+    a->gradient = floats(t, a->size);
+    a->m = floats(t, a->size);
+    a->v = floats(t, a->size);
+    a->gradient_scale = 0.7f;
+    a->one_minus_beta1 = 0.1f;
+    a->one_minus_beta2 = 0.001f;
+    a->decay = chance(t, 50) ? 0.0f : 1e-3f;
+    a->step_size = 2e-3f;
+    a->inverse_root = 1.3f;
+    a->eps = 1e-8f;
+}
+
+static void make_map(trial *t)
+{
+    lh_map_args *a = &t->args.map;
+    t->items = size_of(t, 200);
+    a->a = floats(t, t->items);
+    a->b = chance(t, 20) ? a->a : floats(t, t->items);
+    a->s = number(t);
+    a->y = floats(t, t->items);
+}
+
+static void make_map_backward(trial *t)
+{
+    lh_map_args *a = &t->args.map;
+    make_map(t);
+    a->dy = floats(t, t->items);
+    a->da = maybe(t, t->items);
+    a->db = a->da && a->b == a->a ? a->da : maybe(t, t->items);
+}
+
+/* Differs by its nature: only that it runs and counts. */
+static void make_fma_limit(trial *t)
+{
+    t->items = 0;
+}
+
+typedef void generator(trial *t);
+static generator *const generators[LH_KERNEL_COUNT] = {
+#define make_embedding_forward make_embedding
+#define make_rms_norm_forward make_norm
+#define make_rms_norm_backward make_norm
+#define make_layer_norm_forward make_norm
+#define make_layer_norm_backward make_norm
+#define make_layer_norm_gain make_norm_gain
+#define make_rotary_forward make_rotary
+#define make_rotary_backward make_rotary
+#define make_softmax_forward make_softmax
+#define make_softmax_backward make_softmax
+#define make_cross_entropy_forward make_cross_entropy
+#define make_cross_entropy_backward make_cross_entropy
+#define make_dropout_forward make_dropout
+#define make_dropout_backward make_dropout
+#define KERNEL(name, doc) make_##name,
+#include "kernels/kernels.def"
+#undef KERNEL
+#define UNARY(name, y, dx, doc) make_map, make_map_backward,
+#define UNARY_S(name, y, dx, doc) UNARY(name, y, dx, doc)
+#define BINARY(name, y, da, db, doc) UNARY(name, y, da, doc)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+};
+
+/* ------------------------------------------------------------ running -- */
+
+/* Runs the items of a trial: in one go, or in random pieces and order. */
+static void run(trial *t, lh_kernel_fn *fn, bool split)
+{
+    size_t count = (size_t)t->scratch, bytes = count * 4 + 64 + 4 * BACK;
+    char *memory = malloc(bytes);
+    int64_t cut[8] = { 0 };
+    int pieces = split ? 1 + (int)below(t, 6) : 1;
+    if (!memory)
+        exit(2);
+    memset(memory, 0xff, bytes);
+    float *scratch = (float *)(void *)(memory + (64 - (uintptr_t)memory %
+                                                 64) % 64);
+    uint32_t *behind = (uint32_t *)(void *)(scratch + count);
+    for (int i = 0; i < BACK; i++)
+        behind[i] = CANARY;
+    for (int i = 0; i < t->buffer_count; i++)
+        memcpy(t->buffers[i].memory, t->buffers[i].before,
+               t->buffers[i].total * 4);
+    for (int i = 1; i < pieces; i++)
+        cut[i] = below(t, t->items + 1);
+    cut[pieces] = t->items;
+    for (int i = 1; i < pieces; i++)
+        for (int j = i; j > 1 && cut[j] < cut[j - 1]; j--) {
+            int64_t swap = cut[j];
+            cut[j] = cut[j - 1];
+            cut[j - 1] = swap;
+        }
+    int from = (int)below(t, pieces);
+    for (int i = 0; i < pieces; i++) {
+        int p = (i + from) % pieces;
+        fn(&t->args, cut[p], cut[p + 1], scratch);
+    }
+    bool kept = true;
+    for (int i = 0; i < BACK; i++)
+        kept = kept && behind[i] == CANARY;
+    CHECK(kept);
+    free(memory);
+}
+
+/* The first float that differs, as "buffer 3 [17]"; false: none does. */
+static bool differs(const trial *t, char text[80])
+{
+    for (int i = 0; i < t->buffer_count; i++) {
+        const buffer *b = &t->buffers[i];
+        for (size_t j = 0; j < b->total; j++) {
+            uint32_t got = b->memory[j], wanted = b->plain[j];
+            bool inside = j >= b->front && j < b->front + b->count;
+            bool nans = (got & 0x7fffffff) > 0x7f800000 &&
+                        (wanted & 0x7fffffff) > 0x7f800000;
+            if (!inside)
+                wanted = CANARY;
+            if (got == wanted || (inside && nans))
+                continue;
+            snprintf(text, 80, "buffer %d [%lld] is %08x, not %08x", i,
+                     (long long)j - (long long)b->front, (unsigned)got,
+                     (unsigned)wanted);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void one_trial(lh_kernel kernel, uint64_t seed,
+                      lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT])
+{
+    static const int rates[4] = { 0, 200, 20, 3 };
+    char text[80];
+    trial *t = calloc(1, sizeof *t);
+    if (!t)
+        exit(2);
+    t->random = seed;
+    t->extreme = rates[below(t, 4)];
+    generators[kernel](t);
+    run(t, fn[LH_ISA_c][kernel], false);
+    for (int i = 0; i < t->buffer_count; i++)
+        memcpy(t->buffers[i].plain, t->buffers[i].memory,
+               t->buffers[i].total * 4);
+    CHECK(!differs(t, text));                    /* plain C's own canaries */
+    for (int isa = 0; isa < LH_ISA_COUNT; isa++) {
+        if (!fn[isa][kernel])
+            continue;
+        run(t, fn[isa][kernel], true);
+        bool wrong = differs(t, text);
+        CHECK(!wrong);
+        if (wrong && test_failed <= 20)
+            printf("    %s on %s, seed %llu: %s\n", lh_kernel_name(kernel),
+                   lh_isa_name((lh_isa)isa), (unsigned long long)seed,
+                   text);
+    }
+    for (int i = 0; i < t->buffer_count; i++) {
+        free(t->buffers[i].memory);
+        free(t->buffers[i].before);
+        free(t->buffers[i].plain);
+    }
+    free(t);
+}
+
+/* --------------------------------------------------- table and launch -- */
+
+/* Each table: all rows passed their self-test and come from the set. */
+static void check_tables(void)
+{
+    for (lh_isa isa = LH_ISA_c; isa < LH_ISA_COUNT; isa++) {
+        if (lh_cpu_lacks(lh_cpu_features(), isa))
+            continue;
+        const lh_kernels *k = lh_kernels_get(NULL, lh_isa_name(isa));
+        CHECK(k != NULL);
+        if (!k)
+            continue;
+        CHECK(k->failed == 0);
+        CHECK_EQ_INT(k->isa, isa);
+        for (int i = 0; i < LH_KERNEL_COUNT; i++) {
+            CHECK(k->fn[i] != NULL);
+            CHECK_EQ_INT(k->row[i], isa == LH_ISA_sse2 ? LH_ISA_c : isa);
+        }
+        double flops = 0;
+        float result;
+        lh_fma_limit_args limit = { 10, 0.5f, 1.0f, &result, &flops };
+        k->fn[LH_KERNEL_fma_limit](&limit, 0, 1, NULL);
+        CHECK(flops >= 2.0 * LH_FMA_CHAINS * 10);
+    }
+}
+
+static int allocations;
+
+static void *counted_allocate(void *user, size_t size)
+{
+    (void)user;
+    allocations++;
+    return malloc(size);
+}
+
+static void counted_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+/* The same product with 1 and 5 threads, and nothing allocated the second
+ * time. */
+static void check_launch(void)
+{
+    enum { M = 200, N = 150, K = 40 };
+    static float a[M * K], b[N * K], c[2][M * N];
+    uint64_t random = 5;
+    for (int i = 0; i < M * K; i++)
+        a[i] = (float)(test_random(&random) % 1000) - 500.0f;
+    for (int i = 0; i < N * K; i++)
+        b[i] = (float)(test_random(&random) % 1000) * 0.013f;
+    for (int i = 0; i < 2; i++) {
+        lh_settings settings = {
+            .allocator = { counted_allocate, counted_release, NULL },
+            .threads = i ? 5 : 1,
+        };
+        lh_context *ctx = lh_context_new(&settings);
+        lh_gemm_args g = { .m = M, .n = N, .k = K, .a = a, .a_row = K,
+                           .a_col = 1, .b = b, .b_row = 1, .b_col = K,
+                           .c = c[i], .c_row = N };
+        CHECK(ctx != NULL);
+        if (!ctx)
+            return;
+        for (int twice = 0; twice < 2; twice++) {
+            int before = allocations;
+            CHECK(lh_launch(ctx, LH_KERNEL_gemm, &g, lh_gemm_items(M, N),
+                            64 * 64 * K, LH_GEMM_SCRATCH) == LH_OK);
+            CHECK(!twice || allocations == before);
+        }
+        CHECK(lh_launch(ctx, LH_KERNEL_gemm, &g, 0, 1, 0) == LH_OK);
+        lh_context_free(ctx);
+    }
+    CHECK(memcmp(c[0], c[1], sizeof c[0]) == 0);
+}
+
+/* The public entry under a host's odd settings: the same bits as without,
+ * and the settings are there again afterwards. */
+static void public_bits(lh_context *ctx, float out[12])
+{
+    static const float x[4] = { 1e-40f, 3.0f, -1e-39f, 0.7f };
+    static const float w[4] = { 0.5f, 1.0f / 3.0f, 1e-3f, 1e-38f };
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tensor *a = lh_scalar(t, 0), *b = lh_scalar(t, 0), *y = NULL;
+    for (int i = 0; i < 4; i++) {
+        a = lh_scalar(t, x[i]);
+        b = lh_scalar(t, w[i]);
+        y = lh_mul(t, a, b);
+        y = lh_add(t, y, lh_exp(t, lh_div(t, a, b)));
+        lh_backward(t, y);
+        out[3 * i] = lh_value(y);
+        out[3 * i + 1] = lh_tensor_grad(a)[0];
+        out[3 * i + 2] = lh_tensor_grad(b)[0];
+        lh_tape_reset(t);
+    }
+    lh_tape_free(t);
+}
+
+#if defined(__x86_64__)
+static void check_host_flags(void)
+{
+    /* Flush to zero with denormals as zero; each odd rounding; both. */
+    static const unsigned hosts[] = { 0x9fc0, 0x3f80, 0x5f80, 0x7f80,
+                                      0xffc0 };
+    float clean[12], odd[12];
+    lh_context *ctx = lh_context_new(NULL);
+    CHECK(ctx != NULL);
+    if (!ctx)
+        return;
+    public_bits(ctx, clean);
+    CHECK(clean[0] != 0.0f);
+    for (size_t i = 0; i < LH_COUNT(hosts); i++) {
+        unsigned saved = _mm_getcsr();
+        _mm_setcsr(hosts[i]);
+        public_bits(ctx, odd);
+        unsigned after = _mm_getcsr();
+        _mm_setcsr(saved);
+        CHECK_EQ_INT(after & ~0x3fu, hosts[i] & ~0x3fu);
+        CHECK(memcmp(clean, odd, sizeof clean) == 0);
+    }
+    lh_context_free(ctx);
+}
+#else
+static void check_host_flags(void)
+{
+    float clean[12], again[12];
+    lh_context *ctx = lh_context_new(NULL);
+    CHECK(ctx != NULL);
+    if (!ctx)
+        return;
+    public_bits(ctx, clean);
+    public_bits(ctx, again);
+    CHECK(memcmp(clean, again, sizeof clean) == 0);
+    lh_context_free(ctx);
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    static lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT];
+    const char *more = getenv("LH_KERNEL_TRIALS");
+    int trials = 40 * (more ? atoi(more) : 1);
+    uint32_t features = lh_cpu_features();
+    lh_rows_c(fn[LH_ISA_c]);
+    if (!lh_cpu_lacks(features, LH_ISA_neon))
+        lh_rows_neon(fn[LH_ISA_neon]);
+    if (!lh_cpu_lacks(features, LH_ISA_avx2))
+        lh_rows_avx2(fn[LH_ISA_avx2]);
+    else
+        SKIP("rows avx2", lh_cpu_lacks(features, LH_ISA_avx2));
+    if (!lh_cpu_lacks(features, LH_ISA_avx512))
+        lh_rows_avx512(fn[LH_ISA_avx512]);
+    else
+        SKIP("rows avx512", lh_cpu_lacks(features, LH_ISA_avx512));
+    for (int k = 0; k < LH_KERNEL_COUNT; k++) {
+        CHECK(fn[LH_ISA_c][k] != NULL);
+        if (k == LH_KERNEL_fma_limit || !fn[LH_ISA_c][k] ||
+            (argc > 1 && strcmp(argv[1], lh_kernel_name((lh_kernel)k))))
+            continue;
+        int count = k == LH_KERNEL_gemm ? 5 * trials : trials;
+        for (int i = 0; i < count; i++)
+            one_trial((lh_kernel)k, (uint64_t)(k * 1000003 + i), fn);
+    }
+    check_tables();
+    check_launch();
+    check_host_flags();
+    return test_end("kernels");
+}
