@@ -1,0 +1,97 @@
+/* The loops of the elementwise rows: for each row of elementwise.def its
+ * forward and its backward kernel, over VEC.  A tail shorter than a vector
+ * is loaded and stored in part: its other lanes are computed and dropped.
+ * Needs vec_<isa>.h, math.inc.h, kernels.h. */
+#include "kernels/language.h"
+
+/* The kernel `kernel` of a row: PIECE(row, load, store) for each vector, then
+ * for the tail; load(p) and store(p, v) are at element i of p. */
+#define ELEMENTWISE_KERNEL(kernel, row, PIECE) \
+    static void VEC_SUFFIX(kernel)(const void *args, int64_t begin, \
+                                   int64_t end, float *scratch) \
+    { \
+        const lh_map_args *m = args; \
+        const VEC s = VEC_SET(m->s); \
+        int64_t i = begin; \
+        (void)scratch, (void)s; \
+        for (; i + VEC_WIDTH <= end; i += VEC_WIDTH) { \
+            PIECE(row, ELEMENTWISE_LOAD, ELEMENTWISE_STORE) \
+        } \
+        if (i < end) { \
+            PIECE(row, ELEMENTWISE_LOAD_TAIL, ELEMENTWISE_STORE_TAIL) \
+        } \
+    }
+#define ELEMENTWISE_LOAD(p) VEC_LOAD((p) + i)
+#define ELEMENTWISE_STORE(p, v) VEC_STORE((p) + i, v)
+#define ELEMENTWISE_LOAD_TAIL(p) VEC_LOAD_PART((p) + i, end - i)
+#define ELEMENTWISE_STORE_TAIL(p, v) VEC_STORE_PART((p) + i, v, end - i)
+
+/* The row's expressions as functions, so that the pieces below are the same
+ * for all rows: y = value(a, b, s), and slopes da and db of (a, b, s, y). */
+#define ELEMENTWISE_EXPRESSION(function, a, b, expression) \
+    static inline VEC VEC_SUFFIX(function)(VEC a, VEC b, VEC s, VEC y) \
+    { \
+        (void)a, (void)b, (void)s, (void)y; \
+        return expression; \
+    }
+
+#define UNARY(name, forward, dx, doc) \
+    ELEMENTWISE_EXPRESSION(name##_value, x, none, forward) \
+    ELEMENTWISE_EXPRESSION(name##_slope, x, none, dx)
+#define UNARY_S(name, forward, dx, doc) UNARY(name, forward, dx, doc)
+#define BINARY(name, forward, da, db, doc) \
+    ELEMENTWISE_EXPRESSION(name##_value, a, b, forward) \
+    ELEMENTWISE_EXPRESSION(name##_slope_a, a, b, da) \
+    ELEMENTWISE_EXPRESSION(name##_slope_b, a, b, db)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+
+/* ---------------------------------------------------------- the pieces -- */
+
+#define ELEMENTWISE_GRADIENT(slope, d, other, load, store) \
+    if (m->d) { \
+        VEC local = VEC_SUFFIX(slope)(load(m->a), other, s, load(m->y)); \
+        store(m->d, FMA(load(m->dy), local, load(m->d))); \
+    }
+
+#define ELEMENTWISE_UNARY_FORWARD(name, load, store) \
+    VEC a = load(m->a); \
+    store(m->y, VEC_SUFFIX(name##_value)(a, a, s, a));
+#define ELEMENTWISE_UNARY_BACKWARD(name, load, store) \
+    ELEMENTWISE_GRADIENT(name##_slope, da, s, load, store)
+#define ELEMENTWISE_BINARY_FORWARD(name, load, store) \
+    VEC a = load(m->a); \
+    store(m->y, VEC_SUFFIX(name##_value)(a, load(m->b), s, a));
+#define ELEMENTWISE_BINARY_BACKWARD(name, load, store) \
+    ELEMENTWISE_GRADIENT(name##_slope_a, da, load(m->b), load, store) \
+    ELEMENTWISE_GRADIENT(name##_slope_b, db, load(m->b), load, store)
+
+/* ------------------------------------------------- two kernels for each -- */
+
+#define ELEMENTWISE_UNARY(name) \
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD)
+#define UNARY(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
+#define UNARY_S(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
+#define BINARY(name, forward, da, db, doc) \
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+
+#undef ELEMENTWISE_KERNEL
+#undef ELEMENTWISE_LOAD
+#undef ELEMENTWISE_STORE
+#undef ELEMENTWISE_LOAD_TAIL
+#undef ELEMENTWISE_STORE_TAIL
+#undef ELEMENTWISE_EXPRESSION
+#undef ELEMENTWISE_GRADIENT
+#undef ELEMENTWISE_UNARY
+#undef ELEMENTWISE_UNARY_FORWARD
+#undef ELEMENTWISE_UNARY_BACKWARD
+#undef ELEMENTWISE_BINARY_FORWARD
+#undef ELEMENTWISE_BINARY_BACKWARD

@@ -1,0 +1,135 @@
+/* EXP LOG TANH ERF SIGMOID RSQRT: one source for floats and for vectors of
+ * every width, from + - * / sqrt, fma, comparisons and integer operations on
+ * the bits, without a branch: so the same bits on every row.
+ *
+ * Largest errors over all floats, in ulp (tests/test_math.c prints and holds
+ * them): EXP 1.0, LOG 1.0, TANH 1.5, ERF 1.5, SIGMOID 2.0, RSQRT 1.5.
+ * Polynomials are minimax fits of our own (tools/fit_math.py).  Needs the
+ * macros of vec_<isa>.h. */
+
+/* Adding and taking away 1.5 * 2^23 rounds to an integer, which stands in
+ * the low bits of the sum. */
+#define MATH_ROUND 12582912.0f
+#define MATH_ROUND_BITS 0x4b400000u
+
+/* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + (r + r^2 q(r)).  2^n is applied
+ * in two halves, so that a denormal result is rounded once and an overflow
+ * is infinite.  Bounds: e^89 overflows, e^-104 is below half the least. */
+static inline VEC VEC_SUFFIX(math_exp)(VEC x)
+{
+    x = SELECT(x > K(89), K(89), x);
+    x = SELECT(x < K(-104), K(-104), x);
+    VEC t = FMA(x, K(1.4426950408889634), K(MATH_ROUND));
+    VEC n = t - K(MATH_ROUND);
+    VEC r = FNMA(n, K(0.693147182464599609375), x);
+    r = FNMA(n, K(-1.90465429995776804525e-9), r);
+    VEC q = K(0.00019918785);
+    q = FMA(q, r, K(0.0013946368279));
+    q = FMA(q, r, K(0.0083332636383));
+    q = FMA(q, r, K(0.0416662658430));
+    q = FMA(q, r, K(0.1666666686372));
+    q = FMA(q, r, K(0.5000000079112));
+    VEC y = K(1) + FMA(r * r, q, r);
+    VEC_INT i = VEC_BITS(t) - VEC_INT_SET(MATH_ROUND_BITS);
+    VEC_INT half = ((i + VEC_INT_SET(512u)) >> 1) - VEC_INT_SET(256u);
+    VEC_INT rest = i - half;
+    y = y * VEC_FLOAT((half + VEC_INT_SET(127u)) << 23);
+    return y * VEC_FLOAT((rest + VEC_INT_SET(127u)) << 23);
+}
+
+/* log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);
+ * log(1 + f) = f - f^2/2 + f^3 q(f). */
+static inline VEC VEC_SUFFIX(math_log)(VEC x)
+{
+    VEC scaled = SELECT(x < K(1.1754943508222875e-38), x * K(8388608.0), x);
+    VEC less = SELECT(x < K(1.1754943508222875e-38), K(23), K(0));
+    VEC_INT i = VEC_BITS(scaled) - VEC_INT_SET(0x3f3504f3u);
+    VEC_INT e = (i + VEC_INT_SET(0x40000000u)) >> 23;
+    VEC m = VEC_FLOAT((i & VEC_INT_SET(0x007fffffu)) +
+                      VEC_INT_SET(0x3f3504f3u));
+    VEC n = VEC_FLOAT(e + VEC_INT_SET(MATH_ROUND_BITS - 128u)) -
+            K(MATH_ROUND) - less;
+    VEC f = m - K(1), s = f * f;
+    VEC q = K(0.06917401872);
+    q = FMA(q, f, K(-0.1179203614));
+    q = FMA(q, f, K(0.1187325989));
+    q = FMA(q, f, K(-0.1238401305));
+    q = FMA(q, f, K(0.1421858300));
+    q = FMA(q, f, K(-0.1666926651));
+    q = FMA(q, f, K(0.2000223037));
+    q = FMA(q, f, K(-0.2499998637));
+    q = FMA(q, f, K(0.3333331039));
+    VEC r = FMA(f * s, q, n * K(-1.90465429995776804525e-9));
+    r = FNMA(K(0.5), s, r);
+    r = FMA(n, K(0.693147182464599609375), f + r);
+    r = SELECT(x < K(__builtin_inff()), r, x);
+    r = SELECT(x > K(0), r, K(__builtin_nanf("")));
+    return SELECT(x == K(0), K(-__builtin_inff()), r);
+}
+
+#define MATH_SIGN VEC_INT_SET(0x80000000u)
+
+/* |x| < 0.63: x + x^3 q(x^2); beyond: 1 - 2 / (e^(2|x|) + 1). */
+static inline VEC VEC_SUFFIX(math_tanh)(VEC x)
+{
+    VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
+    VEC q = K(0.0021227455694);
+    q = FMA(q, s, K(-0.0081562801990));
+    q = FMA(q, s, K(0.0216926069669));
+    q = FMA(q, s, K(-0.0539453783875));
+    q = FMA(q, s, K(0.1333319591131));
+    q = FMA(q, s, K(-0.3333333057136));
+    VEC low = FMA(x * s, q, x);
+    VEC high = K(1) - K(2) / (VEC_SUFFIX(math_exp)(a + a) + K(1));
+    high = VEC_FLOAT(VEC_BITS(high) | (VEC_BITS(x) & MATH_SIGN));
+    return SELECT(a < K(0.63), low, high);
+}
+
+/* |x| < 0.92: x + x q(x^2); beyond: 1 - e^-p(|x|), 1 from 4 on. */
+static inline VEC VEC_SUFFIX(math_erf)(VEC x)
+{
+    VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
+    VEC q = K(8.362309830572713e-05);
+    q = FMA(q, s, K(-0.0008141480986));
+    q = FMA(q, s, K(0.0052009900394));
+    q = FMA(q, s, K(-0.0268594135081));
+    q = FMA(q, s, K(0.1128369649645));
+    q = FMA(q, s, K(-0.3761263386149));
+    q = FMA(q, s, K(0.1283791666591));
+    VEC low = FMA(x, q, x);
+    VEC c = SELECT(a > K(4), K(4), a);
+    VEC p = K(2.0828616572372796e-05);
+    p = FMA(p, c, K(-0.0004313935931));
+    p = FMA(p, c, K(0.0041562552646));
+    p = FMA(p, c, K(-0.0250806179235));
+    p = FMA(p, c, K(0.1082203869547));
+    p = FMA(p, c, K(0.6334008476682));
+    p = FMA(p, c, K(1.1294884082345));
+    p = FMA(p, c, K(-0.0001692055403));
+    VEC high = K(1) - VEC_SUFFIX(math_exp)(-p);
+    high = VEC_FLOAT(VEC_BITS(high) | (VEC_BITS(x) & MATH_SIGN));
+    return SELECT(a < K(0.92), low, high);
+}
+
+/* By e^-|x|, which cannot overflow: 1 / (1 + z), or z / (1 + z). */
+static inline VEC VEC_SUFFIX(math_sigmoid)(VEC x)
+{
+    VEC z = VEC_SUFFIX(math_exp)(VEC_FLOAT(VEC_BITS(x) | MATH_SIGN));
+    return SELECT(x > K(0), K(1), z) / (K(1) + z);
+}
+
+static inline VEC VEC_SUFFIX(math_rsqrt)(VEC x)
+{
+    return K(1) / SQRT(x);
+}
+
+#define EXP(x) VEC_SUFFIX(math_exp)(x)
+#define LOG(x) VEC_SUFFIX(math_log)(x)
+#define TANH(x) VEC_SUFFIX(math_tanh)(x)
+#define ERF(x) VEC_SUFFIX(math_erf)(x)
+#define SIGMOID(x) VEC_SUFFIX(math_sigmoid)(x)
+#define RSQRT(x) VEC_SUFFIX(math_rsqrt)(x)
+
+#undef MATH_ROUND
+#undef MATH_ROUND_BITS
+#undef MATH_SIGN

@@ -1,0 +1,542 @@
+/* Every kernel in plain C, short and naive, as kernels.h words it: the
+ * oracle of all other rows, and what runs where there is no other.  Written
+ * on its own; shares with the vector rows the elementwise rows' expressions
+ * and the functions of math.inc.h, at width 1. */
+#include "base/strict.h"
+
+#include "base/rng.h"
+#include "kernels/kernels.h"
+#include "kernels/vec_c.h"
+#include "kernels/math.inc.h"
+#include "kernels/elementwise.inc.h"
+
+#define PLAIN(name) \
+    static void name##_c(const void *args, int64_t begin, int64_t end, \
+                         float *scratch)
+#define PLAIN_ARGS(type) \
+    const lh_##type##_args *a = args; \
+    (void)scratch
+
+/* --------------------------------------------------------------- lanes -- */
+
+/* The 64 lanes of a reduction along a row. */
+typedef struct plain_lanes {
+    float lane[64];
+} plain_lanes;
+
+static plain_lanes plain_start(float value)
+{
+    plain_lanes lanes;
+    for (int j = 0; j < 64; j++)
+        lanes.lane[j] = value;
+    return lanes;
+}
+
+static float plain_total(plain_lanes lanes)
+{
+    for (int half = 32; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            lanes.lane[j] = lanes.lane[j] + lanes.lane[j + half];
+    return lanes.lane[0];
+}
+
+static float plain_sum(const float *x, int64_t size)
+{
+    plain_lanes lanes = plain_start(0);
+    for (int64_t i = 0; i < size; i++)
+        lanes.lane[i % 64] = lanes.lane[i % 64] + x[i];
+    return plain_total(lanes);
+}
+
+static float plain_dot(const float *x, const float *y, int64_t size)
+{
+    plain_lanes lanes = plain_start(0);
+    for (int64_t i = 0; i < size; i++)
+        lanes.lane[i % 64] = lh_fmaf(x[i], y[i], lanes.lane[i % 64]);
+    return plain_total(lanes);
+}
+
+static float plain_most(const float *x, int64_t size)
+{
+    plain_lanes lanes = plain_start(-__builtin_inff());
+    for (int64_t i = 0; i < size; i++)
+        lanes.lane[i % 64] = MAX(lanes.lane[i % 64], x[i]);
+    for (int half = 32; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            lanes.lane[j] = MAX(lanes.lane[j], lanes.lane[j + half]);
+    return lanes.lane[0];
+}
+
+/* ---------------------------------------------------------- whole rows -- */
+
+PLAIN(gemm)
+{
+    PLAIN_ARGS(gemm);
+    int64_t across = (a->n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t row = item / across * LH_GEMM_TILE;
+        int64_t column = item % across * LH_GEMM_TILE;
+        int64_t rows = lh_min64(row + LH_GEMM_TILE, a->m);
+        int64_t columns = lh_min64(column + LH_GEMM_TILE, a->n);
+        for (int64_t i = row; i < rows; i++)
+            for (int64_t j = column; j < columns; j++) {
+                float *c = &a->c[i * a->c_row + j];
+                float sum = a->accumulate ? *c : a->bias ? a->bias[j] : 0;
+                for (int64_t l = 0; l < a->k; l++)
+                    sum = lh_fmaf(a->a[i * a->a_row + l * a->a_col],
+                                  a->b[l * a->b_row + j * a->b_col], sum);
+                *c = sum;
+            }
+    }
+}
+
+PLAIN(sum_rows)
+{
+    PLAIN_ARGS(sum_rows);
+    for (int64_t j = begin; j < end; j++)
+        for (int64_t i = 0; i < a->rows; i++)
+            a->sum[j] = a->sum[j] + a->x[i * a->columns + j];
+}
+
+PLAIN(embedding_forward)
+{
+    PLAIN_ARGS(embedding);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < a->columns; j++)
+            a->y[i * a->columns + j] = a->table[a->ids[i] * a->columns + j];
+}
+
+PLAIN(embedding_backward)
+{
+    PLAIN_ARGS(embedding);
+    for (int64_t i = 0; i < a->rows; i++)
+        for (int64_t j = begin; j < end; j++) {
+            float *sum = &a->dtable[a->ids[i] * a->columns + j];
+            *sum = *sum + a->dy[i * a->columns + j];
+        }
+}
+
+/* --------------------------------------------------------------- norms -- */
+
+PLAIN(rms_norm_forward)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->columns;
+        float *y = a->y + i * a->columns;
+        float q = plain_dot(x, x, a->columns);
+        float r = RSQRT(q / (float)a->columns + a->eps);
+        a->scale[i] = r;
+        for (int64_t j = 0; j < a->columns; j++)
+            y[j] = a->gain ? x[j] * r * a->gain[j] : x[j] * r;
+    }
+}
+
+PLAIN(rms_norm_backward)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->columns;
+        const float *dy = a->dy + i * a->columns;
+        float *dx = a->dx + i * a->columns, r = a->scale[i];
+        plain_lanes lanes = plain_start(0);
+        for (int64_t j = 0; j < a->columns; j++) {
+            float h = a->gain ? dy[j] * a->gain[j] : dy[j];
+            lanes.lane[j % 64] = lh_fmaf(h, x[j], lanes.lane[j % 64]);
+        }
+        float e = plain_total(lanes) * r * r / (float)a->columns;
+        for (int64_t j = 0; j < a->columns; j++) {
+            float h = a->gain ? dy[j] * a->gain[j] : dy[j];
+            dx[j] = lh_fmaf(FNMA(x[j], e, h), r, dx[j]);
+        }
+    }
+}
+
+PLAIN(rms_norm_gain)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t j = begin; j < end && a->dgain; j++)
+        for (int64_t i = 0; i < a->rows; i++) {
+            int64_t at = i * a->columns + j;
+            a->dgain[j] = lh_fmaf(a->dy[at], a->x[at] * a->scale[i],
+                                  a->dgain[j]);
+        }
+}
+
+PLAIN(layer_norm_forward)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->columns;
+        float *y = a->y + i * a->columns;
+        float m = plain_sum(x, a->columns) / (float)a->columns;
+        plain_lanes lanes = plain_start(0);
+        for (int64_t j = 0; j < a->columns; j++) {
+            float c = x[j] - m;
+            lanes.lane[j % 64] = lh_fmaf(c, c, lanes.lane[j % 64]);
+        }
+        float r = RSQRT(plain_total(lanes) / (float)a->columns + a->eps);
+        a->mean[i] = m;
+        a->scale[i] = r;
+        for (int64_t j = 0; j < a->columns; j++) {
+            float n = (x[j] - m) * r;
+            if (a->gain && a->bias)
+                y[j] = lh_fmaf(n, a->gain[j], a->bias[j]);
+            else if (a->gain)
+                y[j] = n * a->gain[j];
+            else
+                y[j] = a->bias ? n + a->bias[j] : n;
+        }
+    }
+}
+
+PLAIN(layer_norm_backward)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->columns;
+        const float *dy = a->dy + i * a->columns;
+        float *dx = a->dx + i * a->columns, r = a->scale[i];
+        plain_lanes sums = plain_start(0), dots = plain_start(0);
+        for (int64_t j = 0; j < a->columns; j++) {
+            float h = a->gain ? dy[j] * a->gain[j] : dy[j];
+            float n = (x[j] - a->mean[i]) * r;
+            sums.lane[j % 64] = sums.lane[j % 64] + h;
+            dots.lane[j % 64] = lh_fmaf(h, n, dots.lane[j % 64]);
+        }
+        float s = plain_total(sums) / (float)a->columns;
+        float d = plain_total(dots) / (float)a->columns;
+        for (int64_t j = 0; j < a->columns; j++) {
+            float h = a->gain ? dy[j] * a->gain[j] : dy[j];
+            float n = (x[j] - a->mean[i]) * r;
+            dx[j] = lh_fmaf(FNMA(n, d, h - s), r, dx[j]);
+        }
+    }
+}
+
+PLAIN(layer_norm_gain)
+{
+    PLAIN_ARGS(norm);
+    for (int64_t j = begin; j < end; j++)
+        for (int64_t i = 0; i < a->rows; i++) {
+            int64_t at = i * a->columns + j;
+            float n = (a->x[at] - a->mean[i]) * a->scale[i];
+            if (a->dgain)
+                a->dgain[j] = lh_fmaf(a->dy[at], n, a->dgain[j]);
+            if (a->dbias)
+                a->dbias[j] = a->dbias[j] + a->dy[at];
+        }
+}
+
+/* -------------------------------------------------------------- rotary -- */
+
+PLAIN(rotary_forward)
+{
+    PLAIN_ARGS(rotary);
+    int64_t half = a->head_size / 2;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t h = 0; h < a->heads; h++)
+            for (int64_t d = 0; d < half; d++) {
+                int64_t at = (i * a->heads + h) * a->head_size + d;
+                float c = a->cosine[a->positions[i] * half + d];
+                float s = a->sine[a->positions[i] * half + d];
+                float x0 = a->x[at], x1 = a->x[at + half];
+                a->y[at] = FNMA(x1, s, x0 * c);
+                a->y[at + half] = FMA(x0, s, x1 * c);
+            }
+}
+
+PLAIN(rotary_backward)
+{
+    PLAIN_ARGS(rotary);
+    int64_t half = a->head_size / 2;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t h = 0; h < a->heads; h++)
+            for (int64_t d = 0; d < half; d++) {
+                int64_t at = (i * a->heads + h) * a->head_size + d;
+                float c = a->cosine[a->positions[i] * half + d];
+                float s = a->sine[a->positions[i] * half + d];
+                float d0 = a->dy[at], d1 = a->dy[at + half];
+                a->dx[at] += FMA(d1, s, d0 * c);
+                a->dx[at + half] += FNMA(d0, s, d1 * c);
+            }
+}
+
+/* ----------------------------------------------------------- attention -- */
+
+/* e[j] = exp(s[j] - m) for the keys of one query, and m. */
+static float plain_scores(const lh_attention_args *a, const lh_span *span,
+                          int64_t query, int64_t head, int64_t keys,
+                          float *e)
+{
+    int64_t group = head / (a->heads / a->kv_heads);
+    const float *q = a->q + (span->q_row + query) * a->q_row +
+                     head * a->head_size;
+    const float *k = a->k + span->k_row * a->k_row + group * a->head_size;
+    for (int64_t j = 0; j < keys; j++) {
+        float sum = 0;
+        for (int64_t d = 0; d < a->head_size; d++)
+            sum = lh_fmaf(q[d], k[j * a->k_row + d], sum);
+        e[j] = sum * a->scale;
+    }
+    return plain_most(e, keys);
+}
+
+PLAIN(attention_forward)
+{
+    const lh_attention_args *a = args;
+    for (int64_t item = begin; item < end; item++) {
+        const lh_span *span = &a->spans[item / a->heads];
+        int64_t head = item % a->heads, size = a->head_size;
+        int64_t group = head / (a->heads / a->kv_heads);
+        const float *v = a->v + span->k_row * a->k_row + group * size;
+        for (int64_t i = 0; i < span->count; i++) {
+            int64_t keys = span->past + i + 1, row = span->q_row + i;
+            float *e = scratch, *y = a->y + row * a->q_row + head * size;
+            float m = plain_scores(a, span, i, head, keys, e);
+            for (int64_t j = 0; j < keys; j++)
+                e[j] = EXP(e[j] - m);
+            float r = 1.0f / plain_sum(e, keys);
+            for (int64_t d = 0; d < size; d++) {
+                float sum = 0;
+                for (int64_t j = 0; j < keys; j++)
+                    sum = lh_fmaf(e[j], v[j * a->k_row + d], sum);
+                y[d] = sum * r;
+            }
+            a->stats[(row * a->heads + head) * 2] = m;
+            a->stats[(row * a->heads + head) * 2 + 1] = r;
+        }
+    }
+}
+
+/* Adds one query's share to dq, dk, dv; p and t are scratch of [keys]. */
+static void plain_attention_query(const lh_attention_args *a,
+                                  const lh_span *span, int64_t i,
+                                  int64_t head, float *p, float *t)
+{
+    int64_t size = a->head_size, keys = i + 1, row = span->q_row + i;
+    int64_t group = head / (a->heads / a->kv_heads);
+    int64_t at_q = row * a->q_row + head * size;
+    int64_t at_k = span->k_row * a->k_row + group * size;
+    const float *q = a->q + at_q, *y = a->y + at_q, *dy = a->dy + at_q;
+    float m = a->stats[(row * a->heads + head) * 2];
+    float r = a->stats[(row * a->heads + head) * 2 + 1];
+    float total = plain_dot(dy, y, size);
+    plain_scores(a, span, i, head, keys, p);
+    for (int64_t j = 0; j < keys; j++) {
+        const float *v = a->v + at_k + j * a->k_row;
+        float g = 0;
+        for (int64_t d = 0; d < size; d++)
+            g = lh_fmaf(dy[d], v[d], g);
+        p[j] = EXP(p[j] - m) * r;
+        t[j] = p[j] * (g - total) * a->scale;
+    }
+    for (int64_t d = 0; d < size && a->dq; d++) {
+        float sum = 0;
+        for (int64_t j = 0; j < keys; j++)
+            sum = lh_fmaf(t[j], a->k[at_k + j * a->k_row + d], sum);
+        a->dq[at_q + d] = a->dq[at_q + d] + sum;
+    }
+    for (int64_t j = 0; j < keys; j++)
+        for (int64_t d = 0; d < size; d++) {
+            int64_t at = at_k + j * a->k_row + d;
+            if (a->dk)
+                a->dk[at] = lh_fmaf(t[j], q[d], a->dk[at]);
+            if (a->dv)
+                a->dv[at] = lh_fmaf(p[j], dy[d], a->dv[at]);
+        }
+}
+
+PLAIN(attention_backward)
+{
+    const lh_attention_args *a = args;
+    int64_t grouped = a->heads / a->kv_heads;
+    for (int64_t item = begin; item < end; item++) {
+        const lh_span *span = &a->spans[item / a->kv_heads];
+        int64_t first = item % a->kv_heads * grouped;
+        for (int64_t head = first; head < first + grouped; head++)
+            for (int64_t i = 0; i < span->count; i++)
+                plain_attention_query(a, span, i, head, scratch,
+                                      scratch + span->count);
+    }
+}
+
+/* ----------------------------------------------- softmax, cross-entropy -- */
+
+PLAIN(softmax_forward)
+{
+    PLAIN_ARGS(softmax);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->columns;
+        float *y = a->y + i * a->columns, m = plain_most(x, a->columns);
+        for (int64_t j = 0; j < a->columns; j++)
+            y[j] = EXP(x[j] - m);
+        float r = 1.0f / plain_sum(y, a->columns);
+        for (int64_t j = 0; j < a->columns; j++)
+            y[j] = y[j] * r;
+    }
+}
+
+PLAIN(softmax_backward)
+{
+    PLAIN_ARGS(softmax);
+    for (int64_t i = begin; i < end; i++) {
+        const float *y = a->y + i * a->columns;
+        const float *dy = a->dy + i * a->columns;
+        float *dx = a->dx + i * a->columns;
+        float d = plain_dot(dy, y, a->columns);
+        for (int64_t j = 0; j < a->columns; j++)
+            dx[j] = lh_fmaf(y[j], dy[j] - d, dx[j]);
+    }
+}
+
+PLAIN(cross_entropy_forward)
+{
+    PLAIN_ARGS(cross_entropy);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->vocabulary;
+        a->losses[i] = a->stats[2 * i] = a->stats[2 * i + 1] = 0;
+        if (a->targets[i] < 0)
+            continue;
+        float m = plain_most(x, a->vocabulary);
+        plain_lanes lanes = plain_start(0);
+        for (int64_t j = 0; j < a->vocabulary; j++)
+            lanes.lane[j % 64] = lanes.lane[j % 64] + EXP(x[j] - m);
+        float z = plain_total(lanes);
+        a->losses[i] = LOG(z) - (x[a->targets[i]] - m);
+        a->stats[2 * i] = m;
+        a->stats[2 * i + 1] = 1.0f / z;
+    }
+}
+
+PLAIN(cross_entropy_backward)
+{
+    PLAIN_ARGS(cross_entropy);
+    for (int64_t i = begin; i < end; i++) {
+        const float *x = a->x + i * a->vocabulary;
+        float *dx = a->dx + i * a->vocabulary;
+        float m = a->stats[2 * i], r = a->stats[2 * i + 1];
+        for (int64_t j = 0; j < a->vocabulary && a->targets[i] >= 0; j++) {
+            float one = j == a->targets[i] ? 1.0f : 0.0f;
+            dx[j] = lh_fmaf(a->grads[i], EXP(x[j] - m) * r - one, dx[j]);
+        }
+    }
+}
+
+/* ------------------------------------------------------------ the rest -- */
+
+/* Whether element j of row i is kept. */
+static bool plain_kept(const lh_dropout_args *a, int64_t i, int64_t j)
+{
+    uint64_t row = (uint64_t)(a->row0 + i);
+    const uint32_t key[2] = { a->key0, a->key1 };
+    const uint32_t counter[4] = { (uint32_t)(j / 4), (uint32_t)row,
+                                  (uint32_t)(row >> 32), 0 };
+    uint32_t word[4];
+    lh_philox(key, counter, word);
+    return word[j % 4] >= a->threshold;
+}
+
+PLAIN(dropout_forward)
+{
+    PLAIN_ARGS(dropout);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < a->columns; j++) {
+            int64_t at = i * a->columns + j;
+            a->y[at] = plain_kept(a, i, j) ? a->x[at] * a->scale : 0.0f;
+        }
+}
+
+PLAIN(dropout_backward)
+{
+    PLAIN_ARGS(dropout);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < a->columns; j++) {
+            int64_t at = i * a->columns + j;
+            if (plain_kept(a, i, j))
+                a->dx[at] = lh_fmaf(a->dy[at], a->scale, a->dx[at]);
+        }
+}
+
+PLAIN(sum)
+{
+    PLAIN_ARGS(sum);
+    if (begin < end)
+        *a->sum = plain_sum(a->x, a->size);
+}
+
+PLAIN(square_sums)
+{
+    PLAIN_ARGS(square_sums);
+    for (int64_t c = begin; c < end; c++) {
+        const float *x = a->x + c * LH_SQUARES_CHUNK;
+        int64_t size = lh_min64(LH_SQUARES_CHUNK,
+                                a->size - c * LH_SQUARES_CHUNK);
+        a->sums[c] = plain_dot(x, x, size);
+    }
+}
+
+PLAIN(accumulate)
+{
+    PLAIN_ARGS(accumulate);
+    for (int64_t i = begin; i < end; i++)
+        a->y[i] = a->y[i] + a->x[i];
+}
+
+PLAIN(adamw)
+{
+    PLAIN_ARGS(adamw);
+    for (int64_t i = begin; i < end; i++) {
+        float g = a->gradient[i] * a->gradient_scale, p = a->parameter[i];
+        float m = FMA(a->one_minus_beta1, g - a->m[i], a->m[i]);
+        float v = FMA(a->one_minus_beta2, g * g - a->v[i], a->v[i]);
+        if (a->decay != 0)
+            p = FNMA(a->decay, p, p);
+        p = p - a->step_size * m / (SQRT(v) * a->inverse_root + a->eps);
+        a->parameter[i] = p;
+        a->m[i] = m;
+        a->v[i] = v;
+        a->gradient[i] = 0;
+    }
+}
+
+PLAIN(fma_limit)
+{
+    PLAIN_ARGS(fma_limit);
+    float x[LH_FMA_CHAINS], sum = 0;
+    if (begin >= end)
+        return;
+    for (int j = 0; j < LH_FMA_CHAINS; j++)
+        x[j] = (float)j;
+    for (int64_t i = 0; i < a->rounds; i++)
+        for (int j = 0; j < LH_FMA_CHAINS; j++)
+            x[j] = lh_fmaf(x[j], a->a, a->b);
+    for (int j = 0; j < LH_FMA_CHAINS; j++)
+        sum += x[j];
+    *a->result = sum;
+    *a->flops = 2.0 * LH_FMA_CHAINS * (double)a->rounds;
+}
+
+/* ----------------------------------------------------------- the table -- */
+
+LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+#define KERNEL(name, doc) fn[LH_KERNEL_##name] = name##_c;
+#include "kernels/kernels.def"
+#undef KERNEL
+#define PLAIN_ELEMENTWISE(name) \
+    fn[LH_KERNEL_##name##_forward] = name##_forward_c; \
+    fn[LH_KERNEL_##name##_backward] = name##_backward_c;
+#define UNARY(name, y, dx, doc) PLAIN_ELEMENTWISE(name)
+#define UNARY_S(name, y, dx, doc) PLAIN_ELEMENTWISE(name)
+#define BINARY(name, y, da, db, doc) PLAIN_ELEMENTWISE(name)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+#undef PLAIN_ELEMENTWISE
+}
+
+#undef PLAIN
+#undef PLAIN_ARGS
+#include "kernels/vec_end.h"

@@ -1,0 +1,45 @@
+/* The vector macros for AVX-512 (F, BW, DQ, VL): 16 floats.  Opens a target
+ * region, in which all functions may use it; vec_end.h closes it.
+ *
+ * VEC and VEC_INT are the compiler's own vector types, so + - * / and
+ * comparisons are written as for floats; a comparison gives a vector of 0
+ * and -1, which SELECT takes. */
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target( \
+    "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
+
+typedef float lh_vec_avx512 __attribute__((vector_size(64)));
+typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
+
+#define VEC lh_vec_avx512
+#define VEC_INT lh_vec_int_avx512
+#define VEC_WIDTH 16
+#define VEC_SUFFIX(name) name##_avx512
+
+#define VEC_PART(n) ((__mmask16)((1u << (n)) - 1u))
+#define VEC_LOAD(p) ((VEC)_mm512_loadu_ps(p))
+#define VEC_STORE(p, v) _mm512_storeu_ps(p, (__m512)(v))
+#define VEC_LOAD_PART(p, n) ((VEC)_mm512_maskz_loadu_ps(VEC_PART(n), p))
+#define VEC_STORE_PART(p, v, n) \
+    _mm512_mask_storeu_ps(p, VEC_PART(n), (__m512)(v))
+#define VEC_SET(x) ((VEC)_mm512_set1_ps(x))
+#define VEC_INT_SET(x) ((VEC_INT)_mm512_set1_epi32((int)(x)))
+#define VEC_BITS(x) ((VEC_INT)(x))
+#define VEC_FLOAT(x) ((VEC)(x))
+
+#define K(c) VEC_SET((float)(c))
+#define FMA(a, b, c) \
+    ((VEC)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define FNMA(a, b, c) \
+    ((VEC)_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define SQRT(x) ((VEC)_mm512_sqrt_ps((__m512)(x)))
+#define MAX(a, b) ((VEC)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define SELECT(condition, a, b) \
+    ((VEC)(((VEC_INT)(condition) & (VEC_INT)(a)) | \
+           (~(VEC_INT)(condition) & (VEC_INT)(b))))
