@@ -6,7 +6,7 @@
 static hostile_memory memory;
 static lh_context ctx;
 
-/* ---------------------------------------------------------------- configs -- */
+/* -------------------------------------------------------------- configs -- */
 
 static lh_config gpt2_config(void)
 {
@@ -171,7 +171,7 @@ static void test_layouts(void)
     lh_buffer_free(&ctx, &text);
 }
 
-/* ---------------------------------------------------------------- refusals -- */
+/* ------------------------------------------------------------- refusals -- */
 
 static lh_status read_text(const char *text, lh_config *config,
                            lh_layout *layout)
@@ -368,7 +368,7 @@ static void test_longhand_fields(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* ------------------------------------------------------- files of others -- */
+/* ------------------------------------------------------ files of others -- */
 
 static void test_others(void)
 {
@@ -458,7 +458,7 @@ static void test_names(void)
     }
 }
 
-/* ----------------------------------------------------------- hostile text -- */
+/* --------------------------------------------------------- hostile text -- */
 
 static lh_status try_config(lh_context *with, const char *text, size_t size)
 {

@@ -17,7 +17,7 @@ static hostile_memory memory;
 static lh_context ctx;
 static char root[64];                  /* a folder of our own              */
 
-/* ------------------------------------------------ system calls that fail -- */
+/* ----------------------------------------------- system calls that fail -- */
 
 /* Each call is counted, noted by its letter, and may be made to fail. */
 static struct {
@@ -132,7 +132,7 @@ static const lh_io bad_io = {
     bad_rename, bad_unlink, bad_mkdir,
 };
 
-/* ------------------------------------------------------------ the folder -- */
+/* ----------------------------------------------------------- the folder -- */
 
 static const char *in_root(const char *name)
 {
@@ -176,7 +176,7 @@ static bool holds(const char *path, const char *text)
     return size == strlen(text) && !memcmp(found, text, size);
 }
 
-/* --------------------------------------------------------------- writing -- */
+/* -------------------------------------------------------------- writing -- */
 
 static void test_order(void)
 {
@@ -358,7 +358,7 @@ static void test_killed(void)
     CHECK_EQ_INT(entries(root), 0);
 }
 
-/* --------------------------------------------------------------- reading -- */
+/* -------------------------------------------------------------- reading -- */
 
 static void test_reading(void)
 {
@@ -429,7 +429,7 @@ static void test_reading(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* ----------------------------------------------------------- directories -- */
+/* ---------------------------------------------------------- directories -- */
 
 static void test_directories(void)
 {
@@ -484,7 +484,7 @@ static void test_directories(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* ----------------------------------------------------------------- memory -- */
+/* --------------------------------------------------------------- memory -- */
 
 static lh_status write_and_read(lh_context *with, void *arg)
 {

@@ -306,7 +306,7 @@ static void test_writing(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* ---------------------------------------------------------- hostile text -- */
+/* --------------------------------------------------------- hostile text -- */
 
 static const char sample[] =
     "{\"name\": \"caf\xc3\xa9 \\u00e9\\n\\ud83d\\ude00\", \"list\": [1, -2, "

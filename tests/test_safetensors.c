@@ -13,7 +13,7 @@ static hostile_memory memory;
 static lh_context ctx;
 static char path[128];
 
-/* ------------------------------------------------------------ round trip -- */
+/* ----------------------------------------------------------- round trip -- */
 
 /* The format's own words, byte for byte: whatever the machine's order. */
 static void test_bytes(void)
@@ -217,7 +217,7 @@ static void test_refused_writes(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* --------------------------------------------------------- hostile files -- */
+/* -------------------------------------------------------- hostile files -- */
 
 static lh_status parse(const char *header, size_t data,
                        lh_safetensors *file)
@@ -364,7 +364,7 @@ static void test_lengths(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
-/* ------------------------------------------------ small file, all the ways -- */
+/* --------------------------------------------- small file, all the ways -- */
 
 static char *small;
 static size_t small_size;
