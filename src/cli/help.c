@@ -47,8 +47,8 @@ void cli_help_subcommand(FILE *f, cli_subcommand s)
 {
     const cli_subcommand_row *row = &cli_subcommand_table[s];
     const char *before = "";
-    fprintf(f, "longhand %s %s [options]: %s\n%s\n", row->name,
-            row->operands, row->what, row->more);
+    fprintf(f, "longhand %s %s: %s\n%s\n\n", row->name, row->operands,
+            row->what, row->more);
     for (int o = 0; o < OPT_COUNT; o++) {
         const cli_option_row *option = &cli_option_table[o];
         const char *heading = cli_option_heading((cli_option)o);
@@ -62,7 +62,7 @@ void cli_help_subcommand(FILE *f, cli_subcommand s)
                 option->help, standard);
         before = heading;
     }
-    fprintf(f, "Example: %s\n", row->example);
+    fprintf(f, "\nExample: %s\n", row->example);
 }
 
 /* ------------------------------------------------------------- man page -- */

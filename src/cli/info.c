@@ -5,31 +5,42 @@
 
 /* -------------------------------------------------------------- machine -- */
 
-/* The kernels of each instruction set, wrapped below each other. */
-static void info_kernels(lh_context *ctx)
+/* A kernel's name without its direction: both are in the same row. */
+static size_t info_base(const char *name)
 {
-    const char *row, *name, *set, *why, *kernel;
-    for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++) {
-        size_t column = 0;
-        for (int j = 0; j < lh_kernel_count(); j++) {
-            row = lh_kernel_row(ctx, j, &name);
-            if (!row || strcmp(row, set) != 0)
-                continue;
-            kernel = name ? name : "?";
-            if (!column || column + strlen(kernel) + 2 > 79) {
-                if (column)
-                    printf(",");
-                printf(column ? "\n%9s%s" : "  %-7s%s", column ? "" : set,
-                       kernel);
-                column = 9 + strlen(kernel);
-            } else {
-                printf(", %s", kernel);
-                column += 2 + strlen(kernel);
-            }
-        }
-        if (column)
-            printf("\n");
+    const char *const ending[] = { "_forward", "_backward" };
+    size_t size = strlen(name);
+    for (int i = 0; i < 2; i++) {
+        size_t length = strlen(ending[i]);
+        if (size > length && strcmp(name + size - length, ending[i]) == 0)
+            return size - length;
     }
+    return size;
+}
+
+/* The kernels of one instruction set, wrapped below each other. */
+static void info_kernels(lh_context *ctx, const char *set)
+{
+    const char *name = NULL, *before = "";
+    int column = 0;
+    for (int j = 0; j < lh_kernel_count(); j++) {
+        const char *row = lh_kernel_row(ctx, j, &name);
+        if (!row || !name || strcmp(row, set) != 0)
+            continue;
+        int size = (int)info_base(name);
+        if (size == (int)info_base(before) &&
+            memcmp(name, before, (size_t)size) == 0)
+            continue;
+        if (!column)
+            column = printf("  %-8s%.*s", set, size, name);
+        else if (column + 2 + size > 78)
+            column = printf(",\n%10s%.*s", "", size, name) - 2;
+        else
+            column += printf(", %.*s", size, name);
+        before = name;
+    }
+    if (column)
+        printf("\n");
 }
 
 static void info_machine(lh_context *ctx)
@@ -39,9 +50,10 @@ static void info_machine(lh_context *ctx)
            "instruction sets\n", lh_version(), lh_cpu_name(ctx),
            lh_cpu_level(ctx), lh_threads(ctx));
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++)
-        printf("  %-7s%s\n", set, why);
+        printf("  %-8s%s\n", set, why);
     printf("\nkernels\n");
-    info_kernels(ctx);
+    for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++)
+        info_kernels(ctx, set);
     printf("\npresets\n");
     for (int i = 0; (name = lh_preset_name(i, &what)); i++)
         printf("  %-12s%s\n", name, what);
@@ -63,7 +75,7 @@ static void info_machine_json(lh_context *ctx)
     info_string(lh_cpu_level(ctx));
     printf(", \"threads\": %d, \"instruction_sets\": {", lh_threads(ctx));
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++) {
-        printf(i ? ", " : "");
+        fputs(i ? ", " : "", stdout);
         info_string(set);
         printf(": ");
         info_string(why);
@@ -71,7 +83,7 @@ static void info_machine_json(lh_context *ctx)
     printf("}, \"kernels\": {");
     for (int i = 0; i < lh_kernel_count(); i++) {
         row = lh_kernel_row(ctx, i, &name);
-        printf(i ? ", " : "");
+        fputs(i ? ", " : "", stdout);
         info_string(name ? name : "?");
         printf(": ");
         info_string(row ? row : "?");
@@ -148,7 +160,7 @@ static void info_model_json(lh_model *m, const lh_tokenizer *k)
     for (int64_t i = 0; i < lh_params_count(p); i++) {
         const char *name;
         const lh_tensor *x = lh_params_get(p, i, &name);
-        printf(i ? ", " : "");
+        fputs(i ? ", " : "", stdout);
         info_string(name);
         for (int d = 0; d < lh_tensor_dims(x); d++)
             printf("%s%lld", d ? ", " : ": [",

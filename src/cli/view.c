@@ -146,7 +146,8 @@ static void view_chart(const cli_view *v, view_frame *f, int rows)
         double share = (double)y / (rows - 1);
         bool label = y == 0 || y == rows - 1 || y == (rows - 1) / 2;
         if (label)
-            view_add(f, "%s%6.3f %s%s", view_sgr(v, "\x1b[2m"),
+            view_add(f, "%s%6.*f %s%s", view_sgr(v, "\x1b[2m"),
+                     chart.high < 99 ? 3 : 0,
                      chart.high + (chart.low - chart.high) * share,
                      v->utf8 ? "\u2524" : "|", view_sgr(v, "\x1b[0m"));
         else
@@ -167,7 +168,7 @@ static void view_bar(const cli_view *v, view_frame *f, double share)
     int width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
                                                : CLI_CHART_WIDTH;
     int full = (int)(share * width);
-    view_add(f, " %3d %%  %s", (int)(share * 100), v->utf8 ? " " : "[");
+    view_add(f, " %3d %% %s", (int)(share * 100), v->utf8 ? " " : "[");
     view_add(f, "%s", view_sgr(v, "\x1b[32m"));
     for (int x = 0; x < full; x++)
         view_add(f, "%s", v->utf8 ? "\u2501" : "=");
@@ -184,7 +185,7 @@ static void view_numbers(const cli_view *v, view_frame *f,
 {
     char part[5][64], step[32], steps[32];
     int count = 0, room = f->width;
-    snprintf(part[count++], 64, "step %s of %s",
+    snprintf(part[count++], 64, "step %s/%s",
              cli_count(step, r->progress.step), cli_count(steps, v->steps));
     snprintf(part[count++], 64, "loss %.4f", v->recent);
     if (v->held_out - v->held_out == 0)
