@@ -27,7 +27,7 @@
 #error "Longhand promises one arithmetic: build it without -ffast-math / -Ofast."
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
-#error "Longhand needs FLT_EVAL_METHOD 0: on 32-bit x86 build with -msse2 -mfpmath=sse."
+#error "Longhand needs FLT_EVAL_METHOD 0: 32-bit x86: -msse2 -mfpmath=sse; s390x: -fexcess-precision=fast."
 #endif
 
 #ifdef LH_AMALGAMATION

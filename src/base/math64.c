@@ -98,7 +98,7 @@ static double math64_exp(math64_pair x)
     double kd = (x.hi * MATH_INV_LN2 + MATH_ROUND) - MATH_ROUND;
     double part = x.hi - kd * MATH_LN2_1;        /* exact                  */
     math64_pair r = math64_sum(part, -(kd * MATH_LN2_2));
-    r.lo += x.lo;
+    r = math64_sum(r.hi, r.lo + x.lo);           /* pow's lo is not tiny   */
     double series = 0;                           /* r^14/14! ... r^2/2!    */
     for (int i = 14; i >= 2; i--)
         series = series * r.hi + math64_inverse_factorial[i];

@@ -1,7 +1,8 @@
 /* A pool of threads that meet: the caller and its workers run one function
- * together and wait for each other.  Workers block all signals, set the
- * floating-point defaults, spin a little, then yield, then sleep.  A thread
- * that cannot be made means fewer, not failure. */
+ * together and wait for each other.  Workers block all signals (but those
+ * that their own faults raise), set the floating-point defaults, spin a
+ * little, then yield, then sleep.  A thread that cannot be made means fewer,
+ * not failure. */
 #ifndef LH_THREADS_H
 #define LH_THREADS_H
 

@@ -8,22 +8,19 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
-/* More threads than this are taken for a mistake. */
+/* More threads than this are not made: lh_threads() tells. */
 #define CONTEXT_THREADS 256
 
 static int context_threads(lh_context *ctx, int wanted)
 {
-    if (wanted == 0) {
+    if (wanted < 0)
+        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_context_new: %d threads; give"
+                " 1 or more, or 0 for all cores that the process may use",
+                wanted);
+    if (wanted == 0)
         wanted = lh_threads_available();
-        return wanted < CONTEXT_THREADS ? wanted : CONTEXT_THREADS;
-    }
-    if (wanted < 0 || wanted > CONTEXT_THREADS) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_context_new: %d threads; it may"
-                " be 1 to %d, or 0 for all cores that the process may use",
-                wanted, CONTEXT_THREADS);
-        return wanted < 0 ? 1 : CONTEXT_THREADS;
-    }
-    return wanted;
+    return wanted < 1 ? 1 : wanted < CONTEXT_THREADS ? wanted
+                                                     : CONTEXT_THREADS;
 }
 
 LH_API lh_context *lh_context_new(const lh_settings *settings)
