@@ -1,9 +1,10 @@
 /* All templates in the order in which they lean on each other, and the
- * function that fills the table: the list is kernels.def, so a kernel without
- * a template does not compile. */
+ * function that fills the table: from the lists, so that a kernel without a
+ * template does not compile.  A file rows_<isa>.c includes this last. */
 #include "kernels/math.inc.h"
 #include "kernels/lanes.inc.h"
 #include "kernels/gemm.inc.h"
+#include "kernels/attention_short.inc.h"
 #include "kernels/attention.inc.h"
 #include "kernels/rows.inc.h"
 #include "kernels/columns.inc.h"
@@ -15,4 +16,8 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #define KERNEL(name, doc) fn[LH_KERNEL_##name] = VEC_SUFFIX(name);
 #include "kernels/kernels.def"
 #undef KERNEL
+    VEC_SUFFIX(elementwise_rows)(fn);
 }
+
+#include "kernels/vec_end.h"
+#undef GEMM_ROWS

@@ -10,7 +10,7 @@
  *
  * Scratch, with ld = keys rounded up to 64: k turned over [D, ld], v turned
  * over [D, ld] (backward), the tile's rows [4, ld], 4096 floats for blocks of
- * products.  Needs gemm.inc.h and lanes.inc.h before it. */
+ * products.  Needs lanes.inc.h, gemm.inc.h and attention_short.inc.h. */
 
 #define ATTENTION_TILE 4
 #define ATTENTION_EXTRA 4096
@@ -111,7 +111,12 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
     int64_t size = a->head_size, group = a->heads / a->kv_heads;
     for (int64_t item = begin; item < end; item++) {
         VEC_SUFFIX(attention_work) w;
+        const lh_span *span = &a->spans[item / a->heads];
         int64_t h = item % a->heads;
+        if (VEC_SUFFIX(attention_is_short)(a, span)) {
+            VEC_SUFFIX(short_forward)(a, span, h, scratch);
+            continue;
+        }
         VEC_SUFFIX(attention_start)(&w, a, item / a->heads, h / group,
                                     scratch);
         for (int64_t i = 0; i < w.span->count; i += ATTENTION_TILE) {
@@ -240,7 +245,14 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
     int64_t size = a->head_size, group = a->heads / a->kv_heads;
     for (int64_t item = begin; item < end; item++) {
         VEC_SUFFIX(attention_work) w;
+        const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
+        if (VEC_SUFFIX(attention_is_short)(a, span)) {
+            for (int64_t h = 0; h < group; h++)
+                VEC_SUFFIX(short_backward)(a, span, kv_head * group + h,
+                                           scratch);
+            continue;
+        }
         VEC_SUFFIX(attention_start)(&w, a, item / a->kv_heads, kv_head,
                                     scratch);
         int64_t at = w.span->k_row * a->k_row + kv_head * size;

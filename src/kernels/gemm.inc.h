@@ -39,6 +39,7 @@ typedef struct VEC_SUFFIX(gemm_work) {
     bool ragged;
 } VEC_SUFFIX(gemm_work);
 
+#undef GEMM_INLINE
 #define GEMM_INLINE static inline __attribute__((always_inline))
 
 /* --------------------------------------------------------------- tile -- */

@@ -9,7 +9,7 @@
 #include "base/sabotage.h"
 #include "kernels/kernels.h"
 
-#if defined(__x86_64__) && defined(LH_ROWS_READY)
+#if defined(__x86_64__)
 
 #include "kernels/vec_avx512.h"
 

@@ -9,7 +9,7 @@
 #include "base/sabotage.h"
 #include "kernels/kernels.h"
 
-#if defined(__aarch64__) && defined(LH_ROWS_READY)
+#if defined(__aarch64__)
 
 #include "kernels/vec_neon.h"
 
