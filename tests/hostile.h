@@ -17,7 +17,8 @@ static inline void *hostile_allocate(void *user, size_t size)
 {
     hostile_memory *memory = user;
     /* Sanitizers stop a program that asks malloc for the impossible. */
-    if (++memory->calls == memory->fail_at || size > SIZE_MAX / 1024)
+    if (++memory->calls == memory->fail_at || (uint64_t)size >> 38
+        || size > PTRDIFF_MAX)
         return NULL;
     void *block = malloc(size ? size : 1);
     memory->live += block != NULL;
@@ -90,8 +91,8 @@ static inline void hostile_mutate(uint64_t *state, char *text, size_t *size,
     };
     for (int edits = 1 + (int)(test_random(state) % 4); edits > 0; edits--) {
         uint64_t r = test_random(state);
-        size_t at = *size ? (size_t)(r >> 32) % *size : 0;
-        size_t length = 1 + (size_t)(r >> 8) % 24;
+        size_t at = *size ? (size_t)((r >> 32) % *size) : 0;
+        size_t length = 1 + (size_t)((r >> 8) % 24);
         if (length > *size - at)
             length = *size - at;
         const char *word = words[(r >> 16) % LH_COUNT(words)];

@@ -1,6 +1,6 @@
 /* Reading and writing config.json in three spellings.
  *
- * CONFIG_FIELDS below is the one list of lh_config's fields, from which the
+ * HFCONF_FIELDS below is the one list of lh_config's fields, from which the
  * "longhand" writer, its reader and the range check are made.  "gpt2" and
  * "llama" are spelled by hand, since they name and combine things in their
  * own ways; what they cannot say but does not change what the model computes
@@ -16,29 +16,29 @@
 #include "base/number.h"
 #include "base/utf8.h"
 
-#define CONFIG_LARGE 2147483647
+#define HFCONF_LARGE 2147483647
 
 /* Integers and numbers with the least and greatest value, yes or no, and
  * words out of a list. */
-#define CONFIG_FIELDS(INTEGER, NUMBER, FLAG, WORD) \
+#define HFCONF_FIELDS(INTEGER, NUMBER, FLAG, WORD) \
     INTEGER(layers, 1, 10000) \
-    INTEGER(width, 1, CONFIG_LARGE) \
-    INTEGER(heads, 1, CONFIG_LARGE) \
-    INTEGER(kv_heads, 1, CONFIG_LARGE) \
-    INTEGER(head_size, 1, CONFIG_LARGE) \
-    INTEGER(feed_forward, 1, CONFIG_LARGE) \
-    INTEGER(context, 1, CONFIG_LARGE) \
-    INTEGER(vocabulary, 1, CONFIG_LARGE) \
-    WORD(positions, lh_positions, config_positions) \
+    INTEGER(width, 1, HFCONF_LARGE) \
+    INTEGER(heads, 1, HFCONF_LARGE) \
+    INTEGER(kv_heads, 1, HFCONF_LARGE) \
+    INTEGER(head_size, 1, HFCONF_LARGE) \
+    INTEGER(feed_forward, 1, HFCONF_LARGE) \
+    INTEGER(context, 1, HFCONF_LARGE) \
+    INTEGER(vocabulary, 1, HFCONF_LARGE) \
+    WORD(positions, lh_positions, hfconf_positions) \
     NUMBER(rotary_theta, 0, 1e30) \
-    WORD(norm, lh_norm, config_norms) \
+    WORD(norm, lh_norm, hfconf_norms) \
     NUMBER(norm_eps, 1e-30, 1) \
     FLAG(norm_gain) \
     FLAG(norm_bias) \
     FLAG(embedding_norm) \
     FLAG(final_norm) \
     FLAG(qk_norm) \
-    WORD(activation, lh_activation, config_activations) \
+    WORD(activation, lh_activation, hfconf_activations) \
     FLAG(attention_bias) \
     FLAG(feed_forward_bias) \
     FLAG(tied) \
@@ -50,32 +50,32 @@
 
 /* What an enumeration's values are called; the first row of a value is how
  * it is written, all are read. */
-typedef struct config_word {
+typedef struct hfconf_word {
     const char *text;
     int value;
-} config_word;
+} hfconf_word;
 
-static const config_word config_positions[] = {
+static const hfconf_word hfconf_positions[] = {
     { "none", LH_POSITIONS_NONE }, { "learned", LH_POSITIONS_LEARNED },
     { "rotary", LH_POSITIONS_ROTARY }, { NULL, 0 },
 };
-static const config_word config_norms[] = {
+static const hfconf_word hfconf_norms[] = {
     { "rms", LH_NORM_RMS }, { "layer", LH_NORM_LAYER }, { NULL, 0 },
 };
-static const config_word config_activations[] = {
+static const hfconf_word hfconf_activations[] = {
     { "relu", LH_RELU }, { "relu2", LH_RELU2 }, { "gelu", LH_GELU },
     { "gelu_tanh", LH_GELU_TANH }, { "swiglu", LH_SWIGLU },
     { "geglu", LH_GEGLU }, { NULL, 0 },
 };
-static const config_word config_gpt2_activations[] = {
+static const hfconf_word hfconf_gpt2_activations[] = {
     { "gelu_new", LH_GELU_TANH }, { "gelu_pytorch_tanh", LH_GELU_TANH },
     { "gelu", LH_GELU }, { "relu", LH_RELU }, { NULL, 0 },
 };
-static const config_word config_llama_activations[] = {
+static const hfconf_word hfconf_llama_activations[] = {
     { "silu", LH_SWIGLU }, { "swish", LH_SWIGLU }, { NULL, 0 },
 };
 
-static const char *config_word_of(const config_word *list, int value)
+static const char *hfconf_word_of(const hfconf_word *list, int value)
 {
     for (; list->text; list++)
         if (list->value == value)
@@ -94,7 +94,7 @@ LH_INTERNAL lh_layout lh_layout_of(const lh_config *c)
         && c->feed_forward_bias && c->tied && c->kv_heads == c->heads
         && c->heads > 0 && c->width % c->heads == 0
         && c->head_size == c->width / c->heads
-        && config_word_of(config_gpt2_activations, (int)c->activation))
+        && hfconf_word_of(hfconf_gpt2_activations, (int)c->activation))
         return LH_LAYOUT_GPT2;
     if (plain && c->positions == LH_POSITIONS_ROTARY
         && c->norm == LH_NORM_RMS && !c->norm_bias
@@ -105,14 +105,14 @@ LH_INTERNAL lh_layout lh_layout_of(const lh_config *c)
 
 /* ------------------------------------------------------------- writing -- */
 
-typedef struct config_writer {
+typedef struct hfconf_writer {
     lh_context *ctx;
     lh_buffer *buffer;
     bool begun;
     lh_status status;              /* of the first failure                 */
-} config_writer;
+} hfconf_writer;
 
-static void config_put_key(config_writer *w, const char *key)
+static void hfconf_put_key(hfconf_writer *w, const char *key)
 {
     if (!w->status)
         w->status = lh_buffer_printf(w->ctx, w->buffer, "%s  \"%s\": ",
@@ -121,40 +121,40 @@ static void config_put_key(config_writer *w, const char *key)
 }
 
 /* JSON text as it is. */
-static void config_put(config_writer *w, const char *key, const char *text)
+static void hfconf_put(hfconf_writer *w, const char *key, const char *text)
 {
-    config_put_key(w, key);
+    hfconf_put_key(w, key);
     if (!w->status)
         w->status = lh_buffer_printf(w->ctx, w->buffer, "%s", text);
 }
 
-static void config_put_integer(config_writer *w, const char *key,
+static void hfconf_put_integer(hfconf_writer *w, const char *key,
                                int64_t value)
 {
-    config_put_key(w, key);
+    hfconf_put_key(w, key);
     if (!w->status)
         w->status = lh_buffer_printf(w->ctx, w->buffer, "%lld",
                                      (long long)value);
 }
 
-static void config_put_number(config_writer *w, const char *key,
+static void hfconf_put_number(hfconf_writer *w, const char *key,
                               double value)
 {
-    config_put_key(w, key);
+    hfconf_put_key(w, key);
     if (!w->status)
         w->status = lh_json_add_number(w->ctx, w->buffer, value);
 }
 
-static void config_put_flag(config_writer *w, const char *key, bool value)
+static void hfconf_put_flag(hfconf_writer *w, const char *key, bool value)
 {
-    config_put(w, key, value ? "true" : "false");
+    hfconf_put(w, key, value ? "true" : "false");
 }
 
-static void config_put_word(config_writer *w, const char *key,
-                            const config_word *list, int value)
+static void hfconf_put_word(hfconf_writer *w, const char *key,
+                            const hfconf_word *list, int value)
 {
-    const char *text = config_word_of(list, value);
-    config_put_key(w, key);
+    const char *text = hfconf_word_of(list, value);
+    hfconf_put_key(w, key);
     if (!w->status && !text)
         w->status = lh_fail(w->ctx, LH_ERROR_ARGUMENT,
                             "the config's \"%s\" has no such value as %d",
@@ -163,101 +163,101 @@ static void config_put_word(config_writer *w, const char *key,
         w->status = lh_buffer_printf(w->ctx, w->buffer, "\"%s\"", text);
 }
 
-static void config_put_gpt2(config_writer *w, const lh_config *c)
+static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
 {
-    config_put(w, "architectures", "[\"GPT2LMHeadModel\"]");
-    config_put(w, "model_type", "\"gpt2\"");
-    config_put_integer(w, "vocab_size", c->vocabulary);
-    config_put_integer(w, "n_positions", c->context);
-    config_put_integer(w, "n_ctx", c->context);
-    config_put_integer(w, "n_embd", c->width);
-    config_put_integer(w, "n_layer", c->layers);
-    config_put_integer(w, "n_head", c->heads);
-    config_put_integer(w, "n_inner", c->feed_forward);
-    config_put_word(w, "activation_function", config_gpt2_activations,
+    hfconf_put(w, "architectures", "[\"GPT2LMHeadModel\"]");
+    hfconf_put(w, "model_type", "\"gpt2\"");
+    hfconf_put_integer(w, "vocab_size", c->vocabulary);
+    hfconf_put_integer(w, "n_positions", c->context);
+    hfconf_put_integer(w, "n_ctx", c->context);
+    hfconf_put_integer(w, "n_embd", c->width);
+    hfconf_put_integer(w, "n_layer", c->layers);
+    hfconf_put_integer(w, "n_head", c->heads);
+    hfconf_put_integer(w, "n_inner", c->feed_forward);
+    hfconf_put_word(w, "activation_function", hfconf_gpt2_activations,
                     (int)c->activation);
-    config_put_number(w, "layer_norm_epsilon", c->norm_eps);
-    config_put_number(w, "resid_pdrop", c->dropout);
-    config_put_number(w, "embd_pdrop", c->dropout);
-    config_put_number(w, "attn_pdrop", c->dropout);
-    config_put_number(w, "initializer_range", c->init_std);
-    config_put(w, "scale_attn_weights", "true");
-    config_put(w, "tie_word_embeddings", "true");
+    hfconf_put_number(w, "layer_norm_epsilon", c->norm_eps);
+    hfconf_put_number(w, "resid_pdrop", c->dropout);
+    hfconf_put_number(w, "embd_pdrop", c->dropout);
+    hfconf_put_number(w, "attn_pdrop", c->dropout);
+    hfconf_put_number(w, "initializer_range", c->init_std);
+    hfconf_put(w, "scale_attn_weights", "true");
+    hfconf_put(w, "tie_word_embeddings", "true");
     if (!c->init_scaled)
-        config_put_flag(w, "init_scaled", false);
+        hfconf_put_flag(w, "init_scaled", false);
     if (c->rotary_theta != 10000)
-        config_put_number(w, "rotary_theta", c->rotary_theta);
+        hfconf_put_number(w, "rotary_theta", c->rotary_theta);
 }
 
-static void config_put_llama(config_writer *w, const lh_config *c)
+static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
 {
-    config_put(w, "architectures", "[\"LlamaForCausalLM\"]");
-    config_put(w, "model_type", "\"llama\"");
-    config_put_integer(w, "vocab_size", c->vocabulary);
-    config_put_integer(w, "max_position_embeddings", c->context);
-    config_put_integer(w, "hidden_size", c->width);
-    config_put_integer(w, "intermediate_size", c->feed_forward);
-    config_put_integer(w, "num_hidden_layers", c->layers);
-    config_put_integer(w, "num_attention_heads", c->heads);
-    config_put_integer(w, "num_key_value_heads", c->kv_heads);
-    config_put_integer(w, "head_dim", c->head_size);
-    config_put_word(w, "hidden_act", config_llama_activations,
+    hfconf_put(w, "architectures", "[\"LlamaForCausalLM\"]");
+    hfconf_put(w, "model_type", "\"llama\"");
+    hfconf_put_integer(w, "vocab_size", c->vocabulary);
+    hfconf_put_integer(w, "max_position_embeddings", c->context);
+    hfconf_put_integer(w, "hidden_size", c->width);
+    hfconf_put_integer(w, "intermediate_size", c->feed_forward);
+    hfconf_put_integer(w, "num_hidden_layers", c->layers);
+    hfconf_put_integer(w, "num_attention_heads", c->heads);
+    hfconf_put_integer(w, "num_key_value_heads", c->kv_heads);
+    hfconf_put_integer(w, "head_dim", c->head_size);
+    hfconf_put_word(w, "hidden_act", hfconf_llama_activations,
                     (int)c->activation);
-    config_put_number(w, "rms_norm_eps", c->norm_eps);
-    config_put_flag(w, "attention_bias", c->attention_bias);
-    config_put(w, "attention_dropout", "0.0");
-    config_put(w, "mlp_bias", "false");
-    config_put_flag(w, "tie_word_embeddings", c->tied);
-    config_put_number(w, "initializer_range", c->init_std);
+    hfconf_put_number(w, "rms_norm_eps", c->norm_eps);
+    hfconf_put_flag(w, "attention_bias", c->attention_bias);
+    hfconf_put(w, "attention_dropout", "0.0");
+    hfconf_put(w, "mlp_bias", "false");
+    hfconf_put_flag(w, "tie_word_embeddings", c->tied);
+    hfconf_put_number(w, "initializer_range", c->init_std);
     /* transformers 4 reads the first, 5 the second. */
-    config_put_number(w, "rope_theta", c->rotary_theta);
-    config_put(w, "rope_scaling", "null");
-    config_put(w, "rope_parameters", "{\"rope_type\": \"default\", "
+    hfconf_put_number(w, "rope_theta", c->rotary_theta);
+    hfconf_put(w, "rope_scaling", "null");
+    hfconf_put(w, "rope_parameters", "{\"rope_type\": \"default\", "
                                      "\"rope_theta\": ");
     if (!w->status)
         w->status = lh_json_add_number(w->ctx, w->buffer, c->rotary_theta);
     if (!w->status)
         w->status = lh_buffer_printf(w->ctx, w->buffer, "}");
     if (c->dropout != 0)
-        config_put_number(w, "dropout", c->dropout);
+        hfconf_put_number(w, "dropout", c->dropout);
     if (c->init_scaled)
-        config_put_flag(w, "init_scaled", true);
+        hfconf_put_flag(w, "init_scaled", true);
 }
 
-static void config_put_longhand(config_writer *w, const lh_config *c)
+static void hfconf_put_longhand(hfconf_writer *w, const lh_config *c)
 {
-    config_put(w, "architectures", "[\"LonghandForCausalLM\"]");
-    config_put(w, "model_type", "\"longhand\"");
-#define CONFIG_INTEGER(name, low, high) config_put_integer(w, #name, c->name);
-#define CONFIG_NUMBER(name, low, high) config_put_number(w, #name, c->name);
-#define CONFIG_FLAG(name) config_put_flag(w, #name, c->name);
-#define CONFIG_WORD(name, type, list) \
-    config_put_word(w, #name, list, (int)c->name);
-    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_WORD)
-#undef CONFIG_INTEGER
-#undef CONFIG_NUMBER
-#undef CONFIG_FLAG
-#undef CONFIG_WORD
+    hfconf_put(w, "architectures", "[\"LonghandForCausalLM\"]");
+    hfconf_put(w, "model_type", "\"longhand\"");
+#define HFCONF_INTEGER(name, low, high) hfconf_put_integer(w, #name, c->name);
+#define HFCONF_NUMBER(name, low, high) hfconf_put_number(w, #name, c->name);
+#define HFCONF_FLAG(name) hfconf_put_flag(w, #name, c->name);
+#define HFCONF_WORD(name, type, list) \
+    hfconf_put_word(w, #name, list, (int)c->name);
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD)
+#undef HFCONF_INTEGER
+#undef HFCONF_NUMBER
+#undef HFCONF_FLAG
+#undef HFCONF_WORD
 }
 
 LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
                                       const lh_config *config,
                                       int32_t border)
 {
-    config_writer w = { .ctx = ctx, .buffer = buffer };
+    hfconf_writer w = { .ctx = ctx, .buffer = buffer };
     switch (lh_layout_of(config)) {
     case LH_LAYOUT_GPT2:
-        config_put_gpt2(&w, config);
+        hfconf_put_gpt2(&w, config);
         break;
     case LH_LAYOUT_LLAMA:
-        config_put_llama(&w, config);
+        hfconf_put_llama(&w, config);
         break;
     default:
-        config_put_longhand(&w, config);
+        hfconf_put_longhand(&w, config);
     }
-    config_put_integer(&w, "bos_token_id", border);
-    config_put_integer(&w, "eos_token_id", border);
-    config_put(&w, "torch_dtype", "\"float32\"");
+    hfconf_put_integer(&w, "bos_token_id", border);
+    hfconf_put_integer(&w, "eos_token_id", border);
+    hfconf_put(&w, "torch_dtype", "\"float32\"");
     if (!w.status)
         w.status = lh_buffer_printf(ctx, buffer, "\n}\n");
     return w.status;
@@ -265,14 +265,14 @@ LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
 
 /* ------------------------------------------------------------- reading -- */
 
-typedef struct config_reader {
+typedef struct hfconf_reader {
     lh_context *ctx;
     const char *where;
     const lh_json *root;
     lh_status status;              /* of the first failure                 */
-} config_reader;
+} hfconf_reader;
 
-static void config_fail(config_reader *r, const char *key, const char *what)
+static void hfconf_fail(hfconf_reader *r, const char *key, const char *what)
 {
     if (!r->status)
         r->status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: \"%s\" %s",
@@ -281,94 +281,94 @@ static void config_fail(config_reader *r, const char *key, const char *what)
 
 /* The member of that name, null counting as none.  Where there is none and
  * it is required, that is the failure. */
-static const lh_json *config_get(config_reader *r, const char *key,
+static const lh_json *hfconf_get(hfconf_reader *r, const char *key,
                                  bool required)
 {
     const lh_json *m = r->status ? NULL : lh_json_get(r->root, key);
     if (m && m->type == LH_JSON_NULL)
         m = NULL;
     if (!m && required)
-        config_fail(r, key, "is missing");
+        hfconf_fail(r, key, "is missing");
     return m;
 }
 
 /* A number's own text, or that of its bounds, in a message. */
-static void config_fail_range(config_reader *r, const char *key, double low,
+static void hfconf_fail_range(hfconf_reader *r, const char *key, double low,
                               double high)
 {
     char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE], text[128];
     lh_number_write(a, low);
     lh_number_write(b, high);
     snprintf(text, sizeof text, "must be a number from %s to %s", a, b);
-    config_fail(r, key, text);
+    hfconf_fail(r, key, text);
 }
 
 /* An integer from 1 to high; `missing` where it is not there, 0 there
  * meaning that it must be. */
-static int64_t config_integer(config_reader *r, const char *key,
+static int64_t hfconf_integer(hfconf_reader *r, const char *key,
                               int64_t missing, int64_t high)
 {
-    const lh_json *m = config_get(r, key, !missing);
+    const lh_json *m = hfconf_get(r, key, !missing);
     if (!m)
         return missing;
     if (!m->integral || m->integer < 1 || m->integer > high) {
         char text[64];
         snprintf(text, sizeof text, "must be an integer from 1 to %lld",
                  (long long)high);
-        config_fail(r, key, text);
+        hfconf_fail(r, key, text);
     }
     return m->integer;
 }
 
 /* A number; missing: NaN where it must be there. */
-static double config_number(config_reader *r, const char *key,
+static double hfconf_number(hfconf_reader *r, const char *key,
                             double missing, double low, double high)
 {
-    const lh_json *m = config_get(r, key, missing != missing);
+    const lh_json *m = hfconf_get(r, key, missing != missing);
     if (!m)
         return missing;
     /* The parser gives finite numbers only. */
     if (m->type != LH_JSON_NUMBER || m->number < low || m->number > high)
-        config_fail_range(r, key, low, high);
+        hfconf_fail_range(r, key, low, high);
     return m->number;
 }
 
 /* missing: -1 where it must be there. */
-static bool config_flag(config_reader *r, const char *key, int missing)
+static bool hfconf_flag(hfconf_reader *r, const char *key, int missing)
 {
-    const lh_json *m = config_get(r, key, missing < 0);
+    const lh_json *m = hfconf_get(r, key, missing < 0);
     if (m && m->type != LH_JSON_TRUE && m->type != LH_JSON_FALSE)
-        config_fail(r, key, "must be true or false");
+        hfconf_fail(r, key, "must be true or false");
     return m ? m->type == LH_JSON_TRUE : missing > 0;
 }
 
-static bool config_is(const lh_json *m, const char *text)
+static bool hfconf_is(const lh_json *m, const char *text)
 {
     return m && m->type == LH_JSON_STRING && m->size == strlen(text)
         && !memcmp(m->string, text, m->size);
 }
 
 /* missing: -1 where it must be there. */
-static int config_word_read(config_reader *r, const char *key,
-                            const config_word *list, int missing)
+static int hfconf_word_read(hfconf_reader *r, const char *key,
+                            const hfconf_word *list, int missing)
 {
-    const lh_json *m = config_get(r, key, missing < 0);
+    const lh_json *m = hfconf_get(r, key, missing < 0);
     if (!m)
         return missing < 0 ? 0 : missing;
     for (; list->text; list++)
-        if (config_is(m, list->text))
+        if (hfconf_is(m, list->text))
             return list->value;
     char shown[LH_UTF8_SHOWN], text[128];
     snprintf(text, sizeof text, "is \"%s\", which is not computed here",
              m->type == LH_JSON_STRING
              ? lh_utf8_show(shown, m->string, m->size) : "?");
-    config_fail(r, key, text);
+    hfconf_fail(r, key, text);
     return 0;
 }
 
 /* Keys that change what is computed, wherever they turn up: refused unless
  * absent, null, false, empty, or the one number that changes nothing. */
-static void config_refuse(config_reader *r)
+static void hfconf_refuse(hfconf_reader *r)
 {
     static const struct {
         const char *key;
@@ -385,84 +385,84 @@ static void config_refuse(config_reader *r)
         { "use_parallel_residual", 0 }, { "pruned_heads", 0 },
     };
     for (size_t i = 0; i < LH_COUNT(row); i++) {
-        const lh_json *m = config_get(r, row[i].key, false);
+        const lh_json *m = hfconf_get(r, row[i].key, false);
         if (m && m->type != LH_JSON_FALSE
             && !(m->type >= LH_JSON_STRING && !m->size)
             && !(m->type == LH_JSON_NUMBER && m->number == row[i].harmless))
-            config_fail(r, row[i].key,
+            hfconf_fail(r, row[i].key,
                         "changes the model in a way that is not computed "
                         "here");
     }
-    const lh_json *window = config_get(r, "sliding_window", false);
-    const lh_json *use = config_get(r, "use_sliding_window", false);
+    const lh_json *window = hfconf_get(r, "sliding_window", false);
+    const lh_json *use = hfconf_get(r, "use_sliding_window", false);
     if (window && !(use && use->type == LH_JSON_FALSE))
-        config_fail(r, "sliding_window", "is set: only full attention is "
+        hfconf_fail(r, "sliding_window", "is set: only full attention is "
                                          "computed here");
-    const lh_json *types = config_get(r, "layer_types", false);
+    const lh_json *types = hfconf_get(r, "layer_types", false);
     bool full = !types || types->type == LH_JSON_ARRAY;
     for (const lh_json *m = types ? types->child : NULL; m && full;
          m = m->next)
-        full = config_is(m, "full_attention");
+        full = hfconf_is(m, "full_attention");
     if (!full)
-        config_fail(r, "layer_types", "has other layers than "
+        hfconf_fail(r, "layer_types", "has other layers than "
                                       "\"full_attention\"");
 }
 
 /* The class that a file was made with must be the one with a head. */
-static void config_architecture(config_reader *r, const char *wanted)
+static void hfconf_architecture(hfconf_reader *r, const char *wanted)
 {
-    const lh_json *list = config_get(r, "architectures", false);
+    const lh_json *list = hfconf_get(r, "architectures", false);
     bool found = !list;
     for (const lh_json *m = list ? list->child : NULL; m; m = m->next)
-        found = found || config_is(m, wanted);
+        found = found || hfconf_is(m, wanted);
     if (!found) {
         char text[128];
         snprintf(text, sizeof text, "must hold \"%s\"", wanted);
-        config_fail(r, "architectures", text);
+        hfconf_fail(r, "architectures", text);
     }
 }
 
-static void config_read_gpt2(config_reader *r, lh_config *c)
+static void hfconf_read_gpt2(hfconf_reader *r, lh_config *c)
 {
-    config_architecture(r, "GPT2LMHeadModel");
-    c->layers = config_integer(r, "n_layer", 0, 10000);
-    c->width = config_integer(r, "n_embd", 0, CONFIG_LARGE);
-    c->heads = config_integer(r, "n_head", 0, CONFIG_LARGE);
-    c->context = config_integer(r, "n_positions", 0, CONFIG_LARGE);
-    c->vocabulary = config_integer(r, "vocab_size", 0, CONFIG_LARGE);
+    hfconf_architecture(r, "GPT2LMHeadModel");
+    c->layers = hfconf_integer(r, "n_layer", 0, 10000);
+    c->width = hfconf_integer(r, "n_embd", 0, HFCONF_LARGE);
+    c->heads = hfconf_integer(r, "n_head", 0, HFCONF_LARGE);
+    c->context = hfconf_integer(r, "n_positions", 0, HFCONF_LARGE);
+    c->vocabulary = hfconf_integer(r, "vocab_size", 0, HFCONF_LARGE);
     if (r->status)
         return;
     if (c->width % c->heads)
-        config_fail(r, "n_embd", "must be a multiple of \"n_head\"");
+        hfconf_fail(r, "n_embd", "must be a multiple of \"n_head\"");
     c->kv_heads = c->heads;
     c->head_size = c->width / c->heads;
-    c->feed_forward = config_integer(r, "n_inner", 4 * c->width,
-                                     CONFIG_LARGE);
+    c->feed_forward = hfconf_integer(r, "n_inner", 4 * c->width,
+                                     HFCONF_LARGE);
     c->positions = LH_POSITIONS_LEARNED;
-    c->rotary_theta = config_number(r, "rotary_theta", 10000, 0, 1e30);
+    c->rotary_theta = hfconf_number(r, "rotary_theta", 10000, 0, 1e30);
     c->norm = LH_NORM_LAYER;
-    c->norm_eps = config_number(r, "layer_norm_epsilon", 1e-5, 1e-30, 1);
+    c->norm_eps = hfconf_number(r, "layer_norm_epsilon", 1e-5, 1e-30, 1);
     c->norm_bias = c->attention_bias = c->feed_forward_bias = true;
-    c->activation = (lh_activation)config_word_read(r, "activation_function",
-                                                    config_gpt2_activations,
+    c->activation = (lh_activation)hfconf_word_read(r, "activation_function",
+                                                    hfconf_gpt2_activations,
                                                     LH_GELU_TANH);
-    c->tied = config_flag(r, "tie_word_embeddings", 1);
+    c->tied = hfconf_flag(r, "tie_word_embeddings", 1);
     if (!c->tied)
-        config_fail(r, "tie_word_embeddings", "must be true for \"gpt2\"");
-    if (!config_flag(r, "scale_attn_weights", 1))
-        config_fail(r, "scale_attn_weights", "must be true");
-    c->dropout = config_number(r, "resid_pdrop", 0.1, 0, 0.999999);
-    c->init_std = config_number(r, "initializer_range", 0.02, 0, 1e6);
-    c->init_scaled = config_flag(r, "init_scaled", 1);
+        hfconf_fail(r, "tie_word_embeddings", "must be true for \"gpt2\"");
+    if (!hfconf_flag(r, "scale_attn_weights", 1))
+        hfconf_fail(r, "scale_attn_weights", "must be true");
+    c->dropout = hfconf_number(r, "resid_pdrop", 0.1, 0, 0.999999);
+    c->init_std = hfconf_number(r, "initializer_range", 0.02, 0, 1e6);
+    c->init_scaled = hfconf_flag(r, "init_scaled", 1);
 }
 
 /* transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. */
-static double config_read_rope(config_reader *r)
+static double hfconf_read_rope(hfconf_reader *r)
 {
     static const char *const list[] = { "rope_parameters", "rope_scaling" };
-    double theta = config_number(r, "rope_theta", 0, 1e-30, 1e30);
+    double theta = hfconf_number(r, "rope_theta", 0, 1e-30, 1e30);
     for (size_t i = 0; i < LH_COUNT(list); i++) {
-        const lh_json *rope = config_get(r, list[i], false);
+        const lh_json *rope = hfconf_get(r, list[i], false);
         if (!rope)
             continue;
         for (const lh_json *m = rope->child; m; m = m->next) {
@@ -476,85 +476,85 @@ static double config_read_rope(config_reader *r)
                      && m->type == LH_JSON_NUMBER && m->number == 1;
             if (base)
                 theta = m->number;
-            if (!base && !part && !(type && config_is(m, "default"))) {
+            if (!base && !part && !(type && hfconf_is(m, "default"))) {
                 char shown[LH_UTF8_SHOWN], text[160];
                 snprintf(text, sizeof text, "has a \"%s\" that is not "
                          "computed here, or contradicts \"rope_theta\"",
                          lh_utf8_show(shown, m->key, m->key_size));
-                config_fail(r, list[i], text);
+                hfconf_fail(r, list[i], text);
             }
         }
         if (rope->type != LH_JSON_OBJECT)
-            config_fail(r, list[i], "must be an object or null");
+            hfconf_fail(r, list[i], "must be an object or null");
     }
     return theta == 0 ? 10000 : theta;
 }
 
-static void config_read_llama(config_reader *r, lh_config *c)
+static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
 {
-    config_architecture(r, "LlamaForCausalLM");
-    c->layers = config_integer(r, "num_hidden_layers", 0, 10000);
-    c->width = config_integer(r, "hidden_size", 0, CONFIG_LARGE);
-    c->heads = config_integer(r, "num_attention_heads", 0, CONFIG_LARGE);
-    c->feed_forward = config_integer(r, "intermediate_size", 0,
-                                     CONFIG_LARGE);
-    c->context = config_integer(r, "max_position_embeddings", 0,
-                                CONFIG_LARGE);
-    c->vocabulary = config_integer(r, "vocab_size", 0, CONFIG_LARGE);
+    hfconf_architecture(r, "LlamaForCausalLM");
+    c->layers = hfconf_integer(r, "num_hidden_layers", 0, 10000);
+    c->width = hfconf_integer(r, "hidden_size", 0, HFCONF_LARGE);
+    c->heads = hfconf_integer(r, "num_attention_heads", 0, HFCONF_LARGE);
+    c->feed_forward = hfconf_integer(r, "intermediate_size", 0,
+                                     HFCONF_LARGE);
+    c->context = hfconf_integer(r, "max_position_embeddings", 0,
+                                HFCONF_LARGE);
+    c->vocabulary = hfconf_integer(r, "vocab_size", 0, HFCONF_LARGE);
     if (r->status)
         return;
-    c->kv_heads = config_integer(r, "num_key_value_heads", c->heads,
-                                 CONFIG_LARGE);
+    c->kv_heads = hfconf_integer(r, "num_key_value_heads", c->heads,
+                                 HFCONF_LARGE);
     /* Without head_dim the width must be divisible. */
-    c->head_size = config_integer(r, "head_dim", c->width % c->heads
-                                  ? 0 : c->width / c->heads, CONFIG_LARGE);
+    c->head_size = hfconf_integer(r, "head_dim", c->width % c->heads
+                                  ? 0 : c->width / c->heads, HFCONF_LARGE);
     c->positions = LH_POSITIONS_ROTARY;
-    c->rotary_theta = config_read_rope(r);
+    c->rotary_theta = hfconf_read_rope(r);
     c->norm = LH_NORM_RMS;
-    c->norm_eps = config_number(r, "rms_norm_eps", 1e-6, 1e-30, 1);
-    c->activation = (lh_activation)config_word_read(r, "hidden_act",
-                                                    config_llama_activations,
+    c->norm_eps = hfconf_number(r, "rms_norm_eps", 1e-6, 1e-30, 1);
+    c->activation = (lh_activation)hfconf_word_read(r, "hidden_act",
+                                                    hfconf_llama_activations,
                                                     LH_SWIGLU);
-    c->attention_bias = config_flag(r, "attention_bias", 0);
-    c->tied = config_flag(r, "tie_word_embeddings", 0);
-    c->dropout = config_number(r, "dropout", 0, 0, 0.999999);
-    c->init_std = config_number(r, "initializer_range", 0.02, 0, 1e6);
-    c->init_scaled = config_flag(r, "init_scaled", 0);
+    c->attention_bias = hfconf_flag(r, "attention_bias", 0);
+    c->tied = hfconf_flag(r, "tie_word_embeddings", 0);
+    c->dropout = hfconf_number(r, "dropout", 0, 0, 0.999999);
+    c->init_std = hfconf_number(r, "initializer_range", 0.02, 0, 1e6);
+    c->init_scaled = hfconf_flag(r, "init_scaled", 0);
 }
 
-static void config_read_longhand(config_reader *r, lh_config *c)
+static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
 {
     double must = __builtin_nan("");
-#define CONFIG_INTEGER(name, low, high) \
-    c->name = config_integer(r, #name, 0, high);
-#define CONFIG_NUMBER(name, low, high) \
-    c->name = config_number(r, #name, must, low, high);
-#define CONFIG_FLAG(name) c->name = config_flag(r, #name, -1);
-#define CONFIG_WORD(name, type, list) \
-    c->name = (type)config_word_read(r, #name, list, -1);
-    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_WORD)
-#undef CONFIG_INTEGER
-#undef CONFIG_NUMBER
-#undef CONFIG_FLAG
-#undef CONFIG_WORD
+#define HFCONF_INTEGER(name, low, high) \
+    c->name = hfconf_integer(r, #name, 0, high);
+#define HFCONF_NUMBER(name, low, high) \
+    c->name = hfconf_number(r, #name, must, low, high);
+#define HFCONF_FLAG(name) c->name = hfconf_flag(r, #name, -1);
+#define HFCONF_WORD(name, type, list) \
+    c->name = (type)hfconf_word_read(r, #name, list, -1);
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD)
+#undef HFCONF_INTEGER
+#undef HFCONF_NUMBER
+#undef HFCONF_FLAG
+#undef HFCONF_WORD
 }
 
 /* What must hold between the fields, in each layout. */
-static void config_check(config_reader *r, const lh_config *c)
+static void hfconf_check(hfconf_reader *r, const lh_config *c)
 {
     if (r->status)
         return;
-#define CONFIG_INTEGER(name, low, high) \
+#define HFCONF_INTEGER(name, low, high) \
     if (c->name < low || c->name > high) \
-        config_fail_range(r, #name, low, high);
-#define CONFIG_NUMBER(name, low, high) \
+        hfconf_fail_range(r, #name, low, high);
+#define HFCONF_NUMBER(name, low, high) \
     if (!(c->name >= low && c->name <= high)) \
-        config_fail_range(r, #name, low, high);
-#define CONFIG_NONE(...)
-    CONFIG_FIELDS(CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_NONE, CONFIG_NONE)
-#undef CONFIG_INTEGER
-#undef CONFIG_NUMBER
-#undef CONFIG_NONE
+        hfconf_fail_range(r, #name, low, high);
+#define HFCONF_NONE(...)
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_NONE, HFCONF_NONE)
+#undef HFCONF_INTEGER
+#undef HFCONF_NUMBER
+#undef HFCONF_NONE
     bool rotary = c->positions == LH_POSITIONS_ROTARY;
     if (!r->status && c->heads % c->kv_heads)
         r->status = lh_fail(r->ctx, LH_ERROR_FORMAT,
@@ -575,23 +575,23 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
     lh_status status = lh_json_parse(ctx, where, text, size, &document);
     if (status)
         return status;
-    config_reader r = { .ctx = ctx, .where = where, .root = document.root };
+    hfconf_reader r = { .ctx = ctx, .where = where, .root = document.root };
     /* What gpt2 and llama have in common. */
     lh_config c = { .norm_gain = true, .final_norm = true,
                     .embedding_scale = 1 };
-    const lh_json *type = config_get(&r, "model_type", true);
-    if (config_is(type, "gpt2")) {
+    const lh_json *type = hfconf_get(&r, "model_type", true);
+    if (hfconf_is(type, "gpt2")) {
         *layout = LH_LAYOUT_GPT2;
-        config_refuse(&r);
-        config_read_gpt2(&r, &c);
-    } else if (config_is(type, "llama")) {
+        hfconf_refuse(&r);
+        hfconf_read_gpt2(&r, &c);
+    } else if (hfconf_is(type, "llama")) {
         *layout = LH_LAYOUT_LLAMA;
-        config_refuse(&r);
-        config_read_llama(&r, &c);
-    } else if (config_is(type, "longhand")) {
+        hfconf_refuse(&r);
+        hfconf_read_llama(&r, &c);
+    } else if (hfconf_is(type, "longhand")) {
         *layout = LH_LAYOUT_LONGHAND;
-        config_refuse(&r);
-        config_read_longhand(&r, &c);
+        hfconf_refuse(&r);
+        hfconf_read_longhand(&r, &c);
     } else if (type) {
         char shown[LH_UTF8_SHOWN];
         r.status = lh_fail(ctx, LH_ERROR_FORMAT,
@@ -601,12 +601,12 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
                            ? lh_utf8_show(shown, type->string, type->size)
                            : "?");
     }
-    config_check(&r, &c);
+    hfconf_check(&r, &c);
     if (!r.status)
         *config = c;
     lh_json_free(&document);
     return r.status;
 }
 
-#undef CONFIG_LARGE
-#undef CONFIG_FIELDS
+#undef HFCONF_LARGE
+#undef HFCONF_FIELDS

@@ -321,8 +321,6 @@ static lh_status stored_parse(lh_context *ctx, const char *where,
                                      (size_t)length, &file->header);
     if (status)
         return status;
-    if (size - data > INT64_MAX)
-        return lh_fail(ctx, LH_ERROR_FORMAT, "%s: too large", where);
     stored_reader r = { ctx, where, bytes + data, (int64_t)(size - data) };
     return stored_entries(&r, file);
 }

@@ -63,7 +63,7 @@ static lh_status storing_entry(lh_context *ctx, const char *path,
     lh_status status = storing_check(ctx, path, s, &bytes);
     if (status)
         return status;
-    if (!lh_add_size(*offset, bytes, &end) || end > INT64_MAX)
+    if (!lh_add_size(*offset, bytes, &end) || end > PTRDIFF_MAX)
         return storing_fail(ctx, path, s, "the file grows too large");
     status = lh_json_add_string(ctx, header, s->name, strlen(s->name));
     if (!status)
