@@ -83,6 +83,22 @@
 #undef UNARY_S
 #undef BINARY
 
+/* Fills in all of them. */
+static void VEC_SUFFIX(elementwise_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+#define ELEMENTWISE_FILL(name) \
+    fn[LH_KERNEL_##name##_forward] = VEC_SUFFIX(name##_forward); \
+    fn[LH_KERNEL_##name##_backward] = VEC_SUFFIX(name##_backward);
+#define UNARY(name, forward, dx, doc) ELEMENTWISE_FILL(name)
+#define UNARY_S(name, forward, dx, doc) ELEMENTWISE_FILL(name)
+#define BINARY(name, forward, da, db, doc) ELEMENTWISE_FILL(name)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+#undef ELEMENTWISE_FILL
+}
+
 #undef ELEMENTWISE_KERNEL
 #undef ELEMENTWISE_LOAD
 #undef ELEMENTWISE_STORE

@@ -3,7 +3,7 @@
  * the bits, without a branch: so the same bits on every row.
  *
  * Largest errors over all floats, in ulp (tests/test_math.c prints and holds
- * them): EXP 1.0, LOG 1.0, TANH 1.5, ERF 1.5, SIGMOID 2.0, RSQRT 1.5.
+ * them): EXP 1.0, LOG 1.0, TANH 1.5, ERF 1.5, SIGMOID 1.5, RSQRT 1.5.
  * Polynomials are minimax fits of our own (tools/fit_math.py).  Needs the
  * macros of vec_<isa>.h. */
 
@@ -12,9 +12,9 @@
 #define MATH_ROUND 12582912.0f
 #define MATH_ROUND_BITS 0x4b400000u
 
-/* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + (r + r^2 q(r)).  2^n is applied
- * in two halves, so that a denormal result is rounded once and an overflow
- * is infinite.  Bounds: e^89 overflows, e^-104 is below half the least. */
+/* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r), with 1 + r kept in
+ * two parts.  2^n is applied in two halves, so that a denormal result is
+ * rounded once and an overflow is infinite.  Bounds: e^89 overflows, e^-104 is below half the least. */
 static inline VEC VEC_SUFFIX(math_exp)(VEC x)
 {
     x = SELECT(x > K(89), K(89), x);
@@ -29,7 +29,8 @@ static inline VEC VEC_SUFFIX(math_exp)(VEC x)
     q = FMA(q, r, K(0.0416662658430));
     q = FMA(q, r, K(0.1666666686372));
     q = FMA(q, r, K(0.5000000079112));
-    VEC y = K(1) + FMA(r * r, q, r);
+    VEC high = K(1) + r, low = (K(1) - high) + r;
+    VEC y = high + FMA(r * r, q, low);
     VEC_INT i = VEC_BITS(t) - VEC_INT_SET(MATH_ROUND_BITS);
     VEC_INT half = ((i + VEC_INT_SET(512u)) >> 1) - VEC_INT_SET(256u);
     VEC_INT rest = i - half;
@@ -81,8 +82,8 @@ static inline VEC VEC_SUFFIX(math_tanh)(VEC x)
     q = FMA(q, s, K(-0.3333333057136));
     VEC low = FMA(x * s, q, x);
     VEC high = K(1) - K(2) / (VEC_SUFFIX(math_exp)(a + a) + K(1));
-    high = VEC_FLOAT(VEC_BITS(high) | (VEC_BITS(x) & MATH_SIGN));
-    return SELECT(a < K(0.63), low, high);
+    VEC y = SELECT(a < K(0.63), low, high);
+    return VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
 }
 
 /* |x| < 0.92: x + x q(x^2); beyond: 1 - e^-p(|x|), 1 from 4 on. */
@@ -107,15 +108,21 @@ static inline VEC VEC_SUFFIX(math_erf)(VEC x)
     p = FMA(p, c, K(1.1294884082345));
     p = FMA(p, c, K(-0.0001692055403));
     VEC high = K(1) - VEC_SUFFIX(math_exp)(-p);
-    high = VEC_FLOAT(VEC_BITS(high) | (VEC_BITS(x) & MATH_SIGN));
-    return SELECT(a < K(0.92), low, high);
+    VEC y = SELECT(a < K(0.92), low, high);
+    return VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
 }
 
-/* By e^-|x|, which cannot overflow: 1 / (1 + z), or z / (1 + z). */
+/* By z = e^-|x|, which cannot overflow: q = 1 / (1 + z), or z / (1 + z).  What
+ * the sum and the quotient lost is put back by one step; 1 / (1 + z) is q,
+ * or 1 - q. */
 static inline VEC VEC_SUFFIX(math_sigmoid)(VEC x)
 {
     VEC z = VEC_SUFFIX(math_exp)(VEC_FLOAT(VEC_BITS(x) | MATH_SIGN));
-    return SELECT(x > K(0), K(1), z) / (K(1) + z);
+    VEC top = SELECT(x > K(0), K(1), z);
+    VEC sum = K(1) + z, lost = z - (sum - K(1));
+    VEC q = top / sum;
+    VEC rest = FNMA(q, lost, FNMA(q, sum, top));
+    return FMA(rest, SELECT(x > K(0), q, K(1) - q), q);
 }
 
 static inline VEC VEC_SUFFIX(math_rsqrt)(VEC x)

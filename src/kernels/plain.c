@@ -524,17 +524,7 @@ LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #define KERNEL(name, doc) fn[LH_KERNEL_##name] = name##_c;
 #include "kernels/kernels.def"
 #undef KERNEL
-#define PLAIN_ELEMENTWISE(name) \
-    fn[LH_KERNEL_##name##_forward] = name##_forward_c; \
-    fn[LH_KERNEL_##name##_backward] = name##_backward_c;
-#define UNARY(name, y, dx, doc) PLAIN_ELEMENTWISE(name)
-#define UNARY_S(name, y, dx, doc) PLAIN_ELEMENTWISE(name)
-#define BINARY(name, y, da, db, doc) PLAIN_ELEMENTWISE(name)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
-#undef PLAIN_ELEMENTWISE
+    elementwise_rows_c(fn);
 }
 
 #undef PLAIN
