@@ -214,8 +214,8 @@ static void train_say(const train_run *r)
            s->adamw.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
-    printf("; %s%s\n\n", r->dir.path ? "saved in " : "nothing is saved (--out"
-           " DIR does)", r->dir.path ? r->dir.path : "");
+    printf("; %s%s\n\n", r->dir.path ? "saved in " : "not saved (--out DIR"
+           " saves)", r->dir.path ? r->dir.path : "");
     fflush(stdout);
 }
 
