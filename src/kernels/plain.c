@@ -292,7 +292,7 @@ PLAIN(attention_forward)
         const float *v = a->v + span->k_row * a->k_row + group * size;
         for (int64_t i = 0; i < span->count; i++) {
             int64_t keys = span->past + i + 1, row = span->q_row + i;
-            float *e = scratch, *y = a->y + row * a->q_row + head * size;
+            float *e = scratch, *y = a->y + (row * a->heads + head) * size;
             float m = plain_scores(a, span, i, head, keys, e);
             for (int64_t j = 0; j < keys; j++)
                 e[j] = EXP(e[j] - m);
@@ -318,7 +318,8 @@ static void plain_attention_query(const lh_attention_args *a,
     int64_t group = head / (a->heads / a->kv_heads);
     int64_t at_q = row * a->q_row + head * size;
     int64_t at_k = span->k_row * a->k_row + group * size;
-    const float *q = a->q + at_q, *y = a->y + at_q, *dy = a->dy + at_q;
+    int64_t at_y = (row * a->heads + head) * size;
+    const float *q = a->q + at_q, *y = a->y + at_y, *dy = a->dy + at_y;
     float m = a->stats[(row * a->heads + head) * 2];
     float r = a->stats[(row * a->heads + head) * 2 + 1];
     float total = plain_dot(dy, y, size);
