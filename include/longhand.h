@@ -455,7 +455,8 @@ LH_API int64_t lh_dataset_documents(const lh_dataset *d);
 /* Document i: its bytes, not NUL-terminated. */
 LH_API const char *lh_dataset_document(const lh_dataset *d, int64_t i,
                                        size_t *size);
-/* The whole text: the documents, each followed by a newline if lines. */
+/* All documents one behind the other, without what stood between lines: the
+ * text whose characters a tokenizer needs. */
 LH_API const char *lh_dataset_bytes(const lh_dataset *d, size_t *size);
 /* Whether a document equals these bytes. */
 LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,

@@ -25,7 +25,6 @@ struct lh_dataset {
     lh_buffer text;                    /* all documents                    */
     int64_t documents;
     size_t *starts;                    /* [documents + 1], into text       */
-    size_t gap;                        /* bytes between documents: 1 or 0  */
     uint64_t *slots;                   /* [mask + 1], 0 for none; or NULL  */
     size_t mask;
 };
@@ -125,9 +124,8 @@ static int64_t dataset_count(const char *text, size_t size)
     return count;
 }
 
-/* Moves the documents together, each with a newline behind it.  No byte is
- * written before it was read: a line's newline pays for the one written,
- * and where the last line has none the buffer's NUL gives the room. */
+/* Moves the documents together.  What stood between them is gone: it is no
+ * part of a document, and so of no token. */
 static void dataset_cut(lh_dataset *d)
 {
     char *text = d->text.data;
@@ -140,7 +138,6 @@ static void dataset_cut(lh_dataset *d)
         d->starts[i++] = filled;
         memmove(text + filled, line, length);
         filled += length;
-        text[filled++] = '\n';
     }
     d->starts[i] = filled;
     d->text.size = filled;
@@ -158,7 +155,6 @@ static lh_dataset *dataset_make(lh_context *ctx, const char *where,
     }
     d->ctx = ctx;
     d->text = *text;
-    d->gap = by == LH_DOCUMENTS_LINES;
     d->documents = !text->size ? 0 : by == LH_DOCUMENTS_WHOLE ? 1
                  : dataset_count(text->data, text->size);
     if (!d->documents) {
@@ -267,7 +263,7 @@ LH_API const char *lh_dataset_document(const lh_dataset *d, int64_t i,
 {
     bool there = d && i >= 0 && i < d->documents;
     if (size)
-        *size = there ? d->starts[i + 1] - d->starts[i] - d->gap : 0;
+        *size = there ? d->starts[i + 1] - d->starts[i] : 0;
     return there ? d->text.data + d->starts[i] : NULL;
 }
 
