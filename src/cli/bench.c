@@ -80,7 +80,9 @@ static double bench_peak(bench *b)
 /* A time in the unit that people read it in. */
 static void bench_seconds(char *text, size_t size, double s)
 {
-    if (s < 1e-6)
+    if (s < 1e-9)
+        snprintf(text, size, "%.1f ps", s * 1e12);
+    else if (s < 1e-6)
         snprintf(text, size, "%.1f ns", s * 1e9);
     else if (s < 1e-3)
         snprintf(text, size, "%.2f us", s * 1e6);

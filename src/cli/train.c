@@ -43,8 +43,8 @@ static void train_on_signal(int number)
 }
 
 /* The first signal asks to stop, the second one kills: a run is safe from
- * that too.  A reader that goes away (train | head) must not end a run: the
- * write fails instead, and the run stops as on Ctrl-C. */
+ * that too.  A reader that goes away (train | head) and a limit on file sizes
+ * must not kill a run: the write fails instead, and the run stops. */
 static void train_signals(void)
 {
     struct sigaction a = { 0 };
@@ -55,6 +55,7 @@ static void train_signals(void)
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGHUP, &a, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 /* ------------------------------------------------------------- settings -- */
@@ -178,7 +179,7 @@ static int train_make(train_run *r)
         ? CLI_USAGE : code;
 }
 
-/* What the run is about, in four lines. */
+/* What the run is about, in five lines. */
 static void train_say(const train_run *r)
 {
     static const char *const schedule[] = { "constant", "linear", "cosine",
@@ -214,8 +215,9 @@ static void train_say(const train_run *r)
            s->adamw.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
-    printf("; %s%s\n\n", r->dir.path ? "saved in " : "not saved (--out DIR"
-           " saves)", r->dir.path ? r->dir.path : "");
+    printf("\nout    %s%s\n\n", r->dir.path ? r->dir.path
+           : "nothing is saved; --out DIR does",
+           r->dir.resumes ? ", from its last checkpoint on" : "");
     fflush(stdout);
 }
 

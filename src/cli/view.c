@@ -210,8 +210,11 @@ static void view_draw(cli_view *v, const cli_report *r)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col && w.ws_row)
         columns = w.ws_col, rows = w.ws_row;
     frame = (view_frame){ .width = columns < 80 ? columns - 1 : 79 };
-    if (v->lines)
+    if (v->lines && columns < v->columns)    /* the old frame has wrapped  */
+        view_add(&frame, "\x1b[2J\x1b[H");
+    else if (v->lines)
         view_add(&frame, "\x1b[%dA\r", v->lines);
+    v->columns = columns;
     int height = rows >= 18 ? CLI_CHART_HEIGHT : rows >= 10 ? 4 : 0;
     if (frame.width >= 30) {
         if (height)

@@ -19,6 +19,7 @@ typedef struct cli_view {
     int64_t steps;
     double start, drawn;          /* by cli_clock(); drawn 0: never        */
     int lines;                    /* of the frame on the screen            */
+    int columns;                  /* of the terminal then                  */
     int64_t begun_step, begun_documents, begun_tokens;
     double recent;                /* the loss, smoothed                    */
     double held_out;              /* NaN: none yet                         */
