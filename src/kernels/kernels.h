@@ -306,7 +306,7 @@ typedef struct lh_square_sums_args {
  *   m = fma(1 - beta1, g - m, m)
  *   v = fma(1 - beta2, g * g - v, v)
  *   p = fnma(learning_rate * decay, p, p)              (decay 0: skipped)
- *   p = p - (step_size * m) / (sqrt(v) * inverse_root + eps)
+ *   p = fnma(step_size, m / (sqrt(v) * inverse_root + eps), p)
  * and the gradient becomes +0.  step_size = learning_rate / (1 - beta1^t),
  * inverse_root = 1 / sqrt(1 - beta2^t), both computed in f64.  All factors
  * are handed over as floats.  Items: elements. */

@@ -173,8 +173,8 @@ static void VEC_SUFFIX(adamw)(const void *args, int64_t begin, int64_t end,
         v = FMA(VEC_SET(a->one_minus_beta2), g * g - v, v);
         if (a->decay != 0.0f)
             p = FNMA(VEC_SET(a->decay), p, p);
-        p = p - VEC_SET(a->step_size) * m /
-                (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
+        VEC root = SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps);
+        p = FNMA(VEC_SET(a->step_size), m / root, p);
         VEC_SUFFIX(row_store)(a->parameter, i, end, p);
         VEC_SUFFIX(row_store)(a->m, i, end, m);
         VEC_SUFFIX(row_store)(a->v, i, end, v);

@@ -493,7 +493,8 @@ PLAIN(adamw)
         float v = FMA(a->one_minus_beta2, g * g - a->v[i], a->v[i]);
         if (a->decay != 0)
             p = FNMA(a->decay, p, p);
-        p = p - a->step_size * m / (SQRT(v) * a->inverse_root + a->eps);
+        float root = SQRT(v) * a->inverse_root + a->eps;
+        p = FNMA(a->step_size, m / root, p);
         a->parameter[i] = p;
         a->m[i] = m;
         a->v[i] = v;
