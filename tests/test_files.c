@@ -30,6 +30,7 @@ static struct {
     char failed;                       /* the letter of the one that did   */
     bool toggle;
 } fault;
+static int64_t open_files;             /* opened and not closed            */
 
 static void fault_reset(void)
 {
@@ -57,14 +58,18 @@ static bool fault_here(char letter)
 
 static bool is_directory(int fd)
 {
-    struct stat facts;
+    struct stat facts = { 0 };
     return !fstat(fd, &facts) && S_ISDIR(facts.st_mode);
 }
 
 static int bad_open(const char *path, int flags, int mode)
 {
     char letter = flags & O_CREAT ? 'a' : flags & O_DIRECTORY ? 'd' : 'o';
-    return fault_here(letter) ? -1 : lh_io_system.open(path, flags, mode);
+    if (fault_here(letter))
+        return -1;
+    int fd = lh_io_system.open(path, flags, mode);
+    open_files += fd >= 0;
+    return fd;
 }
 
 static int64_t bad_read(int fd, void *data, size_t size)
@@ -109,6 +114,7 @@ static int bad_close(int fd)
 {
     bool failing = fault_here('c');
     int result = lh_io_system.close(fd);
+    open_files--;
     return failing ? -1 : result;
 }
 
@@ -262,7 +268,9 @@ static void test_odd_writes(void)
     fault_reset();
     fault.zero_write = true;
     lh_error_clear(&ctx);
+    errno = 0;
     CHECK_EQ_INT(lh_file_write(&ctx, path, "0", 1), LH_ERROR_IO);
+    CHECK(strstr(ctx.message, "no space is left") != NULL);
     /* A stranger's file aside is not ours to touch. */
     char aside[600];
     snprintf(aside, sizeof aside, "%s.tmp-%ld", path, (long)getpid());
@@ -299,7 +307,7 @@ static void test_odd_writes(void)
 /* What a write must not replace. */
 static void test_targets(void)
 {
-    struct stat facts;
+    struct stat facts = { 0 };
     static const char *const bad[] = { "/dev/null", "/", "/dev/full" };
     for (size_t i = 0; i < LH_COUNT(bad); i++) {
         lh_error_clear(&ctx);
@@ -525,5 +533,6 @@ int main(void)
     hostile_exhaust("files", write_and_read, path);
     unlink(path);
     CHECK(!rmdir(root));
+    CHECK_EQ_INT(open_files, 0);
     return test_end("files");
 }

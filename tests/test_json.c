@@ -156,10 +156,12 @@ static void test_refusals(void)
         { "1e400", "byte 0: no JSON number, or one that is too large" },
         { "\"a", "byte 0: a string without its end" },
         { "\"a\tb\"", "byte 2: a control character" },
+        { "\"a\x1f\"", "byte 2: a control character" },
         { "\"\\x\"", "byte 1: an escape that JSON does not have" },
         { "\"\\u12g4\"", "byte 1: \\u needs four" },
         { "\"\\ud800\"", "byte 1: half a surrogate pair" },
         { "\"\\ud800\\u0041\"", "byte 1: half a surrogate pair" },
+        { "\"\\ud800\\ue000\"", "byte 1: half a surrogate pair" },
         { "\"\\udc00\"", "byte 1: half a surrogate pair" },
         { "\"\xed\xa0\x80\"", "byte 1: a byte that is not UTF-8" },
         { "\"\xc0\x80\"", "byte 1: a byte that is not UTF-8" },
@@ -169,6 +171,8 @@ static void test_refusals(void)
         { "{\"\":1,\"\":2}", "the key \"\" twice" },
         { "{\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
           "\"9\":1,\"\\u000a\":1,\"5\":1}", "the key \"5\" twice" },
+        { "{\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,"
+          "\"9\":1,\"\\u0031\":1}", "the key \"1\" twice" },
     };
     for (size_t i = 0; i < LH_COUNT(row); i++) {
         lh_json_document d;

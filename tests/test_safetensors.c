@@ -66,6 +66,23 @@ static void test_bytes(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
+/* The data begins at a multiple of 8, however long the header. */
+static void test_padding(void)
+{
+    for (int n = 0; n < 9; n++) {
+        const char *name = &"abcdefghi"[n];
+        const lh_stored t = { name, LH_DTYPE_U8, 1, { 1 }, 1, "x" };
+        CHECK_EQ_INT(lh_safetensors_write(&ctx, path, &t, 1, NULL, 0),
+                     LH_OK);
+        lh_buffer got;
+        CHECK_EQ_INT(lh_file_read(&ctx, path, &got), LH_OK);
+        CHECK(got.size % 8 == 1 && got.data[got.size - 1] == 'x');
+        CHECK_EQ_INT((unsigned char)got.data[0], got.size - 9);
+        lh_buffer_free(&ctx, &got);
+    }
+    CHECK_EQ_INT(memory.live, 0);
+}
+
 /* Larger than a chunk, odd shapes, none at all, names of any letters. */
 static void test_round_trip(void)
 {
@@ -510,6 +527,7 @@ int main(void)
     close(fd);
     ctx = hostile_context(&memory);
     test_bytes();
+    test_padding();
     test_round_trip();
     test_halves();
     test_refused_writes();

@@ -49,7 +49,7 @@ static int64_t file_write(int fd, const void *data, size_t size)
 
 static int64_t file_size(int fd)
 {
-    struct stat facts;
+    struct stat facts = { 0 };   /* clang 14's MSan does not know fstat()  */
     if (fstat(fd, &facts) || !S_ISREG(facts.st_mode))
         return -1;
     return facts.st_size;
