@@ -51,9 +51,13 @@ static double ulps(float got, double wanted)
         return got == (float)wanted ? 0 : INFINITY;
     if (isinf(got))
         return INFINITY;
-    int exponent;
-    frexp(wanted, &exponent);
-    double ulp = ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
+    uint64_t bits;
+    memcpy(&bits, &wanted, sizeof bits);
+    bits = bits >> 52 & 0x7ff;
+    bits = (bits < 1023 - 126 ? 1023 - 126 : bits) - 23;
+    bits <<= 52;
+    double ulp;
+    memcpy(&ulp, &bits, sizeof ulp);
     return fabs((double)got - wanted) / ulp;
 }
 
@@ -66,7 +70,8 @@ static uint64_t stride(void)
 
 static void test_errors(void)
 {
-    for (uint64_t bits = 0; bits < (uint64_t)1 << 32; bits += stride()) {
+    uint64_t step = stride();
+    for (uint64_t bits = 0; bits < (uint64_t)1 << 32; bits += step) {
         float x = lh_float_of((uint32_t)bits);
         for (size_t i = 0; i < LH_COUNT(functions); i++) {
             function *f = &functions[i];
@@ -107,53 +112,128 @@ static void test_edges(void)
 
 /* ------------------------------------------------- equal on every row -- */
 
-#define BLOCK 4096
+/* Not a multiple of any vector's width: each block has a tail. */
+#define BLOCK 4093
 
-static void compare(const lh_kernels *kernels, lh_kernel kernel,
-                    const float *x, int64_t size)
+typedef struct block {
+    int64_t size;
+    float a[BLOCK], b[BLOCK], dy[BLOCK], da[BLOCK], db[BLOCK];
+} block;
+
+typedef struct result {
+    float y[BLOCK], da[BLOCK], db[BLOCK];
+} result;
+
+/* A row's forward, then its backward from that y and the block's da, db. */
+static void run(lh_kernel_fn *forward, lh_kernel_fn *backward,
+                const block *in, result *out)
 {
-    static float y[BLOCK], wanted[BLOCK];
-    lh_kernel_fn *plain[LH_KERNEL_COUNT];
-    lh_rows_c(plain);
-    lh_map_args args = { .a = x, .b = x, .s = 3, .y = y };
-    kernels->fn[kernel](&args, 0, size, NULL);
-    args.y = wanted;
-    plain[kernel](&args, 0, size, NULL);
-    int64_t bad = 0;
+    memcpy(out->da, in->da, sizeof out->da);
+    memcpy(out->db, in->db, sizeof out->db);
+    lh_map_args args = { .a = in->a, .b = in->b, .s = 3, .y = out->y,
+                         .dy = in->dy, .da = out->da, .db = out->db };
+    forward(&args, 0, in->size, NULL);
+    backward(&args, 0, in->size, NULL);
+}
+
+static int64_t differ(const float *x, const float *y, int64_t size)
+{
+    int64_t count = 0;
+    if (memcmp(x, y, (size_t)size * sizeof *x) == 0)
+        return 0;
     for (int64_t i = 0; i < size; i++)
-        bad += lh_bits_of(y[i]) != lh_bits_of(wanted[i]) &&
-               !(isnan(y[i]) && isnan(wanted[i]));
-    if (bad)
-        printf("    %s on %s: %lld differ\n", lh_kernel_name(kernel),
-               lh_isa_name(kernels->row[kernel]), (long long)bad);
-    CHECK(bad == 0);
+        count += lh_bits_of(x[i]) != lh_bits_of(y[i]) &&
+                 !(isnan(x[i]) && isnan(y[i]));
+    return count;
+}
+
+typedef struct tables {
+    const lh_kernels *isa[LH_ISA_COUNT];       /* NULL: not on this CPU    */
+    lh_kernel_fn *plain[LH_KERNEL_COUNT];
+    int64_t compared;                          /* rows that are not plain  */
+} tables;
+
+static void compare(tables *t, const char *name, lh_kernel forward,
+                    lh_kernel backward, const block *in)
+{
+    static result wanted, got;
+    run(t->plain[forward], t->plain[backward], in, &wanted);
+    for (int isa = 0; isa < LH_ISA_COUNT; isa++) {
+        const lh_kernels *k = t->isa[isa];
+        if (!k || (k->row[forward] != (lh_isa)isa &&
+                   k->row[backward] != (lh_isa)isa) || isa == LH_ISA_c)
+            continue;
+        run(k->fn[forward], k->fn[backward], in, &got);
+        int64_t bad = differ(got.y, wanted.y, in->size) +
+                      differ(got.da, wanted.da, in->size) +
+                      differ(got.db, wanted.db, in->size);
+        if (bad)
+            printf("    %s on %s: %lld differ\n", name,
+                   lh_isa_name((lh_isa)isa), (long long)bad);
+        CHECK(bad == 0);
+        t->compared++;
+    }
+}
+
+static void compare_all(tables *t, const block *in)
+{
+#define COMPARE(name) \
+    compare(t, #name, LH_KERNEL_##name##_forward, \
+            LH_KERNEL_##name##_backward, in);
+#define UNARY(name, y, dx, doc) COMPARE(name)
+#define UNARY_S(name, y, dx, doc) COMPARE(name)
+#define BINARY(name, y, da, db, doc) COMPARE(name)
+#include "kernels/elementwise.def"
+#undef UNARY
+#undef UNARY_S
+#undef BINARY
+#undef COMPARE
+}
+
+/* Every float of the sample as a; b and the gradients are shuffled bits. */
+static void fill(block *in, uint64_t *bits, uint64_t step)
+{
+    in->size = 0;
+    for (; in->size < BLOCK && *bits < (uint64_t)1 << 32; *bits += step) {
+        uint64_t word = *bits + 1;
+        int64_t i = in->size++;
+        in->a[i] = lh_float_of((uint32_t)*bits);
+        in->b[i] = lh_float_of((uint32_t)(test_random(&word) >> 32));
+        in->dy[i] = lh_float_of((uint32_t)test_random(&word));
+        in->da[i] = (float)(word >> 40) - 0x1p23f;
+        in->db[i] = i % 3 ? 1e-30f : -0.0f;
+    }
 }
 
 static void test_rows(void)
 {
-    static const lh_kernel unary[] = {
-        LH_KERNEL_exp_forward, LH_KERNEL_log_forward,
-        LH_KERNEL_tanh_forward, LH_KERNEL_erf_forward,
-        LH_KERNEL_sigmoid_forward, LH_KERNEL_gelu_forward,
-        LH_KERNEL_gelu_tanh_forward, LH_KERNEL_silu_forward,
+    static const float special[] = {
+        0.0f, -0.0f, 1.0f, -1.0f, 0.5f, INFINITY, -INFINITY, NAN, 88.72284f,
+        0x1p-149f, -0x1p-149f, 0x1.fffffcp-127f, 0x1p-126f, -0x1p-126f,
+        0x1.fffffep127f, -0x1.fffffep127f, 0x1.000002p0f, -103.97208f,
     };
-    static float x[BLOCK];
+    static block in;
+    static tables t;
     lh_context *ctx = lh_context_new(NULL);
     for (int isa = 0; isa < LH_ISA_COUNT; isa++) {
-        const lh_kernels *kernels = lh_kernels_get(ctx, lh_isa_name(
-                                                            (lh_isa)isa));
+        t.isa[isa] = lh_kernels_get(ctx, lh_isa_name((lh_isa)isa));
         lh_error_clear(ctx);
-        if (!kernels)
-            continue;
-        uint64_t bits = 0, step = stride();
-        while (bits < (uint64_t)1 << 32) {
-            int64_t size = 0;
-            for (; size < BLOCK && bits < (uint64_t)1 << 32; bits += step)
-                x[size++] = lh_float_of((uint32_t)bits);
-            for (size_t i = 0; i < LH_COUNT(unary); i++)
-                compare(kernels, unary[i], x, size);
-        }
     }
+    lh_rows_c(t.plain);
+    for (size_t i = 0; i < LH_COUNT(special); i++)
+        for (size_t j = 0; j < LH_COUNT(special); j++) {
+            in.a[in.size] = special[i];
+            in.b[in.size] = in.dy[in.size] = special[j];
+            in.da[in.size] = in.db[in.size] = special[(i + j) % 5];
+            in.size++;
+        }
+    compare_all(&t, &in);
+    for (uint64_t bits = 0; bits < (uint64_t)1 << 32; ) {
+        fill(&in, &bits, stride());
+        compare_all(&t, &in);
+    }
+    if (!t.compared)
+        SKIP("equal bytes on every row", "this CPU has plain C alone");
     lh_context_free(ctx);
 }
 
