@@ -10,7 +10,7 @@ jobs=$(nproc 2>/dev/null || echo 1)
 tests=$(ls tests/test_*.c | sed "s|\(.*\)\.c|$directory/\1|")
 make -s -j "$jobs" BUILD="$directory" CFLAGS="-O2 -g0 -DLH_SABOTAGE" \
     $tests "$directory/tests/golden" || exit 1
-export LONGHAND_TEST_DENSE=0 LH_SABOTAGE=0
+export LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1 LH_SABOTAGE=0
 passed=0 failed=0
 
 if BUILD=$directory sh tools/run_tests.sh $tests tests/golden.sh \

@@ -36,34 +36,43 @@ longest=$(sources | grep '\.[ch]$' | xargs awk '
     END { print most, which }')
 budget "longest function: ${longest#* }" "${longest% *}" 80 lines
 
-# CPU seconds of the children of this command, user and system.
-children() {
-    times | awk 'NR == 2 { for (i = 1; i <= 2; i++) {
-        split($i, t, /[ms]/); sum += 60 * t[1] + t[2] } print sum }'
+# CPU seconds, user and system, of the commands that this shell has run.
+spent() {
+    times >"$BUILD/times"
+    seconds=$(awk 'NR == 2 { for (i = 1; i <= 2; i++) {
+        split($i, t, /[ms]/); sum += 60 * t[1] + t[2] } print sum }' \
+        "$BUILD/times")
+}
+# since SECONDS FORMAT [FACTOR]
+since() {
+    awk "BEGIN { printf \"$2\", ($seconds - $1) * ${3:-1} }"
 }
 fresh=$BUILD/budget
 rm -rf "$fresh"
-before=$(children)
+spent
+before=$seconds
 make -s BUILD="$fresh" CC="$CC" CFLAGS="-O2 -g0" all >/dev/null || exit 1
-after=$(children)
+spent
 budget "clean build, CPU time" \
-    "$(awk "BEGIN { printf \"%.1f\", $after - $before }")" 15 s
+    "$(since $before %.1f)" 15 s
 # A small file, rebuilt into the objects: what waiting for one edit costs.
 rm -f "$fresh/src/autograd/tape.o"
-before=$(children)
+spent
+before=$seconds
 make -s BUILD="$fresh" CC="$CC" CFLAGS="-O2 -g0" \
     "$fresh/src/autograd/tape.o" >/dev/null || exit 1
-after=$(children)
+spent
 budget "one file, CPU time" \
-    "$(awk "BEGIN { printf \"%.2f\", $after - $before }")" 1 s
+    "$(since $before %.2f)" 1 s
 size=$(wc -c <"$fresh/longhand")
 budget "program" "$size" 1500000 bytes
-before=$(children)
+spent
+before=$seconds
 for i in 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9; do
     "$fresh/longhand" --version >/dev/null || exit 1
 done
-after=$(children)
+spent
 budget "longhand --version, CPU time" \
-    "$(awk "BEGIN { printf \"%.2f\", ($after - $before) * 1000 / 20 }")" 5 ms
+    "$(since $before %.2f 50)" 5 ms
 rm -rf "$fresh"
 exit $over

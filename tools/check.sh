@@ -14,11 +14,12 @@ passed=0 failed=0
 all=false only=
 if [ "${1:-}" = all ]; then
     all=true
-    export LONGHAND_TEST_DENSE=2       # every input, where that is possible
 else
     only="$*"
-    export LONGHAND_TEST_DENSE=1
 fi
+# How much the tests try; the slow builds below try less.
+export LH_MUTATIONS=1000000 LH_KERNEL_TRIALS=4
+few="env LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1"
 
 # step NAME COMMAND...
 step() {
@@ -120,7 +121,7 @@ golden_other() {
 kernels_arm64() {
     build "$BUILD/arm64-O2" aarch64-linux-gnu-gcc "-O2 -g0" -static \
         tests/test_kernels &&
-    LONGHAND_TEST_DENSE=0 qemu-aarch64 "$BUILD/arm64-O2/tests/test_kernels"
+    $few qemu-aarch64 "$BUILD/arm64-O2/tests/test_kernels"
 }
 
 step golden sh tests/golden.sh
@@ -146,13 +147,13 @@ sanitized() {
     fi
     make -s -j "$jobs" BUILD="$directory" CC="$cc" CFLAGS="-O1 -g1 $flags" \
         $(for test; do echo "$directory/tests/$test"; done) &&
-    BUILD=$directory LONGHAND_TEST_DENSE=0 sh tools/run_tests.sh \
+    BUILD=$directory $few sh tools/run_tests.sh \
         $(for test; do echo "$directory/tests/$test"; done)
 }
 under_valgrind() {
-    LONGHAND_CPU=avx2 LONGHAND_TEST_DENSE=0 valgrind -q --error-exitcode=9 \
+    LONGHAND_CPU=avx2 $few valgrind -q --error-exitcode=9 \
         --leak-check=full "$BUILD/tests/golden" 2 3 &&
-    LONGHAND_TEST_DENSE=0 LONGHAND_CPU=c valgrind -q --error-exitcode=9 \
+    LONGHAND_CPU=c $few valgrind -q --error-exitcode=9 \
         --leak-check=full "$BUILD/tests/test_json"
 }
 

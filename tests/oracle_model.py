@@ -1,0 +1,58 @@
+"""Models that we write, in Hugging Face's transformers: they load without a
+missing or an unexpected weight, and give our logits.
+
+    python tests/oracle_model.py BUILD
+"""
+
+import pathlib
+import subprocess
+import sys
+
+import torch
+from safetensors.torch import load_file
+from transformers import GPT2LMHeadModel, LlamaForCausalLM
+
+BOUND = 1e-5                      # of max |a - b| / max |b|, float32
+build = pathlib.Path(sys.argv[1])
+passed = failed = 0
+
+
+def check(fine, what):
+    global passed, failed
+    if fine:
+        passed += 1
+    else:
+        failed += 1
+        print("failed:", what)
+
+
+def compare(kind, architecture):
+    directory = build / "oracle" / kind
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = subprocess.run([build / "tests/tool_model", kind, directory],
+                           capture_output=True, text=True, check=True)
+    rows = [line.split() for line in lines.stdout.splitlines()]
+    tokens = torch.tensor([[int(row[0]) for row in rows]])
+    ours = torch.tensor([[float(x) for x in row[1:]] for row in rows])
+
+    weights = load_file(directory / "model.safetensors")
+    check(len(weights) > 10, f"{kind}: safetensors reads the weights")
+    check(all(w.dtype == torch.float32 for w in weights.values()),
+          f"{kind}: float32")
+    model, info = architecture.from_pretrained(
+        directory, output_loading_info=True, attn_implementation="eager",
+        torch_dtype=torch.float32)
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        check(not info[what], f"{kind}: {what}: {info[what]}")
+    with torch.no_grad():
+        theirs = model.eval()(tokens).logits[0]
+    apart = float((ours - theirs).abs().max() / theirs.abs().max())
+    print(f"{kind}: logits of {len(rows)} tokens: max|a-b|/max|b| {apart:.1e}")
+    check(apart <= BOUND, f"{kind}: logits within {BOUND}")
+
+
+torch.set_num_threads(1)
+compare("gpt2", GPT2LMHeadModel)
+compare("llama", LlamaForCausalLM)
+print(f"{'oracle_model':28} {passed} passed, {failed} failed")
+sys.exit(failed != 0)
