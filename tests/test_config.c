@@ -102,6 +102,12 @@ static void test_round_trips(void)
     c.dropout = 0;
     round_trip(&c, LH_LAYOUT_GPT2, "\"gpt2\"");
     c = llama_config();
+    lh_buffer text = { 0 };
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 3), LH_OK);
+    CHECK(strstr(text.data, "\"rope_theta\": 500000.0,") != NULL);
+    CHECK(strstr(text.data, "\"rope_parameters\": {\"rope_type\": "
+                            "\"default\", \"rope_theta\": 500000.0}"));
+    lh_buffer_free(&ctx, &text);
     for (int i = 0; i < 16; i++) {
         c.tied = i & 1;
         c.attention_bias = i & 2;

@@ -137,12 +137,21 @@ static void hfconf_put_integer(hfconf_writer *w, const char *key,
                                      (long long)value);
 }
 
+/* A number as Python takes it for a float: with a point, "10000.0". */
+static void hfconf_put_float(hfconf_writer *w, double value)
+{
+    size_t start = w->buffer->size;
+    if (!w->status)
+        w->status = lh_json_add_number(w->ctx, w->buffer, value);
+    if (!w->status && !strpbrk(w->buffer->data + start, ".en"))
+        w->status = lh_buffer_add(w->ctx, w->buffer, ".0", 2);
+}
+
 static void hfconf_put_number(hfconf_writer *w, const char *key,
                               double value)
 {
     hfconf_put_key(w, key);
-    if (!w->status)
-        w->status = lh_json_add_number(w->ctx, w->buffer, value);
+    hfconf_put_float(w, value);
 }
 
 static void hfconf_put_flag(hfconf_writer *w, const char *key, bool value)
@@ -214,8 +223,7 @@ static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
     hfconf_put(w, "rope_scaling", "null");
     hfconf_put(w, "rope_parameters", "{\"rope_type\": \"default\", "
                                      "\"rope_theta\": ");
-    if (!w->status)
-        w->status = lh_json_add_number(w->ctx, w->buffer, c->rotary_theta);
+    hfconf_put_float(w, c->rotary_theta);
     if (!w->status)
         w->status = lh_buffer_printf(w->ctx, w->buffer, "}");
     if (c->dropout != 0)
