@@ -191,6 +191,11 @@ LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
 LH_INTERNAL lh_status lh_packer_make(lh_context *ctx, lh_packer *p,
                                      int64_t windows, int64_t rows)
 {
+    *p = (lh_packer){ .offsets = NULL };
+    if (windows > PTRDIFF_MAX / 16 || rows > PTRDIFF_MAX / 16)
+        return lh_fail(ctx, LH_ERROR_MEMORY, "a batch of %lld windows and"
+                       " %lld rows is too large; use a smaller batch or"
+                       " micro-batch", (long long)windows, (long long)rows);
     p->offsets = lh_alloc(ctx, (size_t)windows + 1, sizeof *p->offsets);
     p->tokens = lh_alloc(ctx, (size_t)rows, sizeof *p->tokens);
     p->targets = lh_alloc(ctx, (size_t)rows, sizeof *p->targets);
