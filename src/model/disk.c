@@ -401,7 +401,7 @@ static lh_status disk_load(lh_context *ctx, char *const path[DISK_PARTS],
                            lh_model **m, lh_tokenizer **k)
 {
     lh_config config;
-    lh_layout layout;
+    lh_layout layout = LH_LAYOUT_LONGHAND;
     lh_status status = disk_read_config(ctx, path[DISK_CONFIG], &config,
                                         &layout);
     if (status)

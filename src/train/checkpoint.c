@@ -133,8 +133,8 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
         return LH_ERROR_MEMORY;
     }
     for (int64_t i = 0; i < o->count; i++) {
-        const char *name;
-        lh_tensor *x = lh_params_get(o->params, i, &name);
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        const char *name = x->parameter->name;
         char *m = list->names + (size_t)(2 * i) * name_size;
         char *v = m + name_size;
         snprintf(m, name_size, "adamw.m.%s", name);
