@@ -146,7 +146,7 @@ static void test_splits(int kind, double dropout)
         CHECK(models_equal(whole.model, s.model));
         setup_free(&s);
     }
-    setup other = train_all(kind, 1, 0, dropout ? 0 : 0.1);
+    setup other = train_all(kind, 1, 0, dropout > 0 ? 0 : 0.1);
     CHECK(!models_equal(whole.model, other.model));
     setup_free(&other);
     setup_free(&whole);
