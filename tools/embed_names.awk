@@ -39,7 +39,7 @@ function flush_string() {
     if (NR > 1 && $0 "" <= before "")
         fail("names ascend, and none is there twice")
     before = $0
-    if (length(line) + length($0) + 1 > 73) {
+    if (length(line) + length($0) + 1 > 72) {
         flush_line()
         if (size > 3900)
             flush_string()
