@@ -43,7 +43,7 @@ int main(void)
             for (size_t k = 0; k < LH_COUNT(hard); k++)
                 check(hard[i], hard[j], hard[k]);
     uint64_t random = 3;
-    for (int i = 0; i < 1000000; i++) {
+    for (int i = 0; i < 2500000; i++) {
         uint64_t u = test_random(&random), v = test_random(&random);
         float a = lh_float_of((uint32_t)u), b = lh_float_of((uint32_t)v);
         check(a, b, lh_float_of((uint32_t)(u >> 32)));

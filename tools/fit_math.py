@@ -1,0 +1,85 @@
+"""The polynomials of src/kernels/math.inc.h, fitted anew.
+
+Prints each one's coefficients, lowest first, as they stand there, and the
+largest error of the fit (relative to the function's value).  By the exchange
+algorithm of Remez in 120 bits.  Needs Python 3 and mpmath; a few seconds.
+"""
+
+import mpmath as mp
+
+mp.mp.prec = 120
+GRID = 2000
+
+
+def solve(f, weight, degree, xs):
+    """The polynomial whose weighted error alternates, equal, at xs."""
+    n = degree + 2
+    a, b = mp.matrix(n, n), mp.matrix(n, 1)
+    for i, x in enumerate(xs):
+        w = weight(x)
+        for j in range(degree + 1):
+            a[i, j] = x**j * w
+        a[i, degree + 1] = (-1)**i
+        b[i] = f(x) * w
+    return list(mp.lu_solve(a, b))[:-1]
+
+
+def extrema(errors):
+    """The indices where the error turns, one for each run of equal signs."""
+    last = len(errors) - 1
+    turns = [i for i in range(last + 1) if i in (0, last) or
+             (errors[i] - errors[i - 1]) * (errors[i + 1] - errors[i]) <= 0]
+    kept = []
+    for i in turns:
+        if not kept or (errors[i] > 0) != (errors[kept[-1]] > 0):
+            kept.append(i)
+        elif abs(errors[i]) > abs(errors[kept[-1]]):
+            kept[-1] = i
+    return kept
+
+
+def fit(name, f, low, high, degree, weight):
+    """Minimises the largest |weight * (p - f)| over low..high."""
+    low, high, n = mp.mpf(low), mp.mpf(high), degree + 2
+    grid = [low + (high - low) * i / GRID for i in range(GRID + 1)]
+    table = [(x, f(x), weight(x)) for x in grid]
+    xs = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (n - 1))
+          for i in range(n)]
+    for _ in range(8):
+        p = solve(f, weight, degree, xs)
+        errors = [w * (mp.polyval(p[::-1], x) - y) for x, y, w in table]
+        turns = extrema(errors)
+        while len(turns) > n:
+            first, last = abs(errors[turns[0]]), abs(errors[turns[-1]])
+            turns.pop(0 if first < last else -1)
+        if len(turns) < n:
+            break
+        xs = [grid[i] for i in turns]
+    worst = max(abs(e) for e in errors)
+    print(f"{name}: {mp.nstr(worst, 3)}")
+    for c in p:
+        print(f"    {mp.nstr(c, 10)}")
+
+
+def near_zero(f, limit, bound=mp.mpf(10)**-12):
+    """f, and its limit where the formula would cancel."""
+    return lambda x: f(x) if abs(x) > bound else limit
+
+
+TINY = mp.mpf(10)**-9              # a weight of 0 would make a row of zeros
+
+fit("exp: q(r)", near_zero(lambda r: (mp.expm1(r) - r) / r**2, mp.mpf(1) / 2),
+    "-0.3475", "0.3475", 5, lambda r: r**2 + TINY)
+fit("log: q(f)",
+    near_zero(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, mp.mpf(1) / 3),
+    "-0.293", "0.4143", 8, lambda f: f**2 + TINY)
+fit("tanh: q(x^2)",
+    near_zero(lambda s: (mp.tanh(mp.sqrt(s)) / mp.sqrt(s) - 1) / s,
+              -mp.mpf(1) / 3),
+    0, "0.4", 5, lambda s: s + TINY)
+fit("erf, small: q(x^2)",
+    near_zero(lambda s: mp.erf(mp.sqrt(s)) / mp.sqrt(s) - 1,
+              2 / mp.sqrt(mp.pi) - 1),
+    0, "0.86", 6, lambda s: 1)
+fit("erf, large: p(x)", lambda x: -mp.log(mp.erfc(x)),
+    "0.9", "3.95", 7, lambda x: mp.erfc(x) / mp.erf(x))
