@@ -674,7 +674,7 @@ int main(int argc, char **argv)
 {
     static lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT];
     const char *more = getenv("LH_KERNEL_TRIALS");
-    int trials = 40 * (more ? atoi(more) : 1);
+    int trials = 100 * (more ? atoi(more) : 1);
     uint32_t features = lh_cpu_features();
     lh_rows_c(fn[LH_ISA_c]);
     if (!lh_cpu_lacks(features, LH_ISA_neon))

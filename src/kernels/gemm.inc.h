@@ -54,12 +54,12 @@ typedef struct VEC_SUFFIX(gemm_work) {
 #define GEMM_DECLARE(r, v) VEC c##r##_##v = zero;
 #define GEMM_LOAD(r, v) \
     if (r < rows && v < vecs) \
-        c##r##_##v = v == vecs - 1 && rest \
+        c##r##_##v = part && rest \
             ? VEC_LOAD_PART(start + r * start_row + v * VEC_WIDTH, rest) \
             : VEC_LOAD(start + r * start_row + v * VEC_WIDTH);
 #define GEMM_STORE(r, v) \
     if (r < rows && v < vecs) { \
-        if (v == vecs - 1 && rest) \
+        if (part && rest) \
             VEC_STORE_PART(c + r * c_row + v * VEC_WIDTH, c##r##_##v, rest); \
         else \
             VEC_STORE(c + r * c_row + v * VEC_WIDTH, c##r##_##v); \
@@ -73,20 +73,23 @@ typedef struct VEC_SUFFIX(gemm_work) {
         GEMM_EACH_VECTOR(GEMM_FMA, r) \
     }
 
-/* Rows 0..rows-1 and columns j .. j + vecs * VEC_WIDTH - 1 of the product, or
- * up to column n if that is less (then the last vector is partial).  rows,
- * vecs and part_b are constants where it is called. */
+/* How the last vector of a tile may end: whole; c in part; b in part too. */
+#define GEMM_WHOLE 0
+#define GEMM_PART_C 1
+#define GEMM_PART_B 2
+
+/* Rows i .. i + rows - 1 and columns j .. j + vecs * VEC_WIDTH - 1 of the
+ * product, or up to column n if that is less.  rows, vecs and part are
+ * constants where it is called; only a tile of one vector has a part. */
 GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
                                        int64_t i, int64_t j, int rows,
-                                       int vecs, bool part_b)
+                                       int vecs, int part)
 {
     const int64_t a_row = w->a_row, a_col = w->a_col, b_row = w->b_row;
     const int64_t c_row = w->c_row;
     const float *a = w->a + i * a_row, *b = w->b + j;
     const VEC zero = VEC_SET(0.0f);
-    int64_t columns = w->n - j;
-    int rest = columns < vecs * VEC_WIDTH
-        ? (int)(columns - (vecs - 1) * VEC_WIDTH) : 0;
+    int rest = part && w->n - j < VEC_WIDTH ? (int)(w->n - j) : 0;
     float *c = w->c + i * c_row + j;
     GEMM_EACH(GEMM_DECLARE)
     if (w->start) {
@@ -96,14 +99,12 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
     }
     for (int64_t l = w->k; l > 0; l--) {
         VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
-        b0 = part_b && vecs == 1 ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
+        b0 = part == GEMM_PART_B ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
         if (vecs > 1)
-            b1 = part_b && vecs == 2 ? VEC_LOAD_PART(b + VEC_WIDTH, rest)
-                                     : VEC_LOAD(b + VEC_WIDTH);
+            b1 = VEC_LOAD(b + VEC_WIDTH);
         if (vecs > 2) {
             b2 = VEC_LOAD(b + 2 * VEC_WIDTH);
-            b3 = part_b ? VEC_LOAD_PART(b + 3 * VEC_WIDTH, rest)
-                        : VEC_LOAD(b + 3 * VEC_WIDTH);
+            b3 = VEC_LOAD(b + 3 * VEC_WIDTH);
         }
         GEMM_STEP(0) GEMM_STEP(1) GEMM_STEP(2) GEMM_STEP(3)
         GEMM_STEP(4) GEMM_STEP(5) GEMM_STEP(6) GEMM_STEP(7)
@@ -120,15 +121,15 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
 static void VEC_SUFFIX(gemm_strip##rows)(const VEC_SUFFIX(gemm_work) *w, \
                                          int64_t i) \
 { \
-    int64_t j = 0; \
+    int64_t j = 0, whole = w->n; \
+    if (w->ragged) \
+        whole = whole / VEC_WIDTH * VEC_WIDTH; \
     for (; w->n - j >= vecs * VEC_WIDTH; j += vecs * VEC_WIDTH) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, vecs, false); \
-    for (; w->n - j >= VEC_WIDTH; j += VEC_WIDTH) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, false); \
-    if (j < w->n && w->ragged) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, true); \
-    else if (j < w->n) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, false); \
+        VEC_SUFFIX(gemm_tile)(w, i, j, rows, vecs, GEMM_WHOLE); \
+    for (; j < whole; j += VEC_WIDTH) \
+        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, GEMM_PART_C); \
+    if (j < w->n) \
+        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, GEMM_PART_B); \
 }
 
 #if GEMM_ROWS >= 12
@@ -288,6 +289,9 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
 }
 
 #undef GEMM_DEPTH
+#undef GEMM_WHOLE
+#undef GEMM_PART_C
+#undef GEMM_PART_B
 #undef GEMM_EACH_VECTOR
 #undef GEMM_EACH
 #undef GEMM_DECLARE

@@ -82,6 +82,8 @@ LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
     memset(table, 0, sizeof *table);
     table_fill(LH_ISA_c, plain);
     memcpy(table->fn, plain, sizeof plain);
+    if (limit > LH_ISA_sse2)
+        lh_kernel_selftest_start(scratch);
     for (lh_isa isa = LH_ISA_sse2; isa <= limit; isa++) {
         lh_kernel_fn *fn[LH_KERNEL_COUNT] = { 0 };
         int rows = 0, good = 0;
