@@ -41,7 +41,7 @@ def compare(kind, architecture):
           f"{kind}: float32")
     model, info = architecture.from_pretrained(
         directory, output_loading_info=True, attn_implementation="eager",
-        torch_dtype=torch.float32)
+        dtype=torch.float32)
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         check(not info[what], f"{kind}: {what}: {info[what]}")
     with torch.no_grad():
