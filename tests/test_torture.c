@@ -229,7 +229,7 @@ static void test_operation(const operation *op, const char *directory)
         scene s = { 0 };
         snprintf(s.directory, sizeof s.directory, "%s", directory);
         if (!scene_make(&s, &memory)) {
-            CHECK(!"the scene cannot be made");
+            CHECK(false && "the scene cannot be made");
             return;
         }
         torture_fail_at(&memory, n);
@@ -255,7 +255,7 @@ static void test_operation(const operation *op, const char *directory)
         if (done && !failed)
             return;
     }
-    CHECK(!"never succeeded");
+    CHECK(false && "never succeeded");
 }
 
 static void test_context(void)
