@@ -33,6 +33,9 @@ LH_INTERNAL uint32_t lh_cpu_features(void)
         return 0;
     if (d & 1u << 26)
         found |= LH_CPU_BIT(sse2);
+#if !defined(__x86_64__)
+    return found;                /* the vector rows are made for 64 bits   */
+#endif
     if (c & 1u << 27) {                          /* OSXSAVE                */
         uint32_t saved = cpu_saved_state();
         if ((saved & 0x6) == 0x6)
