@@ -30,7 +30,7 @@ step() {
     *) return ;;
     esac
     begin=$(date +%s)
-    "$@" >"$logs/$name.log" 2>&1
+    ("$@") >"$logs/$name.log" 2>&1
     code=$?
     seconds=$(($(date +%s) - begin))
     if [ $code -eq 0 ]; then
@@ -47,11 +47,11 @@ step() {
 
 jobs=$(nproc 2>/dev/null || echo 1)
 # build DIRECTORY CC CFLAGS LDFLAGS TARGET...: another build beside the first.
-build() {
+build() {   # with the warnings in $warnings, if set
     directory=$1 cc=$2 cflags=$3 ldflags=$4
     shift 4
     make -s -j "$jobs" BUILD="$directory" CC="$cc" CFLAGS="$cflags" \
-        LDFLAGS="$ldflags" WARNINGS="$strict" \
+        LDFLAGS="$ldflags" WARNINGS="${warnings:-$strict}" \
         $(for target; do echo "$directory/$target"; done)
 }
 
@@ -112,6 +112,7 @@ golden_native() {
 }
 # other MACHINE COMPILER FLAGS EMULATOR: -O0 and -O2, 1 and 3 threads.
 golden_other() {
+    warnings="-Wall -Wextra"
     for level in -O0 -O2; do
         directory=$BUILD/$1$level
         build "$directory" "$2" "$level -g0 $3" -static tests/golden &&
@@ -119,6 +120,7 @@ golden_other() {
     done
 }
 kernels_arm64() {
+    warnings="-Wall -Wextra"
     build "$BUILD/arm64-O2" aarch64-linux-gnu-gcc "-O2 -g0" -static \
         tests/test_kernels &&
     $few qemu-aarch64 "$BUILD/arm64-O2/tests/test_kernels"
@@ -133,7 +135,8 @@ done
 step golden-i686 golden_other i686 i686-linux-gnu-gcc "-msse2 -mfpmath=sse" ""
 step golden-arm64 golden_other arm64 aarch64-linux-gnu-gcc "" qemu-aarch64
 step golden-riscv64 golden_other riscv64 riscv64-linux-gnu-gcc "" qemu-riscv64
-step golden-s390x golden_other s390x s390x-linux-gnu-gcc "" qemu-s390x
+step golden-s390x golden_other s390x s390x-linux-gnu-gcc \
+    -fexcess-precision=fast qemu-s390x
 step kernels-arm64 kernels_arm64
 
 # ----------------------------------------------------------------- testing --
