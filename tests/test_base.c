@@ -158,7 +158,7 @@ static void test_memory(void)
     b[2] = 5;
     b = lh_resize(ctx, b, 3, 1000, sizeof *b);
     CHECK(b[2] == 5 && b[3] == 0 && b[999] == 0);
-    CHECK(lh_resize(ctx, b, 1000, SIZE_MAX / 16, sizeof *b) == NULL);
+    CHECK(lh_resize(ctx, b, 1000, SIZE_MAX / 8, sizeof *b) == NULL);
     lh_free(ctx, b);
     lh_context_free(ctx);
 }
@@ -601,7 +601,11 @@ static void test_math_ulp(void)
             hash = mix(hash, y[f]);
         }
     }
-    for (int f = 0; f < FUNCTIONS; f++) {
+    volatile long double one = 1, wider = one + DBL_EPSILON / 1024;
+    if (wider == one)
+        SKIP("the error of double functions",
+             "long double is no wider than double here (valgrind?)");
+    for (int f = 0; f < FUNCTIONS && wider != one; f++) {
         printf("  %-14s at most %.3f ulp\n", name[f], worst[f]);
         CHECK(worst[f] <= bound[f]);
     }

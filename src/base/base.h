@@ -24,10 +24,12 @@
 #include "longhand.h"
 
 #ifdef __FAST_MATH__
-#error "Longhand promises one arithmetic: build it without -ffast-math / -Ofast."
+#error "Longhand promises one arithmetic: build without -ffast-math, -Ofast."
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
-#error "Longhand needs FLT_EVAL_METHOD 0: 32-bit x86: -msse2 -mfpmath=sse; s390x: -fexcess-precision=fast."
+/* 32-bit x86 may compute in 80 bits, gcc -std=c11 for s390x in double. */
+#error "FLT_EVAL_METHOD must be 0: -msse2 -mfpmath=sse, or on s390x \
+-fexcess-precision=fast"
 #endif
 
 #ifdef LH_AMALGAMATION

@@ -90,7 +90,7 @@ static void number_subtract(number_big *a, const number_big *b)
 static int number_compare_sum(const number_big *a, const number_big *b,
                               const number_big *c)
 {
-    number_big sum = { 0 };
+    number_big sum;
     uint64_t carry = 0;
     int size = a->size > b->size ? a->size : b->size;
     for (int i = 0; i < size; i++) {
