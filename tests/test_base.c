@@ -408,7 +408,11 @@ static void test_number_locale(void)
 
 static void test_integers(void)
 {
-    static const struct { const char *text; bool ok; int64_t value; } rows[] = {
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t value;
+    } rows[] = {
         { "0", true, 0 }, { "-0", true, 0 }, { "+7", true, 7 },
         { "007", true, 7 }, { "-12", true, -12 },
         { "9223372036854775807", true, INT64_MAX },
