@@ -1,16 +1,21 @@
 #!/bin/sh
-# Every fault of src/base/sabotage.def must turn some test red: builds with
-# -DLH_SABOTAGE, sees all green without a fault, then switches on one at a
-# time.
+# Every fault that src/base/sabotage.h knows must turn some test red: those of
+# sabotage.def, a wrong sign in each op's gradient, a forgotten item in each
+# kernel.  Builds with -DLH_SABOTAGE, sees all green without a fault, then
+# switches on one at a time.
 #
 #   BUILD=build sh tests/sabotage.sh
 set -u
 directory=${BUILD:-build}/sabotage
 jobs=$(nproc 2>/dev/null || echo 1)
-tests=$(ls tests/test_*.c | sed "s|\(.*\)\.c|$directory/\1|")
+# Those that notice most come first.
+first="test_autograd test_train"
+tests=$(for test in $first $(ls tests/test_*.c | sed 's|.*/\(.*\)\.c|\1|'); do
+    echo "$directory/tests/$test"
+done | awk '!seen[$0]++')
 make -s -j "$jobs" BUILD="$directory" CFLAGS="-O2 -g0 -DLH_SABOTAGE" \
     $tests "$directory/tests/golden" || exit 1
-export LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1 LH_SABOTAGE=0
+export LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1 LH_STRIDE=1000003 LH_SABOTAGE=0
 passed=0 failed=0
 
 if BUILD=$directory sh tools/run_tests.sh $tests tests/golden.sh \
@@ -22,11 +27,15 @@ else
     failed=1
 fi
 
-number=0
-for fault in $(sed -n 's/^FAULT( *\([a-z0-9_]*\),.*/\1/p' \
-               src/base/sabotage.def); do
-    number=$((number + 1))
-    export LH_SABOTAGE=$number
+# rows FILE: the first words of a table's rows, in order.
+rows() {
+    sed -n 's/^[A-Z_]* *( *\([a-z0-9_]*\),.*/\1/p' "$1"
+}
+elementwise=$(rows src/kernels/elementwise.def)
+
+# fault NUMBER NAME
+fault() {
+    export LH_SABOTAGE=$1
     red=
     for test in $tests; do
         timeout 300 "$test" >"$directory/fault.log" 2>&1 && continue
@@ -39,11 +48,30 @@ for fault in $(sed -n 's/^FAULT( *\([a-z0-9_]*\),.*/\1/p' \
     fi
     if [ -n "$red" ]; then
         passed=$((passed + 1))
-        printf 'fault %2d %-24s noticed by %s\n' $number "$fault" "$red"
+        printf 'fault %3d %-34s noticed by %s\n' "$1" "$2" "$red"
     else
         failed=$((failed + 1))
-        printf 'fault %2d %-24s NOT NOTICED\n' $number "$fault"
+        printf 'fault %3d %-34s NOT NOTICED\n' "$1" "$2"
     fi
+}
+
+number=1
+for name in $(rows src/base/sabotage.def); do
+    fault $number "$name"
+    number=$((number + 1))
+done
+number=100
+for name in $(rows src/autograd/ops.def) $elementwise; do
+    fault $number "gradient of $name"
+    number=$((number + 1))
+done
+number=300
+for name in $(rows src/kernels/kernels.def) \
+    $(for row in $elementwise; do echo ${row}_forward ${row}_backward; done)
+do
+    # The machine's limit is a measurement: nothing depends on its result.
+    [ "$name" = fma_limit ] || fault $number "item of $name"
+    number=$((number + 1))
 done
 printf '%-28s %d passed, %d failed\n' sabotage $passed $failed
 [ $failed = 0 ]

@@ -4,10 +4,14 @@
 
 #include "autograd/ops.h"
 
+/* Costs are told up to here: whether threads pay is clear long before, and
+ * no product overflows. */
+#define ATTENTION_MUCH ((int64_t)1 << 20)
+
 typedef struct attention_extra {
     const lh_span *spans;                /* [span_count]                   */
     int64_t span_count, longest;         /* longest: keys of one span      */
-    int64_t pairs;                       /* (query, key) pairs in all      */
+    int64_t pairs;                       /* (query, key) pairs, about      */
     int64_t heads, kv_heads;
     float scale;
     float *stats;                        /* [rows, heads, 2]               */
@@ -32,8 +36,9 @@ static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,
                                   int64_t heads, int64_t passes)
 {
     const attention_extra *e = n->extra;
-    int64_t cost = e->pairs / e->span_count * args->head_size * passes *
-                   (e->heads / heads);
+    int64_t cost = lh_min64(e->pairs / e->span_count, ATTENTION_MUCH) *
+                   lh_min64(args->head_size, ATTENTION_MUCH) * passes *
+                   lh_min64(e->heads / heads, ATTENTION_MUCH);
     return lh_launch(n->tape->ctx, kernel, args, e->span_count * heads, cost,
                      lh_attention_scratch(e->longest, args->head_size));
 }
@@ -41,6 +46,9 @@ static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,
 static lh_status attention_forward(lh_tensor *n)
 {
     attention_extra *e = n->extra;
+    if (!(e->scale > 0.0f))
+        e->scale = 1.0f /
+            __builtin_sqrtf((float)(lh_columns(n) / e->heads));
     e->stats = lh_node_keep(n, (size_t)(lh_rows(n) * e->heads) * 2 *
                                sizeof(float));
     if (!e->stats)
@@ -115,9 +123,14 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
         .span_count = span_count, .heads = heads, .kv_heads = kv_heads,
         .scale = scale,
     };
-    if (!(scale > 0.0f))
-        extra.scale = 1.0f /
-            __builtin_sqrtf((float)(lh_columns(q) / heads));
+    /* Gradients that share memory would be added in an order that depends on
+     * the instruction set: a tensor given twice is copied. */
+    if (k == q)
+        input[1] = lh_reshape(t, k, k->dims, k->shape);
+    if (v == q || v == k)
+        input[2] = lh_reshape(t, v, v->dims, v->shape);
+    if (!input[1] || !input[2])
+        return NULL;
     lh_span *copy = lh_arena_alloc(&t->arena,
                                    (size_t)span_count * sizeof *copy);
     if (!copy) {
@@ -128,7 +141,9 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
         int64_t keys = spans[i].past + spans[i].count;
         copy[i] = spans[i];
         extra.longest = lh_max64(extra.longest, keys);
-        extra.pairs += spans[i].count * (keys + spans[i].past + 1) / 2;
+        extra.pairs += lh_min64(spans[i].count, ATTENTION_MUCH) *
+                       lh_min64(keys + spans[i].past + 1, ATTENTION_MUCH) /
+                       2;
     }
     extra.spans = copy;
     return lh_node(t, &lh_op_attention, input, 3, q->dims, q->shape, &extra,
@@ -153,9 +168,16 @@ LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }
-    for (int64_t i = 0; i < documents; i++)
+    for (int64_t i = 0; i < documents; i++) {
+        if (offsets[i + 1] < offsets[i])
+            return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: document"
+                                " %lld ends before it begins",
+                                (long long)i);
         spans[i] = (lh_span){ offsets[i], offsets[i + 1] - offsets[i],
                               offsets[i], 0 };
+    }
     return lh_attention_spans(t, q, k, v, heads, kv_heads, scale, spans,
                               documents);
 }
+
+#undef ATTENTION_MUCH

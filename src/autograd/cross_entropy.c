@@ -11,7 +11,8 @@
 typedef struct cross_entropy_extra {
     const int32_t *targets;              /* [rows]                         */
     float *losses, *stats, *grads;       /* [rows], [rows, 2], [rows]      */
-    float weight, start;
+    int64_t step_targets;
+    float weight, start;                 /* weight: 1 / step_targets       */
 } cross_entropy_extra;
 
 static lh_cross_entropy_args cross_entropy_args(lh_tensor *n)
@@ -32,6 +33,7 @@ static lh_status cross_entropy_forward(lh_tensor *n)
     e->losses = lh_node_keep(n, 4 * rows * sizeof(float));
     if (!e->losses)
         return LH_ERROR_MEMORY;
+    e->weight = 1.0f / (float)e->step_targets;
     e->stats = e->losses + rows;
     e->grads = e->losses + 3 * rows;
     lh_cross_entropy_args args = cross_entropy_args(n);
@@ -108,8 +110,7 @@ LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
     }
     memcpy(copy, targets, bytes);
     cross_entropy_extra extra = {
-        .targets = copy, .weight = 1.0f / (float)step_targets,
-        .start = start,
+        .targets = copy, .step_targets = step_targets, .start = start,
     };
     return lh_node(t, &lh_op_cross_entropy, &logits, 1, 1,
                    (const int64_t[]){ 1 }, &extra, sizeof extra);

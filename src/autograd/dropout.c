@@ -7,10 +7,15 @@
 #include "autograd/ops.h"
 #include "base/rng.h"
 
+typedef struct dropout_extra {
+    lh_dropout_args args;                /* but the pointers               */
+    float rate;
+} dropout_extra;
+
 static lh_status dropout_launch(lh_tensor *n, lh_kernel kernel,
                                 const float *dy, float *dx)
 {
-    lh_dropout_args args = *(const lh_dropout_args *)n->extra;
+    lh_dropout_args args = ((const dropout_extra *)n->extra)->args;
     args.x = n->input[0].tensor->data;
     args.y = n->data;
     args.dy = dy;
@@ -21,6 +26,8 @@ static lh_status dropout_launch(lh_tensor *n, lh_kernel kernel,
 
 static lh_status dropout_forward(lh_tensor *n)
 {
+    dropout_extra *e = n->extra;
+    e->args.scale = 1.0f / (1.0f - e->rate);
     return dropout_launch(n, LH_KERNEL_dropout_forward, NULL, NULL);
 }
 
@@ -52,12 +59,11 @@ LH_API lh_tensor *lh_dropout(lh_tape *t, lh_tensor *x, float rate)
                             (uint32_t)t->nodes, 0x64726f70u };
     uint32_t derived[4];
     lh_philox(key, counter, derived);
-    lh_dropout_args args = {
+    dropout_extra extra = { .rate = rate, .args = {
         .rows = lh_rows(x), .columns = lh_columns(x),
         .key0 = derived[0], .key1 = derived[1], .row0 = t->dropout_row,
         .threshold = (uint32_t)((double)rate * 4294967296.0),
-        .scale = 1.0f / (1.0f - rate),
-    };
-    return lh_node(t, &lh_op_dropout, &x, 1, x->dims, x->shape, &args,
-                   sizeof args);
+    } };
+    return lh_node(t, &lh_op_dropout, &x, 1, x->dims, x->shape, &extra,
+                   sizeof extra);
 }

@@ -1,5 +1,8 @@
 /* Parameters: named tensors that outlive tapes, and their gradients. */
+#include "base/strict.h"
+
 #include "autograd/tape.h"
+#include "base/fpenv.h"
 
 struct lh_params {
     lh_context *ctx;
@@ -49,9 +52,11 @@ static lh_tensor *params_tensor(lh_context *ctx, const char *name, int dims,
 {
     int64_t size = 1;
     for (int i = 0; i < dims; i++)
-        if (shape[i] < 1 || __builtin_mul_overflow(size, shape[i], &size)) {
-            lh_fail(ctx, LH_ERROR_SHAPE, "parameter %s: dimension %d is"
-                    " %lld", name, i, (long long)shape[i]);
+        if (shape[i] < 1 || __builtin_mul_overflow(size, shape[i], &size) ||
+            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64) {
+            lh_fail(ctx, LH_ERROR_SHAPE, "parameter %s: dimension %d of"
+                    " length %lld makes a tensor that cannot be", name, i,
+                    (long long)shape[i]);
             return NULL;
         }
     lh_tensor *x = lh_alloc(ctx, 1, sizeof *x);
@@ -107,6 +112,11 @@ LH_API lh_tensor *lh_params_add(lh_params *p, const char *name, int dims,
     return x;
 }
 
+LH_INTERNAL lh_context *lh_params_context(const lh_params *p)
+{
+    return p->ctx;
+}
+
 LH_API int64_t lh_params_count(const lh_params *p)
 {
     return p ? p->count : 0;
@@ -142,12 +152,14 @@ LH_API int64_t lh_params_size(const lh_params *p)
 LH_INTERNAL void lh_parameter_fold(lh_tensor *x)
 {
     lh_parameter *own = x->parameter;
+    lh_fpenv saved = lh_fpenv_enter();
     for (int i = 0; i < own->parts; i++) {
         float *part = own->part[i];
         for (int64_t j = 0; j < x->size; j++)
             x->grad[j] += part[j];
         memset(part, 0, (size_t)x->size * sizeof *part);
     }
+    lh_fpenv_leave(saved);
     own->graph = 0;
 }
 

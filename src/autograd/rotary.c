@@ -45,7 +45,9 @@ LH_API lh_tensor *lh_rotary(lh_tape *t, lh_tensor *x, lh_tensor *cosine,
     lh_tensor *input[3] = { x, cosine, sine };
     if (!lh_inputs_ok(t, "rotary", input, 3))
         return NULL;
-    if (!positions || cosine->dims != 2 || sine->size != cosine->size ||
+    if (!positions)
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "rotary: no positions");
+    if (cosine->dims != 2 || sine->size != cosine->size ||
         lh_columns(sine) != cosine->shape[1] ||
         lh_columns(x) % (2 * cosine->shape[1]))
         return lh_tape_fail(t, LH_ERROR_SHAPE, "rotary: rows of %lld do not"

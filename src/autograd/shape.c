@@ -34,11 +34,13 @@ LH_API lh_tensor *lh_reshape(lh_tape *t, lh_tensor *x, int dims,
 {
     if (!lh_inputs_ok(t, "reshape", &x, 1))
         return NULL;
+    if (!shape)
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT, "reshape: no shape");
     int64_t size = 1;
-    for (int i = 0; shape && i < dims && i < LH_MAX_DIMS; i++)
+    for (int i = 0; i < dims && i < LH_MAX_DIMS; i++)
         if (__builtin_mul_overflow(size, shape[i], &size))
             size = -1;
-    if (!shape || size != x->size)
+    if (size != x->size)
         return lh_tape_fail(t, LH_ERROR_SHAPE, "reshape: %lld elements into"
                             " %lld", (long long)x->size, (long long)size);
     return lh_node(t, &lh_op_reshape, &x, 1, dims, shape, NULL, 0);

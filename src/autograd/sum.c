@@ -2,6 +2,7 @@
 #include "base/strict.h"
 
 #include "autograd/ops.h"
+#include "base/fpenv.h"
 
 static lh_status sum_forward(lh_tensor *n)
 {
@@ -36,6 +37,11 @@ LH_API lh_tensor *lh_mean(lh_tape *t, lh_tensor *x)
 {
     if (!lh_inputs_ok(t, "mean", &x, 1))
         return NULL;
-    lh_tensor *sum = lh_sum(t, x);
-    return sum ? lh_scale(t, sum, 1.0f / (float)x->size) : NULL;
+    int64_t size = x->size;
+    lh_fpenv saved = lh_fpenv_enter();
+    LH_FPENV_PIN(size);
+    float share = 1.0f / (float)size;
+    LH_FPENV_PIN(share);
+    lh_fpenv_leave(saved);
+    return lh_scale(t, lh_sum(t, x), share);
 }

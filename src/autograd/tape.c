@@ -375,6 +375,13 @@ LH_API float *lh_node_input_grad(lh_tensor *node, int i)
     return tape_accumulator(node->tape, edge->tensor, edge->use);
 }
 
+/* For sabotage builds. */
+static inline void tape_negate(float *grad, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        grad[i] = -grad[i];
+}
+
 LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
 {
     if (!t)
@@ -397,8 +404,9 @@ LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
         one[0] += 1.0f;
     for (lh_tensor *n = loss; n && !t->status; n = n->previous) {
         if (n->op && n->needs_grad && n->grad && n->pass == t->pass) {
-            if (SABOTAGED(gradient_sign))
-                n->grad[0] = -n->grad[0];
+            if (SABOTAGE_NUMBER >= LH_FAULT_OPS &&
+                lh_op_get(SABOTAGE_NUMBER - LH_FAULT_OPS) == n->op)
+                tape_negate(n->grad, n->size);
             lh_status status = n->op->backward(n);
             if (status)
                 lh_tape_fail(t, status, "%s: backward failed", n->op->name);

@@ -28,6 +28,9 @@ typedef struct lh_parameter {
  * a step.  grad stays NULL where the parameter was never used. */
 LH_INTERNAL void lh_parameter_fold(lh_tensor *parameter);
 
+/* The context that a set of parameters was made with. */
+LH_INTERNAL lh_context *lh_params_context(const lh_params *p);
+
 typedef struct lh_edge {
     lh_tensor *tensor;
     int use;                           /* of a parameter: which accumulator */

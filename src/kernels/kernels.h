@@ -224,7 +224,7 @@ typedef struct lh_span {
  * lh_attention_scratch(). */
 typedef struct lh_attention_args {
     const float *q;                        /* [rows, heads, head_size]     */
-    const float *k, *v;                    /* [key rows, kv_heads, head_size] */
+    const float *k, *v;                    /* [key rows, kv_heads, D]      */
     int64_t q_row, k_row;                  /* floats from row to row       */
     int64_t heads, kv_heads, head_size;
     float scale;

@@ -5,6 +5,7 @@
  * counter.  The scratch memory is kept and only ever grows, so that a step
  * which was run once allocates nothing. */
 #include "base/context.h"
+#include "base/sabotage.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
@@ -92,6 +93,8 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
                                 int64_t cost, int64_t scratch_floats)
 {
     lh_kernel_fn *fn = ctx->kernels->fn[kernel];
+    if (SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
+        items--;
     if (items <= 0)
         return LH_OK;
     if (scratch_floats > 0 &&
