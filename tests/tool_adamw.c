@@ -1,6 +1,6 @@
 /* For oracle_adamw.py: 100 steps of AdamW with weight decay, clipping and a
  * learning rate that changes, on a parameter that decays and one that does
- * not; the loss is a polynomial.  Prints the weights after every tenth step. */
+ * not; the loss is a polynomial.  Prints the weights after each 10 steps. */
 #include "longhand.h"
 
 #include <stdio.h>
