@@ -13,6 +13,10 @@
  * operands come from memory, and this keeps memory in order. */
 #define LH_FPENV_FENCE() __asm__ volatile("" : : : "memory")
 
+/* The same for what a function has in registers alone: what is computed from
+ * the variable x behind this is not computed before it. */
+#define LH_FPENV_PIN(x) __asm__ volatile("" : "+m"(x))
+
 #if defined(__SSE2__) || defined(__x86_64__)
 #include <xmmintrin.h>
 #if defined(__i386__)

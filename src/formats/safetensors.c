@@ -9,6 +9,7 @@
 
 #include "formats/safetensors.h"
 
+#include "base/fpenv.h"
 #include "base/sort.h"
 #include "base/utf8.h"
 
@@ -57,14 +58,17 @@ LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
 {
     const unsigned char *from = s->data;
     size_t count = (size_t)s->size;
+    lh_fpenv saved;
     switch (s->dtype) {
     case LH_DTYPE_F32:
         for (size_t i = 0; i < count; i++)
             data[i] = stored_f32((uint32_t)stored_little(from + 4 * i, 4));
         return LH_OK;
     case LH_DTYPE_F64:
+        saved = lh_fpenv_enter();
         for (size_t i = 0; i < count; i++)
             data[i] = (float)stored_f64(stored_little(from + 8 * i, 8));
+        lh_fpenv_leave(saved);
         return LH_OK;
     case LH_DTYPE_BF16:
         for (size_t i = 0; i < count; i++)

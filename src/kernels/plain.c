@@ -217,15 +217,15 @@ PLAIN(layer_norm_backward)
 PLAIN(layer_norm_gain)
 {
     PLAIN_ARGS(norm);
-    for (int64_t j = begin; j < end; j++)
-        for (int64_t i = 0; i < a->rows; i++) {
+    for (int64_t j = begin; j < end; j++) {
+        for (int64_t i = 0; i < a->rows && a->dgain; i++) {
             int64_t at = i * a->columns + j;
             float n = (a->x[at] - a->mean[i]) * a->scale[i];
-            if (a->dgain)
-                a->dgain[j] = lh_fmaf(a->dy[at], n, a->dgain[j]);
-            if (a->dbias)
-                a->dbias[j] = a->dbias[j] + a->dy[at];
+            a->dgain[j] = lh_fmaf(a->dy[at], n, a->dgain[j]);
         }
+        for (int64_t i = 0; i < a->rows && a->dbias; i++)
+            a->dbias[j] = a->dbias[j] + a->dy[i * a->columns + j];
+    }
 }
 
 /* -------------------------------------------------------------- rotary -- */

@@ -337,14 +337,8 @@ static bool gpt_batch_ok(lh_tape *t, const lh_model *m, const lh_batch *b)
     return true;
 }
 
-LH_API lh_tensor *lh_model_logits(lh_tape *t, lh_model *m,
-                                  const lh_batch *batch)
+static lh_tensor *gpt_logits(lh_tape *t, lh_model *m, const lh_batch *batch)
 {
-    if (!t || t->status)
-        return NULL;
-    if (!m || !batch)
-        return lh_tape_fail(t, LH_ERROR_ARGUMENT,
-                            "lh_model_logits: no model or no batch");
     if (!gpt_batch_ok(t, m, batch))
         return NULL;
     int64_t rows = batch->offsets[batch->documents];
@@ -367,6 +361,20 @@ LH_API lh_tensor *lh_model_logits(lh_tape *t, lh_model *m,
         .rows = rows, .tokens = batch->tokens, .positions = positions,
         .spans = spans, .span_count = batch->documents, .wanted = rows,
     });
+}
+
+LH_API lh_tensor *lh_model_logits(lh_tape *t, lh_model *m,
+                                  const lh_batch *batch)
+{
+    if (!t || t->status)
+        return NULL;
+    if (!m || !batch)
+        return lh_tape_fail(t, LH_ERROR_ARGUMENT,
+                            "lh_model_logits: no model or no batch");
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_tensor *logits = gpt_logits(t, m, batch);
+    lh_fpenv_leave(saved);
+    return logits;
 }
 
 LH_API lh_tensor *lh_model_loss(lh_tape *t, lh_model *m,

@@ -20,10 +20,12 @@ LH_API lh_adamw *lh_adamw_new(lh_params *p)
     if (!p)
         return NULL;
     int64_t count = lh_params_count(p), chunks = 1;
-    lh_tensor *first = lh_params_get(p, 0, NULL);
-    if (!first)
+    lh_context *ctx = lh_params_context(p);
+    if (!count) {
+        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_adamw_new: there are no"
+                " parameters");
         return NULL;
-    lh_context *ctx = first->parameter->ctx;
+    }
     lh_adamw *o = lh_alloc(ctx, 1, sizeof *o);
     if (!o)
         return NULL;
