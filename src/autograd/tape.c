@@ -90,8 +90,9 @@ static int64_t tape_elements(lh_tape *t, const char *what, int dims,
                              const int64_t *shape)
 {
     if (dims < 1 || dims > LH_MAX_DIMS || !shape) {
-        lh_tape_fail(t, LH_ERROR_SHAPE, "%s: %d dimensions; a tensor has 1"
-                     " to %d", what, dims, LH_MAX_DIMS);
+        lh_tape_fail(t, shape ? LH_ERROR_SHAPE : LH_ERROR_ARGUMENT,
+                     "%s: no shape, or %d dimensions; a tensor has 1 to %d",
+                     what, dims, LH_MAX_DIMS);
         return -1;
     }
     int64_t size = 1;
@@ -267,10 +268,11 @@ static int tape_use(lh_tape *t, lh_tensor *x)
     return p->uses++;
 }
 
-LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
-                               lh_tensor *const *input, int inputs, int dims,
-                               const int64_t *shape, const void *extra,
-                               size_t size)
+/* A node whose forward has not run. */
+static lh_tensor *tape_node(lh_tape *t, const lh_op *op,
+                            lh_tensor *const *input, int inputs, int dims,
+                            const int64_t *shape, const void *extra,
+                            size_t size)
 {
     if (!lh_inputs_ok(t, op->name, input, inputs))
         return NULL;
@@ -301,14 +303,29 @@ LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
                                 op->name);
         }
     }
+    return node;
+}
+
+static lh_tensor *tape_forward(lh_tape *t, lh_tensor *node)
+{
     lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = op->forward(node);
+    lh_status status = node->op->forward(node);
     lh_fpenv_leave(saved);
     if (status) {
-        t->last = last;
-        return lh_tape_fail(t, status, "%s: failed", op->name);
+        t->last = node->previous;
+        return lh_tape_fail(t, status, "%s: failed", node->op->name);
     }
     return node;
+}
+
+LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
+                               lh_tensor *const *input, int inputs, int dims,
+                               const int64_t *shape, const void *extra,
+                               size_t size)
+{
+    lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, extra,
+                                size);
+    return node ? tape_forward(t, node) : NULL;
 }
 
 LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
@@ -323,7 +340,12 @@ LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "apply: no op, no forward,"
                             " or not 0 to %d inputs", LH_MAX_INPUTS);
     }
-    return lh_node(t, op, input, inputs, dims, shape, data, size);
+    lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, data,
+                                size);
+    if (!node)
+        return NULL;
+    memset(node->data, 0, (size_t)node->size * sizeof(float));
+    return tape_forward(t, node);
 }
 
 LH_API lh_tensor *lh_node_input(const lh_tensor *node, int i)
