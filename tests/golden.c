@@ -6,6 +6,7 @@
  *     golden [THREADS [MICRO-BATCH]]     0: the default of each
  *     golden levels                      what LONGHAND_CPU may be here
  */
+#include "base/context.h"
 #include "longhand.h"
 
 #include <inttypes.h>
@@ -79,6 +80,7 @@ static bool golden(const run *r, int threads, int64_t micro_batch)
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = threads });
     if (!ctx)
         return false;
+    ctx->grain = 1;                              /* split everything       */
     lh_config config = r->config;
     lh_train_settings how = r->how;
     how.micro_batch = micro_batch;

@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "base/context.h"
 #include "longhand.h"
 
 #include "test.h"
@@ -678,6 +679,7 @@ static void host_run(const host *h, const char *cpu, trace *elementwise,
                                                      .cpu = cpu });
     lh_tape *t = lh_tape_new(ctx);
     KEPT();
+    ctx->grain = 1;                              /* workers compute too    */
     host_elementwise(elementwise, t);
     host_operations(operations, t);
     host_parameters(operations, ctx, t);

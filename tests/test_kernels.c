@@ -597,6 +597,7 @@ static void check_launch(void)
         CHECK(ctx != NULL);
         if (!ctx)
             return;
+        ctx->grain = 1;
         for (int twice = 0; twice < 2; twice++) {
             int before = allocations;
             CHECK(lh_launch(ctx, LH_KERNEL_gemm, &g, lh_gemm_items(M, N),

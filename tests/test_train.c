@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "base/context.h"
 #include "model_help.h"
 #include "torture.h"
 #include "train/train.h"
@@ -35,6 +36,7 @@ static setup setup_make(const char *text, int kind, int threads)
 {
     setup s = { .settings = train_settings() };
     s.ctx = lh_context_new(&(lh_settings){ .threads = threads });
+    s.ctx->grain = 1;                            /* split everything       */
     s.data = lh_dataset_text(s.ctx, text, strlen(text), LH_DOCUMENTS_LINES);
     s.tokenizer = lh_tokenizer_characters(s.ctx, text, strlen(text));
     s.config = kind_config(kind);

@@ -16,6 +16,7 @@ struct lh_context {
     struct lh_pool *pool;              /* owned; NULL: no workers          */
     const struct lh_kernels *kernels;  /* the rows in use; never freed     */
     const struct lh_io *io;            /* system calls; tests replace them */
+    int64_t grain;                     /* work that a thread must bring    */
     float *scratch;                    /* [threads, scratch_floats], owned */
     size_t scratch_floats;             /* of each thread; lh_launch grows  */
     uint64_t graphs;                   /* made so far: tapes number theirs */

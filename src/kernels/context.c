@@ -42,6 +42,7 @@ LH_API lh_context *lh_context_new(const lh_settings *settings)
         lh_free(&seed, ctx);
         return NULL;
     }
+    ctx->grain = lh_launch_grain(ctx->kernels->isa);
     ctx->pool = lh_pool_new(ctx, threads);
     return ctx;
 }

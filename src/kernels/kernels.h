@@ -100,6 +100,10 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
                                 const void *args, int64_t items,
                                 int64_t cost, int64_t scratch_floats);
 
+/* The least work that a thread is woken for where the rows are of `isa`: a
+ * context's `grain`, which tests lower so that small work is split too. */
+LH_INTERNAL int64_t lh_launch_grain(lh_isa isa);
+
 /* --------------------------------------------------------- arguments -- */
 
 /* c[i][j] = chain over l in 0..k-1 of a[i][l] * b[l][j], which starts from

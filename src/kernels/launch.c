@@ -9,9 +9,13 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
-/* Waking the pool and meeting again costs 1-2 us: as much as some 16k fused
- * multiply-adds of one core.  A thread must bring at least this much work. */
-#define LAUNCH_GRAIN 16384
+/* The work that a thread must bring, in fused multiply-adds for each lane of
+ * a vector: some 10 us.  Meeting costs half a microsecond where each thread
+ * has a core to itself, and 100 times that where it has not.  With a 32nd of
+ * this, two threads on two busy cores took 20 us for a name of the micro
+ * preset that one alone did in 5.4, and nothing was gained where threads
+ * pay (nano: the same 141 ms a step within the noise). */
+#define LAUNCH_GRAIN 32768
 /* Chunks per thread: enough that a thread which starts late, or meets the
  * cheap half of a causal triangle, does not make the others wait long. */
 #define LAUNCH_CHUNKS 4
@@ -39,18 +43,27 @@ static void launch_thread(void *arg, int i)
     }
 }
 
-/* How many threads pay: each must bring LAUNCH_GRAIN of work and an item. */
+LH_INTERNAL int64_t lh_launch_grain(lh_isa isa)
+{
+    static const int64_t lanes[LH_ISA_COUNT] = {
+        [LH_ISA_c] = 1, [LH_ISA_sse2] = 1, [LH_ISA_neon] = 4,
+        [LH_ISA_avx2] = 8, [LH_ISA_avx512] = 16,
+    };
+    return LAUNCH_GRAIN * lanes[isa];
+}
+
+/* How many threads pay: each must bring a grain of work and an item. */
 static int launch_threads(const lh_context *ctx, int64_t items, int64_t cost)
 {
     int threads = lh_pool_threads(ctx->pool);
-    int64_t worth;
+    int64_t worth, grain = ctx->grain;
     if (cost < 1)
         cost = 1;
-    if (cost >= LAUNCH_GRAIN)
+    if (cost >= grain)
         worth = items;
     else
         worth = items > INT64_MAX / cost ? items
-                                         : items * cost / LAUNCH_GRAIN;
+                                         : items * cost / grain;
     worth = lh_min64(worth, items);
     return worth < threads ? (int)lh_max64(worth, 1) : threads;
 }
