@@ -97,7 +97,6 @@ installs() {
 step layers layers
 step symbols symbols
 step generated generated
-step docs sh tools/check_docs.sh
 step headers headers
 step amalgamation amalgamation
 step install installs
@@ -160,9 +159,8 @@ under_valgrind() {
         --leak-check=full "$BUILD/tests/test_json"
 }
 
-step tests sh tools/run_tests.sh $(ls tests/test_*.c |
-    sed "s|\(.*\)\.c|$BUILD/\1|") \
-    $(ls tests/*.sh | grep -v -e sabotage -e golden)
+step tests make -s test
+step docs sh tools/check_docs.sh
 step asan-ubsan sanitized asan gcc \
     "-fsanitize=address,undefined -fno-sanitize-recover=all" all
 step msan sanitized msan clang "-fsanitize=memory" all
