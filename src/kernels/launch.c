@@ -32,8 +32,9 @@ typedef struct launch_work {
 static void launch_thread(void *arg, int i)
 {
     launch_work *w = arg;
-    float *scratch = (float *)(void *)(w->scratch +
-                                       w->scratch_bytes * (size_t)i);
+    char *mine = w->scratch ? w->scratch + w->scratch_bytes * (size_t)i
+                            : NULL;
+    float *scratch = (float *)(void *)mine;
     for (;;) {
         int64_t begin = atomic_fetch_add_explicit(&w->next, w->chunk,
                                                   memory_order_relaxed);
