@@ -18,8 +18,8 @@ else
     only="$*"
 fi
 # How much the tests try; the slow builds below try less.
-export LH_MUTATIONS=1000000 LH_KERNEL_TRIALS=4
-few="env LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1"
+export LH_MUTATIONS=1000000 LH_KERNEL_TRIALS=4 LH_STRIDE=509
+few="env LH_MUTATIONS=3000 LH_KERNEL_TRIALS=1 LH_STRIDE=65537"
 
 # step NAME COMMAND...
 step() {
@@ -167,6 +167,16 @@ step msan sanitized msan clang "-fsanitize=memory" all
 step tsan sanitized tsan gcc "-fsanitize=thread" \
     test_base test_cpu test_train test_infer
 step valgrind under_valgrind
+# All 2^32 inputs of the functions, where fma need not be emulated.
+every_float() {
+    grep -qw fma /proc/cpuinfo || { echo "SKIPPED: no fma here"; return; }
+    make -s -j "$jobs" BUILD="$BUILD/fma" CFLAGS="-O2 -g0 -mfma" \
+        "$BUILD/fma/tests/test_math" &&
+    LH_STRIDE=1 "$BUILD/fma/tests/test_math"
+}
+if $all; then
+    step every-float every_float
+fi
 step sabotage sh tests/sabotage.sh
 step oracles make -s oracles
 
