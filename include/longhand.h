@@ -394,7 +394,8 @@ typedef struct lh_batch {
 } lh_batch;
 
 /* A model with weights drawn from `seed`.  Every impossible config is
- * LH_ERROR_SHAPE with its reason. */
+ * LH_ERROR_SHAPE with its reason; so are rotary positions with context times
+ * head_size above 2^25, whose tables a small hostile file could ask for. */
 LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
                               uint64_t seed);
 LH_API void lh_model_free(lh_model *m);
@@ -477,7 +478,8 @@ typedef struct lh_train_settings {
     int64_t warm_up;              /* steps of linear rise from 0           */
     int64_t cool_down;            /* trapezoid: steps of linear fall       */
     double final_rate;            /* share of the peak at the end          */
-    double held_out;              /* share of the documents, 0 <= x < 1    */
+    double held_out;              /* share of the documents, 0 <= x < 1; of
+                                     one document: its last windows        */
     uint64_t seed;
 } lh_train_settings;
 
@@ -503,14 +505,19 @@ LH_API void lh_trainer_free(lh_trainer *r);
 /* One step.  LH_ERROR_NUMBER where loss or gradient is not finite: the
  * weights are those before it.  LH_ERROR_STATE after the last. */
 LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress);
+/* Where the run stands: steps, tokens and documents, those before a load
+ * included; the numbers that only a step has are 0. */
+LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress);
 /* The mean loss in nats per token over the held-out documents; *tokens may
- * be NULL.  LH_ERROR_STATE where nothing is held out. */
+ * be NULL.  LH_ERROR_STATE where nothing is held out; LH_ERROR_NUMBER where
+ * the loss is not finite. */
 LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
                                      int64_t *tokens);
 /* All that a resumed run needs, written to one file: aside, synced, renamed,
  * the directory synced; a run that is killed at any instant leaves the old
  * file or the new one.  Loading checks that model, data and settings are the
- * same and says which is not. */
+ * same and says which is not; the micro-batch may be another, since it
+ * changes no bit. */
 LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path);
 LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path);
 /* Trains to the last step.  Each step calls on_step (may be NULL), which
@@ -521,7 +528,8 @@ LH_API lh_status lh_train(lh_trainer *r,
 
 /* Mean loss in nats per token of a model over a dataset: non-overlapping
  * windows of the context, borders as in training.  tokens: how many were
- * scored; bytes: of the documents.  Each may be NULL. */
+ * scored; bytes: of the documents.  Each may be NULL.  LH_ERROR_NUMBER where
+ * the loss is not finite. */
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
                              double *loss, int64_t *tokens, int64_t *bytes);
@@ -553,9 +561,10 @@ LH_API const float *lh_session_logits(const lh_session *s);
 LH_API int64_t lh_session_position(const lh_session *s);
 /* Draws the next token; it is not appended.  Below 0: an error. */
 LH_API int32_t lh_session_sample(lh_session *s, const lh_sampling *how);
-/* A new document: feeds the border and samples until the border comes again,
- * `limit` tokens are there (0: the context) or the context is full.  *text
- * (NUL-terminated, `size` bytes; for lh_memory_free) is the caller's. */
+/* A new document: resets the session, feeds the border and samples until the
+ * border comes again, `limit` tokens are there (0: the context) or the
+ * context is full.  *text (NUL-terminated, `size` bytes; for lh_memory_free)
+ * is the caller's. */
 LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
                                      const lh_sampling *how, int64_t limit,
                                      char **text, size_t *size);

@@ -30,6 +30,14 @@ static int main_run(cli_subcommand s, int argc, char **argv)
     return code;
 }
 
+static int main_unknown(const char *word)
+{
+    const char *near = cli_subcommand_near(word);
+    if (near)
+        return cli_usage("unknown command %s; did you mean %s?", word, near);
+    return cli_usage("unknown command %s; longhand -h lists them", word);
+}
+
 /* `longhand help train` is `longhand train -h`. */
 static int main_help(int argc, char **argv)
 {
@@ -38,6 +46,8 @@ static int main_help(int argc, char **argv)
             cli_help_subcommand(stdout, (cli_subcommand)s);
             return CLI_DONE;
         }
+    if (argc > 2)
+        return main_unknown(argv[2]);
     cli_help(stdout);
     return CLI_DONE;
 }
@@ -64,10 +74,7 @@ static int main_word(int argc, char **argv)
             cli_name_set(word);
             return main_run((cli_subcommand)s, argc, argv);
         }
-    const char *near = cli_subcommand_near(word);
-    if (near)
-        return cli_usage("unknown command %s; did you mean %s?", word, near);
-    return cli_usage("unknown command %s; longhand -h lists them", word);
+    return main_unknown(word);
 }
 
 int main(int argc, char **argv)

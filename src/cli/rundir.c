@@ -60,18 +60,38 @@ static int rundir_make(const char *directory)
  * that would be overwritten. */
 static int rundir_refuse(const char *path, bool resume, bool resumes)
 {
-    static const char *const file[] = { "trainer.safetensors",
-        "model.safetensors", "config.json", "tokenizer.json",
-        "train.jsonl" };
+    static const char *const file[] = { "model.safetensors", "config.json",
+                                        "tokenizer.json" };
     if (resumes && resume)
         return CLI_DONE;
     if (resumes)
         return cli_fail("--out %s: holds a run; add --resume to go on with"
                         " it, or name another directory", path);
-    for (int i = 0; i < 5; i++)
-        if (rundir_has(path, file[i]) && !(resume && i == 4))
+    for (int i = 0; i < 3; i++)
+        if (rundir_has(path, file[i]))
             return cli_fail("--out %s: holds %s of something else; name"
                             " another directory", path, file[i]);
+    return CLI_DONE;
+}
+
+/* A log begins as cli_report_json() begins a line.  What does not is
+ * somebody's file, perhaps data of that name, and is left alone; a run that
+ * was killed before its first checkpoint leaves a log alone. */
+static int rundir_own(cli_rundir *d, bool resume)
+{
+    static const char begin[] = "{\"step\": ";
+    char found[sizeof begin] = "";
+    size_t size = fread(found, 1, sizeof begin - 1, d->log);
+    if (ferror(d->log))
+        return cli_fail("%s/train.jsonl: reading failed: %s", d->path,
+                        strerror(errno));
+    if (memcmp(found, begin, size) != 0)
+        return cli_fail("--out %s: holds a train.jsonl that is no run's log;"
+                        " name another directory", d->path);
+    if (size && !resume)
+        return cli_fail("--out %s: holds the log of a run that was not"
+                        " saved; add --resume to begin it anew, or name"
+                        " another directory", d->path);
     return CLI_DONE;
 }
 
@@ -99,6 +119,9 @@ static int rundir_lock(cli_rundir *d)
         close(file);
         return cli_fail("out of memory");
     }
+    if (rundir_has(d->path, "trainer.safetensors") != d->resumes)
+        return cli_fail("--out %s: another run has just written to it; try"
+                        " again, or name another directory", d->path);
     return CLI_DONE;
 }
 
@@ -112,7 +135,9 @@ int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
         code = rundir_refuse(path, resume, d->resumes);
     if (!code)
         code = rundir_make(path);
-    return code ? code : rundir_lock(d);
+    if (!code)
+        code = rundir_lock(d);
+    return code ? code : rundir_own(d, resume);
 }
 
 void cli_rundir_close(cli_rundir *d)
@@ -136,20 +161,21 @@ int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
     size_t room = 0;
     ssize_t size;
     off_t keep = 0;
-    d->trimmed = true;
     rewind(d->log);
     while ((size = getline(&line, &room, d->log)) > 0) {
         long long at;
         char *loss = strstr(line, "\"loss\": ");
         if (line[size - 1] != '\n' ||
-            sscanf(line, "{\"step\": %lld,", &at) != 1 || at >= step)
+            sscanf(line, "{\"step\": %lld,", &at) != 1 || at > step)
             break;
         if (loss)
             cli_view_past(v, at, strtod(loss + 8, NULL));
         keep += size;
     }
     free(line);
-    if (ferror(d->log) || ftruncate(fileno(d->log), keep) != 0 ||
+    /* Without memory for a line, getline() ends as if the file did. */
+    bool read = size > 0 || (feof(d->log) && !ferror(d->log));
+    if (!read || ftruncate(fileno(d->log), keep) != 0 ||
         fseeko(d->log, 0, SEEK_END) != 0)
         return rundir_failed(d);
     return CLI_DONE;

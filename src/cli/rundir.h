@@ -9,7 +9,6 @@ typedef struct cli_rundir {
     char checkpoint[4096];        /* PATH/trainer.safetensors              */
     FILE *log;                    /* PATH/train.jsonl, locked              */
     bool resumes;                 /* there is a checkpoint to go on from   */
-    bool trimmed;
 } cli_rundir;
 
 /* Makes PATH where it is not there, and takes it for this run; refuses where
@@ -18,8 +17,8 @@ typedef struct cli_rundir {
 int cli_rundir_open(cli_rundir *d, const char *path, bool resume);
 void cli_rundir_close(cli_rundir *d);
 
-/* Cuts off what the log holds from `step` on (a killed run wrote it behind
- * its last checkpoint), and tells the view the losses before. */
+/* Cuts off what the log holds behind `step` (a killed run wrote it behind
+ * its last checkpoint), and tells the view the losses up to there. */
 int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v);
 int cli_rundir_log(cli_rundir *d, const cli_report *report);
 /* The log is on the disk; before each checkpoint, so that it never lacks a

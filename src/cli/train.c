@@ -29,7 +29,8 @@ typedef struct train_run {
     cli_report last;              /* the step before                       */
     int64_t report_every, eval_every;
     double saved;                 /* when, by cli_clock()                  */
-    int64_t saved_step;           /* 0: not by this process                */
+    int64_t begun;                /* steps done before this process        */
+    int64_t saved_step;           /* of the checkpoint; 0: none            */
 } train_run;
 
 /* -------------------------------------------------------------- signals -- */
@@ -157,6 +158,35 @@ static int train_settings(train_run *r)
 
 /* --------------------------------------------------------------- making -- */
 
+/* Says in which of several documents the text is no characters: the first
+ * one with which those before it cannot be read.  The library counts bytes
+ * over all of them. */
+static int train_refused(train_run *r)
+{
+    const lh_dataset *d = r->data.dataset;
+    int64_t low = 0, high = lh_dataset_documents(d) - 1;
+    size_t size;
+    const char *text = lh_dataset_bytes(d, &size);
+    if (lh_error_status(r->ctx) != LH_ERROR_FORMAT || !high)
+        return cli_error(r->ctx);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        const char *last = lh_dataset_document(d, middle, &size);
+        lh_tokenizer *k = lh_tokenizer_characters(
+            r->ctx, text, (size_t)(last - text) + size);
+        if (k)
+            low = middle + 1;
+        else
+            high = middle;
+        lh_tokenizer_free(k);
+    }
+    text = lh_dataset_document(d, low, &size);
+    lh_error_clear(r->ctx);
+    lh_tokenizer_free(lh_tokenizer_characters(r->ctx, text, size));
+    return cli_fail("document %lld, %s (--tokenizer bytes)",
+                    (long long)low + 1, lh_error_message(r->ctx));
+}
+
 static int train_make(train_run *r)
 {
     size_t size;
@@ -165,7 +195,7 @@ static int train_make(train_run *r)
         ? lh_tokenizer_bytes(r->ctx)
         : lh_tokenizer_characters(r->ctx, text, size);
     if (!r->k)
-        return cli_error(r->ctx);
+        return train_refused(r);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
     r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
     if (r->m)
@@ -215,9 +245,11 @@ static void train_say(const train_run *r)
            s->adamw.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
-    printf("\nout    %s%s\n\n", r->dir.path ? r->dir.path
-           : "nothing is saved; --out DIR does",
-           r->dir.resumes ? ", from its last checkpoint on" : "");
+    printf("\nout    %s", r->dir.path ? r->dir.path
+           : "nothing is saved; --out DIR does");
+    if (r->dir.resumes)
+        printf(", going on from step %s", cli_count(a, r->begun));
+    printf("\n\n");
     fflush(stdout);
 }
 
@@ -231,7 +263,8 @@ static int train_save(train_run *r)
     if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);
     r->saved = cli_clock();
-    r->saved_step = r->last.progress.step;
+    if (!code)
+        r->saved_step = r->last.progress.step;
     return code;
 }
 
@@ -244,6 +277,19 @@ static bool train_save_due(const train_run *r)
     return cli_clock() - r->saved >= r->o->real[OPT_save_every];
 }
 
+static int train_failed(const train_run *r)
+{
+    const char *message = lh_error_message(r->ctx);
+    char step[32];
+    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
+        return cli_error(r->ctx);
+    if (r->saved_step)
+        return cli_fail("%s; the checkpoint of step %s is kept in %s",
+                        message, cli_count(step, r->saved_step),
+                        r->dir.path);
+    return cli_fail("%s; nothing had been saved", message);
+}
+
 /* Behind a step: evaluates, shows, logs, saves. */
 static int train_behind(train_run *r)
 {
@@ -251,17 +297,15 @@ static int train_behind(train_run *r)
     const lh_progress *p = &report->progress;
     bool end = p->step == p->steps;
     int code = CLI_DONE;
-    if (r->dir.path && !r->dir.trimmed)
-        code = cli_rundir_trim(&r->dir, p->step, &r->view);
     report->held_out = (double)NAN;
     bool evaluated = r->settings.held_out > 0 &&
                      (end || p->step % r->eval_every == 0);
-    if (!code && evaluated &&
+    if (evaluated &&
         lh_trainer_evaluate(r->trainer, &report->held_out, NULL))
-        code = cli_error(r->ctx);
+        return train_failed(r);
     report->reported = end || evaluated || p->step % r->report_every == 0;
     cli_view_step(&r->view, report);
-    if (!code && r->dir.path && report->reported)
+    if (r->dir.path && report->reported)
         code = cli_rundir_log(&r->dir, report);
     if (!code && !end && r->dir.path && train_save_due(r))
         code = train_save(r);
@@ -270,46 +314,23 @@ static int train_behind(train_run *r)
     return code;
 }
 
-static int train_failed(train_run *r)
-{
-    const char *message = lh_error_message(r->ctx);
-    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
-        return cli_error(r->ctx);
-    if (r->saved_step || r->dir.resumes)
-        return cli_fail("%s; the last checkpoint is kept in %s", message,
-                        r->dir.path);
-    return cli_fail("%s; nothing had been saved", message);
-}
-
 /* To the last step, a signal, or a failure. */
 static int train_steps(train_run *r)
 {
     int code = CLI_DONE;
     r->saved = cli_clock();
-    while (!train_stop && !code) {
-        lh_status status = lh_trainer_step(r->trainer, &r->last.progress);
-        /* A checkpoint of a finished run has no step left. */
-        if (status == LH_ERROR_STATE && r->dir.resumes &&
-            !r->last.progress.step) {
-            lh_error_clear(r->ctx);
-            break;
-        }
-        if (status) {
-            cli_view_end(&r->view, &r->last);
-            return train_failed(r);
-        }
-        code = train_behind(r);
-        if (r->last.progress.step == r->settings.steps)
-            break;
-    }
-    cli_view_end(&r->view, &r->last);
+    while (!train_stop && !code && r->last.progress.step < r->settings.steps)
+        code = lh_trainer_step(r->trainer, &r->last.progress)
+             ? train_failed(r) : train_behind(r);
+    if (!code)                    /* else it would erase what was said     */
+        cli_view_end(&r->view, &r->last);
     return code;
 }
 
 /* ------------------------------------------------------------------ end -- */
 
-/* A word as a shell takes it. */
-static void train_quote(char *text, size_t size, const char *word)
+/* Appends a word as a shell takes it; false where it does not fit. */
+static bool train_quote(char *text, size_t size, const char *word)
 {
     size_t at = strlen(text);
     bool plain = word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
@@ -318,7 +339,7 @@ static void train_quote(char *text, size_t size, const char *word)
         text[at++] = ' ';
     if (!plain && at + 1 < size)
         text[at++] = '\'';
-    for (; *word && at + 6 < size; word++) {
+    for (; *word && at + 8 < size; word++) {
         if (*word == '\'') {
             memcpy(text + at, "'\\''", 4);
             at += 4;
@@ -329,6 +350,7 @@ static void train_quote(char *text, size_t size, const char *word)
     if (!plain && at + 1 < size)
         text[at++] = '\'';
     text[at] = 0;
+    return !*word && at + 2 < size;
 }
 
 /* One line: where it stopped, and the command that goes on. */
@@ -346,13 +368,15 @@ static int train_stopped(const train_run *r)
     if (!r->last.progress.step)
         return cli_fail("stopped before the first step");
     /* --resume goes in front of the data, which may stand behind a "--". */
-    for (int i = 0; i < o->argc; i++) {
-        train_quote(command, sizeof command, o->argv[i]);
-        if (i == 1 && !o->given[OPT_resume])
-            train_quote(command, sizeof command, "--resume");
+    bool fits = true;
+    for (int i = 0; i < o->argc && fits; i++) {
+        fits = train_quote(command, sizeof command, o->argv[i]);
+        if (fits && i == 1 && !o->given[OPT_resume])
+            fits = train_quote(command, sizeof command, "--resume");
     }
     return cli_fail("stopped at step %s of %s, saved in %s; go on with: %s",
-                    step, steps, r->dir.path, command);
+                    step, steps, r->dir.path, fits ? command
+                    : "the same command and --resume");
 }
 
 static int train_write(train_run *r)
@@ -398,18 +422,16 @@ static int train_write(train_run *r)
 
 static int train_end(train_run *r)
 {
-    int code = CLI_DONE;
     bool stopped = train_stop && r->last.progress.step != r->settings.steps;
-    if (r->last.progress.step)
-        code = train_save(r);
-    if (!code && r->dir.path && (r->last.progress.step || r->dir.resumes) &&
+    int code = train_save(r);
+    if (!code && r->dir.path && r->last.progress.step &&
         lh_model_save(r->ctx, r->m, r->k, r->dir.path))
         code = cli_error(r->ctx);
     if (code)
         return code;
     if (stopped)
         return train_stopped(r);
-    if (!r->last.progress.step && r->view.mode == CLI_VIEW_PLAIN)
+    if (r->begun == r->settings.steps && r->view.mode == CLI_VIEW_PLAIN)
         printf("all %lld steps were done\n", (long long)r->settings.steps);
     return train_write(r);
 }
@@ -437,7 +459,15 @@ static int train_prepare(train_run *r)
     if (!code && r->dir.resumes &&
         lh_trainer_load(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);
-    return code;
+    if (code)
+        return code;
+    lh_trainer_progress(r->trainer, &r->last.progress);
+    r->begun = r->saved_step = r->last.progress.step;
+    cli_view_start(&r->view, o, r->data.names ? "names"
+                   : r->data.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
+                   &r->last.progress);
+    return r->dir.path ? cli_rundir_trim(&r->dir, r->begun, &r->view)
+                       : CLI_DONE;
 }
 
 static void train_free(train_run *r)
@@ -460,9 +490,6 @@ int cli_train(const cli_options *o)
     train_signals();
     code = train_prepare(&r);
     if (!code) {
-        cli_view_start(&r.view, o, r.data.names ? "names"
-                       : r.data.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
-                       r.settings.steps);
         train_say(&r);
         code = train_steps(&r);
     }

@@ -30,11 +30,14 @@ static bool view_utf8(void)
 }
 
 void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
-                    int64_t steps)
+                    const lh_progress *begun)
 {
     const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
-    *v = (cli_view){ .unit = unit, .steps = steps, .start = cli_clock(),
-                     .held_out = (double)NAN, .begun_step = -1 };
+    *v = (cli_view){ .unit = unit, .steps = begun->steps,
+                     .start = cli_clock(), .held_out = (double)NAN,
+                     .begun_step = begun->step,
+                     .begun_documents = begun->documents,
+                     .begun_tokens = begun->tokens };
     v->utf8 = view_utf8();
     v->colour = !(plain && plain[0]);
     if (o->given[OPT_json])
@@ -258,12 +261,6 @@ void cli_view_step(cli_view *v, cli_report *r)
     const lh_progress *p = &r->progress;
     double now = cli_clock();
     r->seconds = now - v->start;
-    if (v->begun_step < 0) {      /* documents and tokens before this step
-                                     are a resumed run's                   */
-        v->begun_step = p->step - 1;
-        v->begun_documents = p->documents / p->step * (p->step - 1);
-        v->begun_tokens = p->tokens / p->step * (p->step - 1);
-    }
     r->tokens_per_second = r->seconds > 0
         ? (double)(p->tokens - v->begun_tokens) / r->seconds : 0;
     if (r->held_out - r->held_out == 0)
@@ -290,6 +287,6 @@ void cli_view_step(cli_view *v, cli_report *r)
 
 void cli_view_end(cli_view *v, const cli_report *last)
 {
-    if (v->mode == CLI_VIEW_LIVE && last->progress.step)
+    if (v->mode == CLI_VIEW_LIVE && last->progress.step > v->begun_step)
         view_draw(v, last);
 }

@@ -37,8 +37,9 @@ typedef struct cli_report {
     double seconds, tokens_per_second;
 } cli_report;
 
+/* `begun`: where the run stands before the first step of this process. */
 void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
-                    int64_t steps);
+                    const lh_progress *begun);
 /* A loss of an earlier part of the run, for the chart. */
 void cli_view_past(cli_view *v, int64_t step, double loss);
 /* Completes `report` (seconds, tokens_per_second) and shows it. */

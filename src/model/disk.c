@@ -302,6 +302,12 @@ static lh_status disk_check_entry(const disk_plan *plan, const char *path,
 static lh_status disk_check(const disk_plan *plan, const lh_config *c,
                             const lh_safetensors *file, const char *path)
 {
+    /* Three needless ones a layer and a head, see disk_needless(): with a
+     * bound no file takes longer to look through than a model's. */
+    if (file->count > plan->entries + 3 * c->layers + 1)
+        return lh_fail(plan->ctx, LH_ERROR_FORMAT, "%s: %lld tensors, where"
+                       " the model of config.json has %lld", path,
+                       (long long)file->count, (long long)plan->entries);
     bool *seen = lh_alloc(plan->ctx, (size_t)file->count, sizeof *seen);
     lh_status status = seen ? LH_OK : LH_ERROR_MEMORY;
     for (int64_t i = 0; i < plan->entries && !status; i++) {

@@ -6,6 +6,8 @@
  * order of an epoch is a function of the seed and the epoch's number. */
 #include "base/strict.h"
 
+#include <stdio.h>
+
 #include "base/rng.h"
 #include "train/train.h"
 
@@ -31,6 +33,26 @@ static lh_status batches_room(lh_windows *w, int64_t *capacity, int64_t more)
     return LH_OK;
 }
 
+/* The tokens of document i, of several: a failure says which one it is. */
+static lh_status batches_encode(lh_windows *w, const lh_tokenizer *k,
+                                const lh_dataset *d, int64_t i,
+                                int32_t **ids, int64_t *count)
+{
+    size_t size;
+    const char *text = lh_dataset_document(d, i, &size);
+    bool clear = lh_error_status(w->ctx) == LH_OK;
+    lh_status status = lh_tokenizer_encode(w->ctx, k, text, size, ids,
+                                           count);
+    w->bytes += (int64_t)size;
+    if (status != LH_ERROR_FORMAT || !clear || lh_dataset_documents(d) < 2)
+        return status;
+    char message[256];
+    snprintf(message, sizeof message, "%s", lh_error_message(w->ctx));
+    lh_error_clear(w->ctx);
+    return lh_fail(w->ctx, status, "document %lld, %s", (long long)i + 1,
+                   message);
+}
+
 /* Appends each document and the border behind it, and records where each
  * begins: at the border before it. */
 static lh_status batches_tokenize(lh_windows *w, const lh_tokenizer *k,
@@ -42,11 +64,9 @@ static lh_status batches_tokenize(lh_windows *w, const lh_tokenizer *k,
     if (!status)
         w->tokens[w->token_count++] = border;
     for (int64_t i = 0; i < documents && !status; i++) {
-        size_t size;
-        const char *text = lh_dataset_document(d, i, &size);
         int32_t *ids = NULL;
         int64_t count = 0;
-        status = lh_tokenizer_encode(w->ctx, k, text, size, &ids, &count);
+        status = batches_encode(w, k, d, i, &ids, &count);
         if (!status)
             status = batches_room(w, &capacity, count + 1);
         if (!status) {
@@ -56,7 +76,6 @@ static lh_status batches_tokenize(lh_windows *w, const lh_tokenizer *k,
                        (size_t)count * sizeof *ids);
             w->token_count += count;
             w->tokens[w->token_count++] = border;
-            w->bytes += (int64_t)size;
         }
         lh_memory_free(w->ctx, ids);
     }

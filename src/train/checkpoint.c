@@ -191,20 +191,21 @@ static lh_status checkpoint_same(lh_context *ctx, const lh_safetensors *file,
     if (there && strcmp(there, here) == 0)
         return LH_OK;
     return lh_fail(ctx, LH_ERROR_STATE, "%s is of another run: %s is %s"
-                   " there and %s here", path, key,
-                   there ? there : "missing", here);
+                   " there and %s here; give what it was begun with", path,
+                   key, there ? there : "missing", here);
 }
 
 static lh_status checkpoint_count(lh_context *ctx, const lh_safetensors *file,
                                   const char *path, const char *key,
-                                  int64_t most, int64_t *value)
+                                  int64_t least, int64_t most,
+                                  int64_t *value)
 {
     const char *text = lh_safetensors_text(file, key);
-    if (text && lh_integer_parse(text, strlen(text), value) && *value >= 0 &&
-        *value <= most)
+    if (text && lh_integer_parse(text, strlen(text), value) &&
+        *value >= least && *value <= most)
         return LH_OK;
-    return lh_fail(ctx, LH_ERROR_FORMAT, "%s: %s is not a count from 0 to"
-                   " %lld", path, key, (long long)most);
+    return lh_fail(ctx, LH_ERROR_FORMAT, "%s: %s is not a count from %lld to"
+                   " %lld", path, key, (long long)least, (long long)most);
 }
 
 static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
@@ -225,7 +226,8 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
     const char *there = lh_safetensors_text(file, "data");
     if (!status && !(there && strcmp(there, data.value) == 0))
         status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
-                         " data, or tokenized otherwise", path);
+                         " data, or tokenized otherwise; give what it was"
+                         " begun with", path);
     return status;
 }
 
@@ -257,14 +259,18 @@ static lh_status checkpoint_load(lh_trainer *r, const lh_safetensors *file,
     const lh_stored *s = NULL;
     lh_status status = checkpoint_check(r, file, path);
     if (!status)
-        status = checkpoint_count(r->ctx, file, path, "step",
+        status = checkpoint_count(r->ctx, file, path, "step", 0,
                                   r->settings.steps, &step);
+    /* So many windows, each of 1 to `longest` tokens. */
+    int64_t windows = status ? 0 : step * r->settings.batch;
+    int64_t most = windows > INT64_MAX / 2 / r->windows.longest
+        ? INT64_MAX / 2 : windows * r->windows.longest;
     if (!status)
-        status = checkpoint_count(r->ctx, file, path, "tokens", INT64_MAX,
-                                  &tokens);
+        status = checkpoint_count(r->ctx, file, path, "documents", windows,
+                                  windows, &documents);
     if (!status)
-        status = checkpoint_count(r->ctx, file, path, "documents", INT64_MAX,
-                                  &documents);
+        status = checkpoint_count(r->ctx, file, path, "tokens", windows,
+                                  most, &tokens);
     for (int64_t i = 0; i < 3 * list->count && !status; i++)
         status = checkpoint_find(r, file, path, &list->stored[i], &s);
     if (!status && file->count != 3 * list->count)

@@ -48,6 +48,9 @@ LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
     }
     lh_tape_reset(t);
     lh_packer_free(w->ctx, &packer);
+    if (!status && sum - sum != 0)
+        status = lh_fail(w->ctx, LH_ERROR_NUMBER, "the loss is not finite;"
+                         " the model's weights are damaged, or too large");
     if (status)
         return status;
     if (loss)

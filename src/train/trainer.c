@@ -155,9 +155,23 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
     return LH_OK;
 }
 
+LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress)
+{
+    if (!progress)
+        return;
+    *progress = (lh_progress){ 0 };
+    if (!r)
+        return;
+    progress->step = r->adamw->step;
+    progress->steps = r->settings.steps;
+    progress->tokens = r->tokens;
+    progress->documents = r->documents;
+}
+
 static lh_status trainer_step(lh_trainer *r, lh_progress *p)
 {
     float loss;
+    double norm;
     int64_t targets = trainer_choose(r);
     lh_adamw_settings adamw = r->settings.adamw;
     adamw.learning_rate = lh_schedule_rate(&r->settings, r->adamw->step);
@@ -167,7 +181,7 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
                          " not finite; a lower learning rate or clipping may"
                          " help", (long long)r->adamw->step + 1);
     if (!status)
-        status = lh_adamw_step(r->adamw, &adamw, &p->gradient_norm);
+        status = lh_adamw_step(r->adamw, &adamw, &norm);
     if (status) {
         lh_params_zero_grad(lh_model_params(r->model));
         lh_tape_reset(r->tape);
@@ -175,12 +189,10 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
     }
     r->tokens += targets;
     r->documents += r->settings.batch;
-    p->step = r->adamw->step;
-    p->steps = r->settings.steps;
-    p->tokens = r->tokens;
-    p->documents = r->documents;
+    lh_trainer_progress(r, p);
     p->loss = (double)loss;
     p->learning_rate = adamw.learning_rate;
+    p->gradient_norm = norm;
     return LH_OK;
 }
 
