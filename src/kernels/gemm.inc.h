@@ -10,28 +10,43 @@
  *                constants of each instance, the registers have names (gcc
  *                spills arrays of vectors)
  *   gemm_strip   R rows of c, all vectors; gemm_block: all rows
- *   gemm_pack    an operand turned so that j (or i) is contiguous
- *   gemm         tiles of LH_GEMM_TILE: the kernel
+ *   gemm_pack    an operand turned so that j is contiguous; gemm_pack_b: in
+ *                panels of GEMM_WIDE columns, gemm_pack_a: in panels of rows
+ *   gemm         rectangles of tiles of LH_GEMM_TILE: the kernel
  *
  * Wanted from the including file: the vector macros of vec_*.h; transpose()
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
  * (12, 8 or 6) with two vectors. */
 
-/* l in one block: a packed block of each operand, 64 x 256 floats, fills the
- * scratch, and both stay in a second-level cache of 256 KiB. */
+/* l in one block, and rows of one block of a.  b's block, up to
+ * LH_GEMM_PANEL columns of this depth, and a's fill the scratch: 384 KiB, in
+ * a second-level cache.  A strip of a, 12 KiB, is read again for every panel
+ * of GEMM_WIDE columns of b, and those stream by. */
 #define GEMM_DEPTH 256
-_Static_assert(2 * LH_GEMM_TILE * GEMM_DEPTH <= LH_GEMM_SCRATCH,
+#define GEMM_HIGH 96
+#define GEMM_WIDE (2 * VEC_WIDTH)
+/* From l to l where a is packed across, and from row to row where along:
+ * whole vectors, and no power of two, which would meet in few sets. */
+#define GEMM_LINE ((GEMM_ROWS + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH)
+#define GEMM_PITCH (GEMM_DEPTH + 16)
+_Static_assert(LH_GEMM_PANEL * GEMM_DEPTH + GEMM_HIGH * GEMM_PITCH <=
+                   LH_GEMM_SCRATCH &&
+               LH_GEMM_PANEL * GEMM_DEPTH +
+                   (GEMM_HIGH + GEMM_ROWS - 1) / GEMM_ROWS * GEMM_LINE *
+                   GEMM_DEPTH <= LH_GEMM_SCRATCH,
                "packed operands do not fit into the scratch");
 
 /* A product on its way through the layers.  start: what the chains begin
  * from, NULL: +0.  ragged: b's rows end with column n, so the last vector of
- * a row is loaded in part; otherwise whole vectors may be loaded. */
+ * a row is loaded in part; otherwise whole vectors may be loaded.  a_panel,
+ * b_panel: what lies between GEMM_ROWS rows of a, GEMM_WIDE columns of b, and
+ * the next ones, beyond the strides; 0 where nothing is packed in panels. */
 typedef struct VEC_SUFFIX(gemm_work) {
     int64_t n, k;
     const float *a;
-    int64_t a_row, a_col;
+    int64_t a_row, a_col, a_panel;
     const float *b;
-    int64_t b_row;
+    int64_t b_row, b_panel;
     const float *start;
     int64_t start_row;
     float *c;
@@ -87,7 +102,13 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
 {
     const int64_t a_row = w->a_row, a_col = w->a_col, b_row = w->b_row;
     const int64_t c_row = w->c_row;
-    const float *a = w->a + i * a_row, *b = w->b + j;
+    const int64_t panel = w->b_panel;
+    const float *a = w->a + i * a_row;
+    const float *b = w->b + j;
+    if (w->a_panel)
+        a += i / GEMM_ROWS * w->a_panel;
+    if (panel)
+        b += j / GEMM_WIDE * panel;
     const VEC zero = VEC_SET(0.0f);
     int rest = part && w->n - j < VEC_WIDTH ? (int)(w->n - j) : 0;
     float *c = w->c + i * c_row + j;
@@ -103,8 +124,8 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
         if (vecs > 1)
             b1 = VEC_LOAD(b + VEC_WIDTH);
         if (vecs > 2) {
-            b2 = VEC_LOAD(b + 2 * VEC_WIDTH);
-            b3 = VEC_LOAD(b + 3 * VEC_WIDTH);
+            b2 = VEC_LOAD(b + panel + 2 * VEC_WIDTH);
+            b3 = VEC_LOAD(b + panel + 3 * VEC_WIDTH);
         }
         GEMM_STEP(0) GEMM_STEP(1) GEMM_STEP(2) GEMM_STEP(3)
         GEMM_STEP(4) GEMM_STEP(5) GEMM_STEP(6) GEMM_STEP(7)
@@ -209,33 +230,69 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
 
 /* ------------------------------------------------------------- kernel -- */
 
-/* The tiles of column tj whose rows are first..last, over l = from..to-1. */
-static void VEC_SUFFIX(gemm_panel)(const lh_gemm_args *g, int64_t tj,
-                                   int64_t first, int64_t last, int64_t from,
-                                   int64_t to, float *scratch)
+/* b's columns 0..n-1 in panels of GEMM_WIDE, one behind the other. */
+static void VEC_SUFFIX(gemm_pack_b)(VEC_SUFFIX(gemm_work) *w, float *to,
+                                    int64_t row, int64_t col)
 {
-    int64_t j = tj * LH_GEMM_TILE, depth = to - from;
-    int64_t n = lh_min64(LH_GEMM_TILE, g->n - j);
-    int64_t ld = (n + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH;
-    int64_t m = lh_min64((last + 1) * LH_GEMM_TILE, g->m);
+    for (int64_t j = 0; j < w->n; j += GEMM_WIDE)
+        VEC_SUFFIX(gemm_pack)(to + j * w->k, GEMM_WIDE, w->b + j * col, row,
+                              col, w->k, lh_min64(GEMM_WIDE, w->n - j));
+    w->b = to;
+    w->b_row = GEMM_WIDE;
+    w->b_panel = (w->k - 1) * GEMM_WIDE;
+    w->ragged = false;
+}
+
+/* `rows` rows of a nearer to each other or, where a lies across, in panels
+ * of GEMM_ROWS. */
+static void VEC_SUFFIX(gemm_pack_a)(VEC_SUFFIX(gemm_work) *w, float *to,
+                                    int64_t rows)
+{
+    const float *from = w->a;
+    w->a = to;
+    if (w->a_col == 1) {
+        VEC_SUFFIX(gemm_pack)(to, GEMM_PITCH, from, w->a_row, 1, rows, w->k);
+        w->a_row = GEMM_PITCH;
+        return;
+    }
+    for (int64_t i = 0; i < rows; i += GEMM_ROWS)
+        for (int64_t v = 0; v < GEMM_LINE && v < rows - i; v += VEC_WIDTH) {
+            const float *s = from + i + v;
+            float *d = to + i / GEMM_ROWS * w->k * GEMM_LINE + v;
+            int part = (int)lh_min64(VEC_WIDTH, rows - i - v);
+            if (part == VEC_WIDTH)
+                for (int64_t l = w->k; l; l--, s += w->a_col, d += GEMM_LINE)
+                    VEC_STORE(d, VEC_LOAD(s));
+            else
+                for (int64_t l = w->k; l; l--, s += w->a_col, d += GEMM_LINE)
+                    VEC_STORE(d, VEC_LOAD_PART(s, part));
+        }
+    w->a_col = GEMM_LINE;
+    w->a_panel = w->k * GEMM_LINE - GEMM_ROWS;
+}
+
+/* The m rows from i and the n columns from j, over l = from..to-1. */
+static void VEC_SUFFIX(gemm_rectangle)(const lh_gemm_args *g, int64_t i,
+                                       int64_t m, int64_t j, int64_t n,
+                                       int64_t from, int64_t to,
+                                       float *scratch)
+{
     VEC_SUFFIX(gemm_work) w = {
-        .n = n, .k = depth, .a_row = g->a_row, .a_col = g->a_col,
+        .n = n, .k = to - from,
         .b = g->b + from * g->b_row + j * g->b_col, .b_row = g->b_row,
         .c_row = g->c_row, .ragged = true,
     };
     /* b is packed where it lies across, and where enough rows use it that
      * walking its long rows again and again would cost more. */
-    if (g->b_col != 1 || m - first * LH_GEMM_TILE >= 4 * GEMM_ROWS) {
-        VEC_SUFFIX(gemm_pack)(scratch, ld, w.b, g->b_row, g->b_col, depth,
-                              n);
-        w.b = scratch;
-        w.b_row = ld;
-        w.ragged = false;
-    }
-    scratch += LH_GEMM_TILE * GEMM_DEPTH;
-    for (int64_t i = first * LH_GEMM_TILE; i < m; i += LH_GEMM_TILE) {
-        int64_t rows = lh_min64(LH_GEMM_TILE, m - i);
+    if (w.k && (g->b_col != 1 || m >= 4 * GEMM_ROWS))
+        VEC_SUFFIX(gemm_pack_b)(&w, scratch, g->b_row, g->b_col);
+    scratch += LH_GEMM_PANEL * GEMM_DEPTH;
+    for (int64_t end = i + m; i < end; i += GEMM_HIGH) {
+        int64_t rows = lh_min64(GEMM_HIGH, end - i);
         w.a = g->a + i * g->a_row + from * g->a_col;
+        w.a_row = g->a_row;
+        w.a_col = g->a_col;
+        w.a_panel = 0;
         w.c = g->c + i * g->c_row + j;
         if (from > 0 || g->accumulate) {
             w.start = w.c;
@@ -244,18 +301,12 @@ static void VEC_SUFFIX(gemm_panel)(const lh_gemm_args *g, int64_t tj,
             w.start = g->bias + j;
             w.start_row = 0;
         }
-        /* A walk through a with long strides meets few sets of the cache. */
-        if (rows >= GEMM_ROWS && depth >= 64 &&
-            (g->a_row == 1 || g->a_row % 512 == 0)) {
-            VEC_SUFFIX(gemm_pack)(scratch, LH_GEMM_TILE, w.a, g->a_col,
-                                  g->a_row, depth, rows);
-            w.a = scratch;
-            w.a_row = 1;
-            w.a_col = LH_GEMM_TILE;
-        }
+        /* In place a is read as fast as packed, unless its rows are whole
+         * pages apart and so meet in one set of the cache. */
+        if (rows >= GEMM_ROWS && w.k >= 64 &&
+            lh_max64(g->a_row, g->a_col) % 1024 == 0)
+            VEC_SUFFIX(gemm_pack_a)(&w, scratch, rows);
         VEC_SUFFIX(gemm_block)(&w, rows);
-        w.a_row = g->a_row;
-        w.a_col = g->a_col;
         if (SABOTAGED(gemm_lane) && n > 1) {
             float lane = w.c[0];
             w.c[0] = w.c[1];
@@ -264,31 +315,46 @@ static void VEC_SUFFIX(gemm_panel)(const lh_gemm_args *g, int64_t tj,
     }
 }
 
-/* Tiles are numbered row by row; within begin..end-1 they are done column by
- * column, so that b is packed once for each. */
-static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
-                             float *scratch)
+/* A rectangle of tiles, b packed once for each block of l.  The blocks are of
+ * about equal depth.  Few rows take few columns at a time, so that what they
+ * pack is still in the first-level cache when they read it. */
+static void VEC_SUFFIX(gemm_part)(const lh_gemm_args *g,
+                                  const lh_gemm_part *p, float *scratch)
 {
-    const lh_gemm_args *g = args;
-    int64_t across = (g->n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
-    for (int64_t tj = 0; tj < across; tj++) {
-        /* The rows ti with begin <= ti * across + tj < end. */
-        int64_t first = (begin - tj + across - 1) / across;
-        int64_t last = end - 1 - tj < 0 ? -1 : (end - 1 - tj) / across;
-        if (begin < tj)
-            first = 0;
-        if (first > last)
-            continue;
-        int64_t from = 0;
+    int64_t wide = p->m < GEMM_ROWS ? LH_GEMM_TILE : LH_GEMM_PANEL;
+    for (int64_t j = 0; j < p->n; j += wide) {
+        int64_t n = lh_min64(wide, p->n - j), from = 0;
         do {
-            int64_t to = lh_min64(from + GEMM_DEPTH, g->k);
-            VEC_SUFFIX(gemm_panel)(g, tj, first, last, from, to, scratch);
+            int64_t left = g->k - from, to = g->k;
+            if (left > GEMM_DEPTH) {
+                int64_t blocks = (left + GEMM_DEPTH - 1) / GEMM_DEPTH;
+                to = from + (left / blocks + 15) / 16 * 16;
+            }
+            VEC_SUFFIX(gemm_rectangle)(g, p->i, p->m, p->j + j, n, from, to,
+                                       scratch);
             from = to;
         } while (from < g->k);
     }
 }
 
+static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
+                             float *scratch)
+{
+    const lh_gemm_args *g = args;
+    while (begin < end) {
+        lh_gemm_part p = { .items = 1, .m = g->m, .n = g->n };
+        if (g->m > LH_GEMM_TILE || g->n > LH_GEMM_TILE)  /* divisions cost */
+            p = lh_gemm_next(g->m, g->n, begin, end);
+        VEC_SUFFIX(gemm_part)(g, &p, scratch);
+        begin += p.items;
+    }
+}
+
 #undef GEMM_DEPTH
+#undef GEMM_WIDE
+#undef GEMM_LINE
+#undef GEMM_PITCH
+#undef GEMM_HIGH
 #undef GEMM_WHOLE
 #undef GEMM_PART_C
 #undef GEMM_PART_B

@@ -111,8 +111,9 @@ LH_INTERNAL int64_t lh_launch_grain(lh_isa isa);
  * a[i][l] is a[i * a_row + l * a_col], likewise b[l][j]; one of b_row, b_col
  * is 1 and one of a_row, a_col is 1.  c does not overlap a or b.  k = 0
  * stores the start.  y = x W^T is a = x, b_row = 1, b_col = k.
- * Items: tiles of LH_GEMM_TILE x LH_GEMM_TILE of c, row-major by tile:
- * lh_gemm_items().  Scratch: LH_GEMM_SCRATCH floats. */
+ * Items: tiles of LH_GEMM_TILE x LH_GEMM_TILE of c, lh_gemm_items() of them,
+ * numbered panel by panel of LH_GEMM_PANEL columns, row by row within each:
+ * lh_gemm_next().  Scratch: LH_GEMM_SCRATCH floats. */
 typedef struct lh_gemm_args {
     int64_t m, n, k;
     const float *a;
@@ -126,11 +127,41 @@ typedef struct lh_gemm_args {
 } lh_gemm_args;
 
 #define LH_GEMM_TILE 64
-#define LH_GEMM_SCRATCH (LH_GEMM_TILE * 512)
+#define LH_GEMM_PANEL (4 * LH_GEMM_TILE)
+#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * LH_GEMM_TILE) * 256)
 static inline int64_t lh_gemm_items(int64_t m, int64_t n)
 {
     return (m + LH_GEMM_TILE - 1) / LH_GEMM_TILE *
            ((n + LH_GEMM_TILE - 1) / LH_GEMM_TILE);
+}
+
+/* The rectangle of c that the first `items` of some items make: rows i ..
+ * i + m - 1, columns j .. j + n - 1.  A few items that follow each other lie
+ * in one panel, so whoever does them packs little for much work. */
+typedef struct lh_gemm_part {
+    int64_t items, i, m, j, n;
+} lh_gemm_part;
+
+/* The first rectangle of the items begin..end-1: whole rows of a panel if
+ * they begin with one, else what there is of the first row. */
+static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
+                                        int64_t end)
+{
+    const int64_t tile = LH_GEMM_TILE, wide = LH_GEMM_PANEL / tile;
+    int64_t down = (m + tile - 1) / tile, across = (n + tile - 1) / tile;
+    int64_t panel = begin / (down * wide), at = begin - panel * down * wide;
+    int64_t width = lh_min64(wide, across - panel * wide);
+    int64_t row = at / width, column = at - row * width;
+    int64_t rows = 1, columns = width - column;
+    if (column == 0 && end - begin >= width)
+        rows = lh_min64((end - begin) / width, down - row);
+    else
+        columns = lh_min64(columns, end - begin);
+    lh_gemm_part p = { .items = rows * columns, .i = row * tile,
+                       .j = (panel * wide + column) * tile };
+    p.m = lh_min64(rows * tile, m - p.i);
+    p.n = lh_min64(columns * tile, n - p.j);
+    return p;
 }
 
 /* sum[j] += x[0][j], x[1][j], ... in that order, by addition (bias

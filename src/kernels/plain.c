@@ -72,14 +72,10 @@ static float plain_most(const float *x, int64_t size)
 PLAIN(gemm)
 {
     PLAIN_ARGS(gemm);
-    int64_t across = (a->n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
     for (int64_t item = begin; item < end; item++) {
-        int64_t row = item / across * LH_GEMM_TILE;
-        int64_t column = item % across * LH_GEMM_TILE;
-        int64_t rows = lh_min64(row + LH_GEMM_TILE, a->m);
-        int64_t columns = lh_min64(column + LH_GEMM_TILE, a->n);
-        for (int64_t i = row; i < rows; i++)
-            for (int64_t j = column; j < columns; j++) {
+        lh_gemm_part p = lh_gemm_next(a->m, a->n, item, item + 1);
+        for (int64_t i = p.i; i < p.i + p.m; i++)
+            for (int64_t j = p.j; j < p.j + p.n; j++) {
                 float *c = &a->c[i * a->c_row + j];
                 float sum = a->accumulate ? *c : a->bias ? a->bias[j] : 0;
                 for (int64_t l = 0; l < a->k; l++)
