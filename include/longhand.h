@@ -517,7 +517,8 @@ LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
  * the directory synced; a run that is killed at any instant leaves the old
  * file or the new one.  Loading checks that model, data and settings are the
  * same and says which is not; the micro-batch may be another, since it
- * changes no bit. */
+ * changes no bit.  Saving is LH_ERROR_NUMBER where a weight is not finite,
+ * so that no good checkpoint is replaced by one that cannot go on. */
 LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path);
 LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path);
 /* Trains to the last step.  Each step calls on_step (may be NULL), which

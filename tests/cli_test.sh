@@ -130,6 +130,7 @@ check "short option" refuses 2 "unknown option -z" train -z
 check "missing model" refuses 2 "MODEL is missing" sample
 check "missing data" refuses 2 "DATA is missing" eval m
 check "too many operands" refuses 2 "too much: b" sample a b
+check "help for what is not there" refuses 2 "did you mean train" help trian
 check "unknown preset" refuses 2 "preset" train --preset mcro
 check "unknown work" refuses 2 "no work begins so" bench gem5
 check "shape: heads" refuses 2 "not a multiple of --heads" \
@@ -164,6 +165,14 @@ check "with other settings it is not" refuses 1 "steps" \
 mkdir -p "$out/model" && cp "$out/a/model.safetensors" "$out/model/"
 check "a model without a run is not overwritten" refuses 1 \
     "holds model.safetensors" train $small --out "$out/model" --resume
+mkdir -p "$out/data" && echo '{"text": "ours"}' >"$out/data/train.jsonl"
+cp "$out/data/train.jsonl" "$out/data/copy"
+check "a train.jsonl of no run" refuses 1 "no run's log" \
+    train $small --out "$out/data" --resume
+check "it is left alone" cmp "$out/data/train.jsonl" "$out/data/copy"
+mkdir -p "$out/log" && head -n 3 "$out/a/train.jsonl" >"$out/log/train.jsonl"
+check "a log without a checkpoint" refuses 1 "add --resume" \
+    train $small --out "$out/log"
 check "20 names by default" succeeds train --steps 60 --batch 4 --quiet
 check "20 names by default" [ "$(wc -l <"$out/stdout")" -eq 20 ]
 check "plain lines in a pipe" succeeds train --steps 60 --batch 4 --count 1
@@ -243,8 +252,8 @@ done
 check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
     sed 's/{"step": //; s/,.*//')" -lt 400 ]
 printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
-check "killed runs go on" succeeds train $long --quiet --out "$out/killed" \
-    --resume
+check "killed runs go on" succeeds train $long --out "$out/killed" --resume
+check "it says from where" says 'going on from step [1-9][0-9]*$'
 check "killed and resumed: the same bytes" same_run "$out/whole" \
     "$out/killed"
 check "--resume starts where nothing is" succeeds train $long --quiet \
@@ -292,6 +301,11 @@ check "empty data" refuses 1 "empty" train "$out/empty"
 check "data is a directory" refuses 1 "$out/a" train "$out/a"
 check "data is not UTF-8" refuses 1 "UTF-8" train "$out/binary" \
     --documents lines
+printf 'ann\nbob\nch\377rl\ndan\n\376\n' >"$out/latin"
+check "it says where" refuses 1 "document 3, byte 2 " train "$out/latin"
+printf 'ann\nb0b\n' >"$out/digit"
+check "an unknown character" refuses 1 "document 2, byte 1: the character" \
+    eval "$out/a" "$out/digit"
 check "missing model" refuses 1 "$out/none" sample "$out/none"
 check "model is a file" refuses 1 "$out/zeros" sample "$out/zeros"
 check "an empty directory" refuses 1 "config.json" sample "$BUILD/cli-out"

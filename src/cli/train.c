@@ -255,13 +255,26 @@ static void train_say(const train_run *r)
 
 /* ---------------------------------------------------------------- steps -- */
 
+static int train_failed(const train_run *r)
+{
+    const char *message = lh_error_message(r->ctx);
+    char step[32];
+    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
+        return cli_error(r->ctx);
+    if (r->saved_step)
+        return cli_fail("%s; the checkpoint of step %s is kept in %s",
+                        message, cli_count(step, r->saved_step),
+                        r->dir.path);
+    return cli_fail("%s; nothing had been saved", message);
+}
+
 static int train_save(train_run *r)
 {
     if (!r->dir.path || r->saved_step == r->last.progress.step)
         return CLI_DONE;
     int code = cli_rundir_sync(&r->dir);
     if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
-        code = cli_error(r->ctx);
+        code = train_failed(r);
     r->saved = cli_clock();
     if (!code)
         r->saved_step = r->last.progress.step;
@@ -275,19 +288,6 @@ static bool train_save_due(const train_run *r)
     if (steps)
         return r->last.progress.step % steps == 0;
     return cli_clock() - r->saved >= r->o->real[OPT_save_every];
-}
-
-static int train_failed(const train_run *r)
-{
-    const char *message = lh_error_message(r->ctx);
-    char step[32];
-    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
-        return cli_error(r->ctx);
-    if (r->saved_step)
-        return cli_fail("%s; the checkpoint of step %s is kept in %s",
-                        message, cli_count(step, r->saved_step),
-                        r->dir.path);
-    return cli_fail("%s; nothing had been saved", message);
 }
 
 /* Behind a step: evaluates, shows, logs, saves. */
