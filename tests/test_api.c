@@ -348,6 +348,11 @@ static void nulls_world(const world *w)
             LH_ERROR_ARGUMENT);
     REFUSED(lh_trainer_new(ctx, w->m, w->k, w->d, NULL), LH_ERROR_ARGUMENT);
     UNHEARD(lh_trainer_step(NULL, NULL));
+    lh_progress progress = { .step = 5 };
+    lh_trainer_progress(NULL, NULL);
+    lh_trainer_progress(w->r, NULL);
+    lh_trainer_progress(NULL, &progress);
+    CHECK_EQ_INT(progress.step, 0);
     UNHEARD(lh_trainer_evaluate(NULL, NULL, NULL));
     UNHEARD(lh_trainer_save(NULL, "x"));
     UNHEARD(lh_trainer_load(NULL, "x"));
