@@ -144,6 +144,7 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
     x->extra = memory + at_extra;
     x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
     x->tape = t;
+    x->round = (uint16_t)t->graph;
     x->index = t->nodes++;
     x->previous = t->last;
     t->last = x;
@@ -234,6 +235,13 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
         if (input[i]->tape && input[i]->tape != t) {
             lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is on another"
                          " tape", op, i);
+            return false;
+        }
+        /* Its memory is the arena's still.  Once something else lies there
+         * no check can help. */
+        if (input[i]->tape && input[i]->round != (uint16_t)t->graph) {
+            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d was made before"
+                         " the tape was reset", op, i);
             return false;
         }
     }

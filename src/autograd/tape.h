@@ -43,6 +43,7 @@ struct lh_tensor {
     int dims;
     int inputs;
     bool needs_grad;
+    uint16_t round;                    /* of the tape's graph, low bits    */
     uint32_t pass;                     /* of backward, that grad is from   */
     int64_t index;                     /* place on the tape, from 0        */
     const lh_op *op;                   /* NULL: a leaf                     */
