@@ -147,7 +147,8 @@ check "control characters are harmless" refuses 2 "unknown option --?[31m" \
 # ------------------------------------------------------------------ train --
 
 small="--steps 60 --batch 4 --quiet"
-check "train" succeeds train $small --count 3 --out "$out/a" --held-out 0.1
+check "train" succeeds train $small --count 3 --out "$out/a" \
+    --held-out 0.1 --eval-every 6
 check "three names" [ "$(wc -l <"$out/stdout")" -eq 3 ]
 for file in trainer.safetensors model.safetensors config.json \
             tokenizer.json train.jsonl; do

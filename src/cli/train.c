@@ -117,6 +117,26 @@ static void train_fit(train_run *r)
         s->held_out = 0;
 }
 
+/* Ten times in a run, but not so often that evaluating costs more than a
+ * part of training: at least as many tokens are trained on in between as an
+ * evaluation scores, which is a third of the work. */
+static int64_t train_eval_every(const train_run *r)
+{
+    const lh_train_settings *s = &r->settings;
+    size_t bytes;
+    lh_dataset_bytes(r->data.dataset, &bytes);
+    double documents = (double)lh_dataset_documents(r->data.dataset);
+    double each = (double)bytes / documents + 1;
+    double window = each < (double)r->config.context
+                  ? each : (double)r->config.context;
+    double least = s->held_out * documents * each /
+                   ((double)s->batch * window);
+    double tenth = (double)s->steps / 10;
+    double every = tenth > least ? tenth : least;
+    return every > (double)s->steps ? s->steps
+         : every > 1 ? (int64_t)every : 1;
+}
+
 static int train_settings(train_run *r)
 {
     const cli_options *o = r->o;
@@ -145,7 +165,7 @@ static int train_settings(train_run *r)
         return cli_usage("--warm-up and --cool-down are more than the %lld"
                          " --steps", (long long)s->steps);
     r->report_every = s->steps > 1000 ? s->steps / 1000 : 1;
-    r->eval_every = s->steps >= 10 ? s->steps / 10 : 1;
+    r->eval_every = train_eval_every(r);
     TRAIN_SET(r->eval_every, eval_every);
     if (s->held_out <= 0 && o->given[OPT_eval_every])
         return cli_usage("--eval-every needs documents to evaluate on; add"
