@@ -7,6 +7,7 @@
 set -u
 BUILD=${BUILD:-build}
 export BUILD
+unset MAKEFLAGS MFLAGS MAKELEVEL       # the makes below are on their own
 logs=$BUILD/check
 mkdir -p "$logs"
 strict="-Wall -Wextra -Wconversion -Wshadow -Wvla -Werror"
