@@ -203,7 +203,7 @@ check "bytes" says '257 tokens: bytes'
 # --------------------------------------------------- stopped, killed, resumed
 
 # The same run, whole; stopped by a signal; killed three times.
-long="--steps 400 --batch 4 --held-out 0.1 --eval-every 50"
+long="--steps 2000 --batch 4 --held-out 0.1 --eval-every 250"
 check "the whole run" succeeds train $long --quiet --out "$out/whole"
 
 appears() {
@@ -232,7 +232,7 @@ kill -TERM $pid
 wait $pid
 check "a stopped run ends with 1" [ $? -eq 1 ]
 check "one line" [ "$(wc -l <"$out/stderr")" -eq 1 ]
-check "it says where" grep -q 'stopped at step [0-9]* of 400, saved in' \
+check "it says where" grep -q 'stopped at step [0-9,]* of 2,000, saved in' \
     "$out/stderr"
 check "a model is there" [ -s "$out/stopped/model.safetensors" ]
 command=$(sed 's/.*go on with: //' "$out/stderr")
@@ -242,7 +242,7 @@ check "stopped and resumed: the same bytes" same_run "$out/whole" \
 
 for i in 1 2 3; do
     rm -f "$out/mark"
-    $LONGHAND train $long --save-every 3 --quiet --out "$out/killed" \
+    $LONGHAND train $long --save-every 1 --quiet --out "$out/killed" \
         --resume >/dev/null 2>&1 &
     pid=$!
     appears "$out/killed/trainer.safetensors"
@@ -251,7 +251,7 @@ for i in 1 2 3; do
     wait $pid 2>/dev/null
 done
 check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
-    sed 's/{"step": //; s/,.*//')" -lt 400 ]
+    sed 's/{"step": //; s/,.*//')" -lt 2000 ]
 printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
 check "killed runs go on" succeeds train $long --out "$out/killed" --resume
 check "it says from where" says 'going on from step [1-9][0-9]*$'
