@@ -250,7 +250,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         p->uses = 0;
     }
     if (!x->grad) {
-        x->grad = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        x->grad = lh_floats_alloc(p->ctx, (size_t)x->size);
         if (!x->grad)
             return -1;
     }
@@ -260,7 +260,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         if (!grown)
             return -1;
         p->part = grown;
-        grown[p->parts] = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        grown[p->parts] = lh_floats_alloc(p->ctx, (size_t)x->size);
         if (!grown[p->parts])
             return -1;
         p->parts++;
