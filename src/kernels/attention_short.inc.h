@@ -116,12 +116,12 @@ LANES_INLINE VEC VEC_SUFFIX(short_seen)(const VEC_SUFFIX(short_work) *w,
                   no);
 }
 
-/* The halving tree over x[0 .. n-1], n <= 32, which are filled up to 8, 16 or
- * 32 with the start value.  A lane without a partner meets the start value,
- * as it does in 64 lanes: once is enough for all levels above n, and it
- * matters (max(NaN, -inf) is -inf, and -0 + 0 is +0). */
+/* The halving tree over x[0 .. n-1], n <= 32.  A lane without a partner meets
+ * the start value, as it does in 64 lanes: once is enough for all levels
+ * above n, and it matters (max(NaN, -inf) is -inf, and -0 + 0 is +0). */
 #define SHORT_LANE(j) \
-    VEC_SUFFIX(lanes_join)(what, VEC_LOAD(x + (j) * VEC_WIDTH), start)
+    ((j) < n ? VEC_SUFFIX(lanes_join)(what, VEC_LOAD(x + (j) * VEC_WIDTH), \
+                                      start) : start)
 #define SHORT_JOIN(a, b) VEC_SUFFIX(lanes_join)(what, a, b)
 #define SHORT_FOLD(j) \
     VEC x##j = SHORT_LANE(j); \
@@ -131,12 +131,10 @@ LANES_INLINE VEC VEC_SUFFIX(short_seen)(const VEC_SUFFIX(short_work) *w,
                                      SHORT_LANE(j + 24))); \
     else if (n > 8) \
         x##j = SHORT_JOIN(x##j, SHORT_LANE(j + 8));
-LANES_INLINE VEC VEC_SUFFIX(short_tree)(int what, float *x, int64_t n)
+LANES_INLINE VEC VEC_SUFFIX(short_tree)(int what, const float *x,
+                                        int64_t n)
 {
     const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
-    int64_t whole = n > 16 ? 32 : n > 8 ? 16 : 8;
-    for (int64_t j = n; j < whole; j++)
-        VEC_STORE(x + j * VEC_WIDTH, start);
     SHORT_FOLD(0) SHORT_FOLD(1) SHORT_FOLD(2) SHORT_FOLD(3)
     SHORT_FOLD(4) SHORT_FOLD(5) SHORT_FOLD(6) SHORT_FOLD(7)
     x0 = SHORT_JOIN(x0, x4);
