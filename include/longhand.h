@@ -159,7 +159,9 @@ typedef struct lh_tensor lh_tensor;
  * Memory comes from an arena that lh_tape_reset() empties without giving it
  * back, so that a training step takes nothing from the heap.  A failed
  * operation poisons the tape: it and all later ones return NULL and cost
- * nothing, and lh_tape_status() tells the first failure; reset heals. */
+ * nothing, and lh_tape_status() tells the first failure; reset heals.
+ * Tensors from before a reset are gone; an operation that is given one says
+ * so where it can still tell. */
 LH_API lh_tape *lh_tape_new(lh_context *ctx);
 LH_API void lh_tape_free(lh_tape *t);
 LH_API void lh_tape_reset(lh_tape *t);
@@ -304,7 +306,9 @@ LH_API void *lh_node_data(const lh_tensor *node);
 LH_API const float *lh_node_grad(const lh_tensor *node);
 LH_API float *lh_node_input_grad(lh_tensor *node, int i);
 
-/* The operations that are there, number i from 0; NULL beyond the last. */
+/* The operations that are there, number i from 0; NULL beyond the last.  To
+ * be listed; those of the library are called by their functions, not with
+ * lh_apply(). */
 LH_API const lh_op *lh_op_get(int i);
 
 /* ---------------------------------------------------------- parameters -- */
@@ -517,7 +521,8 @@ LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
  * the directory synced; a run that is killed at any instant leaves the old
  * file or the new one.  Loading checks that model, data and settings are the
  * same and says which is not; the micro-batch may be another, since it
- * changes no bit. */
+ * changes no bit.  Saving is LH_ERROR_NUMBER where a weight is not finite,
+ * so that no good checkpoint is replaced by one that cannot go on. */
 LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path);
 LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path);
 /* Trains to the last step.  Each step calls on_step (may be NULL), which

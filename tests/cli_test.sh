@@ -130,6 +130,7 @@ check "short option" refuses 2 "unknown option -z" train -z
 check "missing model" refuses 2 "MODEL is missing" sample
 check "missing data" refuses 2 "DATA is missing" eval m
 check "too many operands" refuses 2 "too much: b" sample a b
+check "help for what is not there" refuses 2 "did you mean train" help trian
 check "unknown preset" refuses 2 "preset" train --preset mcro
 check "unknown work" refuses 2 "no work begins so" bench gem5
 check "shape: heads" refuses 2 "not a multiple of --heads" \
@@ -146,7 +147,8 @@ check "control characters are harmless" refuses 2 "unknown option --?[31m" \
 # ------------------------------------------------------------------ train --
 
 small="--steps 60 --batch 4 --quiet"
-check "train" succeeds train $small --count 3 --out "$out/a" --held-out 0.1
+check "train" succeeds train $small --count 3 --out "$out/a" \
+    --held-out 0.1 --eval-every 6
 check "three names" [ "$(wc -l <"$out/stdout")" -eq 3 ]
 for file in trainer.safetensors model.safetensors config.json \
             tokenizer.json train.jsonl; do
@@ -164,6 +166,14 @@ check "with other settings it is not" refuses 1 "steps" \
 mkdir -p "$out/model" && cp "$out/a/model.safetensors" "$out/model/"
 check "a model without a run is not overwritten" refuses 1 \
     "holds model.safetensors" train $small --out "$out/model" --resume
+mkdir -p "$out/data" && echo '{"text": "ours"}' >"$out/data/train.jsonl"
+cp "$out/data/train.jsonl" "$out/data/copy"
+check "a train.jsonl of no run" refuses 1 "no run's log" \
+    train $small --out "$out/data" --resume
+check "it is left alone" cmp "$out/data/train.jsonl" "$out/data/copy"
+mkdir -p "$out/log" && head -n 3 "$out/a/train.jsonl" >"$out/log/train.jsonl"
+check "a log without a checkpoint" refuses 1 "add --resume" \
+    train $small --out "$out/log"
 check "20 names by default" succeeds train --steps 60 --batch 4 --quiet
 check "20 names by default" [ "$(wc -l <"$out/stdout")" -eq 20 ]
 check "plain lines in a pipe" succeeds train --steps 60 --batch 4 --count 1
@@ -193,7 +203,7 @@ check "bytes" says '257 tokens: bytes'
 # --------------------------------------------------- stopped, killed, resumed
 
 # The same run, whole; stopped by a signal; killed three times.
-long="--steps 400 --batch 4 --held-out 0.1 --eval-every 50"
+long="--steps 2000 --batch 4 --held-out 0.1 --eval-every 250"
 check "the whole run" succeeds train $long --quiet --out "$out/whole"
 
 appears() {
@@ -222,7 +232,7 @@ kill -TERM $pid
 wait $pid
 check "a stopped run ends with 1" [ $? -eq 1 ]
 check "one line" [ "$(wc -l <"$out/stderr")" -eq 1 ]
-check "it says where" grep -q 'stopped at step [0-9]* of 400, saved in' \
+check "it says where" grep -q 'stopped at step [0-9,]* of 2,000, saved in' \
     "$out/stderr"
 check "a model is there" [ -s "$out/stopped/model.safetensors" ]
 command=$(sed 's/.*go on with: //' "$out/stderr")
@@ -232,7 +242,7 @@ check "stopped and resumed: the same bytes" same_run "$out/whole" \
 
 for i in 1 2 3; do
     rm -f "$out/mark"
-    $LONGHAND train $long --save-every 3 --quiet --out "$out/killed" \
+    $LONGHAND train $long --save-every 1 --quiet --out "$out/killed" \
         --resume >/dev/null 2>&1 &
     pid=$!
     appears "$out/killed/trainer.safetensors"
@@ -241,10 +251,10 @@ for i in 1 2 3; do
     wait $pid 2>/dev/null
 done
 check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
-    sed 's/{"step": //; s/,.*//')" -lt 400 ]
+    sed 's/{"step": //; s/,.*//')" -lt 2000 ]
 printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
-check "killed runs go on" succeeds train $long --quiet --out "$out/killed" \
-    --resume
+check "killed runs go on" succeeds train $long --out "$out/killed" --resume
+check "it says from where" says 'going on from step [1-9][0-9]*$'
 check "killed and resumed: the same bytes" same_run "$out/whole" \
     "$out/killed"
 check "--resume starts where nothing is" succeeds train $long --quiet \
@@ -292,6 +302,11 @@ check "empty data" refuses 1 "empty" train "$out/empty"
 check "data is a directory" refuses 1 "$out/a" train "$out/a"
 check "data is not UTF-8" refuses 1 "UTF-8" train "$out/binary" \
     --documents lines
+printf 'ann\nbob\nch\377rl\ndan\n\376\n' >"$out/latin"
+check "it says where" refuses 1 "document 3, byte 2 " train "$out/latin"
+printf 'ann\nb0b\n' >"$out/digit"
+check "an unknown character" refuses 1 "document 2, byte 1: the character" \
+    eval "$out/a" "$out/digit"
 check "missing model" refuses 1 "$out/none" sample "$out/none"
 check "model is a file" refuses 1 "$out/zeros" sample "$out/zeros"
 check "an empty directory" refuses 1 "config.json" sample "$BUILD/cli-out"

@@ -348,6 +348,11 @@ static void nulls_world(const world *w)
             LH_ERROR_ARGUMENT);
     REFUSED(lh_trainer_new(ctx, w->m, w->k, w->d, NULL), LH_ERROR_ARGUMENT);
     UNHEARD(lh_trainer_step(NULL, NULL));
+    lh_progress progress = { .step = 5 };
+    lh_trainer_progress(NULL, NULL);
+    lh_trainer_progress(w->r, NULL);
+    lh_trainer_progress(NULL, &progress);
+    CHECK_EQ_INT(progress.step, 0);
     UNHEARD(lh_trainer_evaluate(NULL, NULL, NULL));
     UNHEARD(lh_trainer_save(NULL, "x"));
     UNHEARD(lh_trainer_load(NULL, "x"));
@@ -835,6 +840,28 @@ static void check_shared(void)
     check_shared_sum();
 }
 
+/* A tensor kept over a reset is told from one of now. */
+static void check_stale(void)
+{
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
+    lh_tape *t = lh_tape_new(ctx);
+    for (int i = 0; i < 3; i++) {
+        lh_scalar(t, 1);
+        lh_tensor *old = lh_exp(t, lh_scalar(t, 2));
+        lh_tape_reset(t);
+        lh_tensor *now = lh_scalar(t, 1);
+        CHECK(!lh_add(t, now, old));
+        CHECK_EQ_INT(lh_tape_status(t), LH_ERROR_ARGUMENT);
+        lh_tape_reset(t);
+        CHECK_EQ_INT(lh_backward(t, old), LH_ERROR_ARGUMENT);
+        lh_tape_reset(t);
+        now = lh_scalar(t, 1);
+        CHECK_EQ_INT(lh_backward(t, lh_add(t, now, now)), LH_OK);
+    }
+    lh_tape_free(t);
+    lh_context_free(ctx);
+}
+
 /* Documents that cannot be, with offsets whose differences overflow. */
 static void check_offsets(void)
 {
@@ -890,6 +917,7 @@ int main(void)
     check_hosts();
     check_zeroed();
     check_shared();
+    check_stale();
     check_offsets();
     check_sizes();
     return test_end("api");

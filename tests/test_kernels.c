@@ -150,12 +150,21 @@ static void make_gemm(trial *t)
     for (int i = 0; i < 3; i++)
         if (chance(t, 30))
             pad[i] = below(t, 20);
+    /* Panels and pages: columns enough for two panels of tiles, rows that
+     * stand whole pages apart and are packed. */
+    if (chance(t, 3))
+        g->n = LH_GEMM_PANEL + size_of(t, LH_GEMM_PANEL);
+    bool pages = chance(t, 3);
+    if (pages) {
+        g->m = size_of(t, 120);
+        g->k = 64 + size_of(t, 40);
+    }
     g->c_row = g->n + pad[0];
     g->a_row = g->b_row = g->a_col = g->b_col = 1;
     if (chance(t, 50))
-        g->a_row = g->k + pad[1];
+        g->a_row = pages ? 1024 : g->k + pad[1];
     else
-        g->a_col = g->m + pad[1];
+        g->a_col = pages ? 1024 : g->m + pad[1];
     if (chance(t, 50))
         g->b_row = g->n + pad[2];
     else

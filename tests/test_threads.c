@@ -60,6 +60,47 @@ static int64_t run_rounds(lh_pool *pool, int64_t n)
     return wrong;
 }
 
+/* Chunks from a counter, as kernels take them. */
+enum { CHUNKS = 23 };
+
+typedef struct share {
+    atomic_int next;
+    int64_t count[CHUNKS];             /* no atomics: one thread each      */
+    int64_t value, wrong;              /* the caller's                     */
+    int64_t seen[CHUNKS];
+} share;
+
+static void share_round(void *arg, int i)
+{
+    share *s = arg;
+    int chunk;
+    (void)i;
+    while ((chunk = atomic_fetch_add(&s->next, 1)) < CHUNKS) {
+        s->count[chunk]++;
+        s->seen[chunk] = s->value;
+    }
+}
+
+static void test_shares(lh_context *ctx)
+{
+    for (int threads = 1; threads <= MOST; threads += threads > 2 ? 5 : 1) {
+        lh_pool *pool = lh_pool_new(ctx, threads);
+        share s = { 0 };
+        for (int64_t round = 1; round <= 20000; round++) {
+            s.value = round;
+            atomic_store(&s.next, 0);
+            if (round % 7 == 0)        /* mixed with rounds of the others  */
+                lh_pool_run(pool, threads, share_round, &s);
+            else
+                lh_pool_share(pool, threads, share_round, &s);
+            for (int i = 0; i < CHUNKS; i++)
+                s.wrong += s.count[i] != round || s.seen[i] != round;
+        }
+        CHECK_EQ_INT(s.wrong, 0);
+        lh_pool_free(pool);
+    }
+}
+
 static void test_rounds(lh_context *ctx)
 {
     static const int sizes[] = { 1, 2, 3, 8 };
@@ -270,6 +311,7 @@ int main(void)
     CHECK(lh_threads_available() >= 1);
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
     test_rounds(ctx);
+    test_shares(ctx);
     test_sleep(ctx);
     test_crowd();
     test_guest(ctx);

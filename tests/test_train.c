@@ -243,6 +243,51 @@ static void test_refusals(void)
     CHECK(rmdir(directory) == 0);
 }
 
+/* Counts that cannot belong to the checkpoint's step. */
+static void test_counts(void)
+{
+    static const char *const wrong[][2] = {
+        { "\"documents\":\"12\"", "\"documents\":\"13\"" },
+        { "\"tokens\":\"", "\"tokens\":\"9" },
+        { "\"step\":\"2\"", "\"step\":\"7\"" },
+    };
+    char directory[64], path[96], *at;
+    fresh_directory(directory);
+    snprintf(path, sizeof path, "%s/trainer.safetensors", directory);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        setup s = setup_make(train_names, 0, 1);
+        lh_progress p = { .step = 9 };
+        setup_trainer(&s, 3);
+        lh_trainer_progress(s.trainer, &p);
+        CHECK(p.step == 0 && p.steps == 9 && !p.documents && !p.tokens);
+        CHECK_OK(s.ctx, lh_trainer_step(s.trainer, NULL));
+        CHECK_OK(s.ctx, lh_trainer_step(s.trainer, &p));
+        int64_t tokens = p.tokens;
+        CHECK_OK(s.ctx, lh_trainer_save(s.trainer, path));
+        setup_drop_trainer(&s);
+        setup_trainer(&s, 4);
+        CHECK_OK(s.ctx, lh_trainer_load(s.trainer, path));
+        lh_trainer_progress(s.trainer, &p);
+        CHECK(p.step == 2 && p.documents == 12 && p.tokens == tokens);
+        CHECK(p.loss == 0 && p.learning_rate == 0);
+        setup_free(&s);
+
+        static char bytes[1 << 20];
+        FILE *f = fopen(path, "r+b");
+        size_t size = fread(bytes, 1, sizeof bytes - 1, f);
+        for (at = bytes; memcmp(at, wrong[i][0], strlen(wrong[i][0])); at++)
+            CHECK(at < bytes + size);
+        memcpy(at, wrong[i][1], strlen(wrong[i][1]));
+        rewind(f);
+        CHECK(fwrite(bytes, 1, size, f) == size);
+        CHECK(fclose(f) == 0);
+        s = setup_make(train_names, 0, 1);
+        refuse_load(&s, path, LH_ERROR_FORMAT, "is not a count");
+    }
+    unlink(path);
+    CHECK(rmdir(directory) == 0);
+}
+
 static void refuse_settings(const char *part, void (*change)(setup *s))
 {
     setup s = setup_make(train_names, 0, 1);
@@ -290,6 +335,11 @@ static void test_not_finite(void)
                 lh_trainer_step(s.trainer, &p));
     CHECK(models_equal(before, s.model));
     lh_model_free(before);
+    CHECK_FAILS(s.ctx, LH_ERROR_NUMBER, "not finite",
+                lh_trainer_save(s.trainer, "/nowhere/at/all"));
+    CHECK_FAILS(s.ctx, LH_ERROR_NUMBER, "not finite",
+                lh_evaluate(s.ctx, s.model, s.tokenizer, s.data, NULL, NULL,
+                            NULL));
     /* Mended, the run goes on as if nothing had been. */
     lh_tensor_data(x)[1] = kept;
     setup other = setup_make(train_names, 1, 1);
@@ -565,6 +615,7 @@ int main(void)
     refuse_settings("held-out", all_held_out);
     refuse_settings("final rate", bad_final);
     refuse_settings("tokens", small_model);
+    test_counts();
     test_not_finite();
     test_stop();
     test_heap();

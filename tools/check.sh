@@ -7,6 +7,7 @@
 set -u
 BUILD=${BUILD:-build}
 export BUILD
+unset MAKEFLAGS MFLAGS MAKELEVEL       # the makes below are on their own
 logs=$BUILD/check
 mkdir -p "$logs"
 strict="-Wall -Wextra -Wconversion -Wshadow -Wvla -Werror"
@@ -107,7 +108,7 @@ step budget sh tools/budget.sh
 golden_native() {
     directory=$BUILD/$1$2
     build "$directory" "$1" "$2 -g0" "" tests/golden longhand &&
-    BUILD=$directory sh tests/golden.sh short
+    BUILD=$directory sh tests/golden.sh
 }
 # other MACHINE COMPILER FLAGS EMULATOR: -O0 and -O2, 1 and 3 threads.
 golden_other() {

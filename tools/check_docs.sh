@@ -9,6 +9,7 @@
 # and the machine's own facts are not compared.
 set -u
 BUILD=${BUILD:-build}
+unset MAKEFLAGS MFLAGS MAKELEVEL
 work=$BUILD/check/docs
 rm -rf "$work"
 mkdir -p "$work"

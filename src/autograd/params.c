@@ -27,13 +27,13 @@ static void params_free_tensor(lh_context *ctx, lh_tensor *x)
     lh_parameter *own = x->parameter;
     if (own) {
         for (int i = 0; i < own->parts; i++)
-            lh_free(ctx, own->part[i]);
+            lh_floats_free(ctx, own->part[i]);
         lh_free(ctx, own->part);
         lh_free(ctx, own->name);
         lh_free(ctx, own);
     }
-    lh_free(ctx, x->data);
-    lh_free(ctx, x->grad);
+    lh_floats_free(ctx, x->data);
+    lh_floats_free(ctx, x->grad);
     lh_free(ctx, x);
 }
 
@@ -64,7 +64,7 @@ static lh_tensor *params_tensor(lh_context *ctx, const char *name, int dims,
         return NULL;
     size_t length = strlen(name);
     x->parameter = lh_alloc(ctx, 1, sizeof *x->parameter);
-    x->data = lh_alloc(ctx, (size_t)size, sizeof(float));
+    x->data = lh_floats_alloc(ctx, (size_t)size);
     if (x->parameter)
         x->parameter->name = lh_alloc(ctx, length + 1, 1);
     if (!x->parameter || !x->data || !x->parameter->name) {

@@ -133,19 +133,26 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }
+    /* Field by field: gcc 12 makes of a memset, and of a literal, `rep stos`,
+     * which takes longer than all the rest of this function. */
     lh_tensor *x = (lh_tensor *)(void *)memory;
-    memset(x, 0, sizeof *x);
+    x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
+    x->grad = NULL;
     x->size = size;
+    for (int i = 0; i < LH_MAX_DIMS; i++)
+        x->shape[i] = i < dims ? shape[i] : 0;
     x->dims = dims;
-    for (int i = 0; i < dims; i++)
-        x->shape[i] = shape[i];
     x->inputs = inputs;
+    x->needs_grad = false;
+    x->pass = 0;
+    x->index = t->nodes++;
+    x->op = NULL;
+    x->previous = t->last;
+    x->tape = t;
+    x->round = (uint16_t)t->graph;
+    x->parameter = NULL;
     x->input = (lh_edge *)(void *)(x + 1);
     x->extra = memory + at_extra;
-    x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
-    x->tape = t;
-    x->index = t->nodes++;
-    x->previous = t->last;
     t->last = x;
     return x;
 }
@@ -236,6 +243,13 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
                          " tape", op, i);
             return false;
         }
+        /* Its memory is the arena's still.  Once something else lies there
+         * no check can help. */
+        if (input[i]->tape && input[i]->round != (uint16_t)t->graph) {
+            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d was made before"
+                         " the tape was reset", op, i);
+            return false;
+        }
     }
     return true;
 }
@@ -250,7 +264,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         p->uses = 0;
     }
     if (!x->grad) {
-        x->grad = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        x->grad = lh_floats_alloc(p->ctx, (size_t)x->size);
         if (!x->grad)
             return -1;
     }
@@ -260,7 +274,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         if (!grown)
             return -1;
         p->part = grown;
-        grown[p->parts] = lh_alloc(p->ctx, (size_t)x->size, sizeof(float));
+        grown[p->parts] = lh_floats_alloc(p->ctx, (size_t)x->size);
         if (!grown[p->parts])
             return -1;
         p->parts++;
@@ -268,14 +282,12 @@ static int tape_use(lh_tape *t, lh_tensor *x)
     return p->uses++;
 }
 
-/* A node whose forward has not run. */
+/* A node whose forward has not run; the inputs are ok. */
 static lh_tensor *tape_node(lh_tape *t, const lh_op *op,
                             lh_tensor *const *input, int inputs, int dims,
                             const int64_t *shape, const void *extra,
                             size_t size)
 {
-    if (!lh_inputs_ok(t, op->name, input, inputs))
-        return NULL;
     lh_tensor *last = t->last;
     lh_tensor *node = tape_append(t, op->name, inputs, dims, shape, size,
                                   NULL);
@@ -340,6 +352,8 @@ LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "apply: no op, no forward,"
                             " or not 0 to %d inputs", LH_MAX_INPUTS);
     }
+    if (!lh_inputs_ok(t, op->name, input, inputs))
+        return NULL;
     lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, data,
                                 size);
     if (!node)

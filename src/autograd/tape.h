@@ -36,13 +36,14 @@ typedef struct lh_edge {
     int use;                           /* of a parameter: which accumulator */
 } lh_edge;
 
-struct lh_tensor {
+struct lh_tensor {                     /* tape_append() sets each field    */
     float *data, *grad;                /* grad NULL: none has come         */
     int64_t size;
     int64_t shape[LH_MAX_DIMS];
     int dims;
     int inputs;
     bool needs_grad;
+    uint16_t round;                    /* of the tape's graph, low bits    */
     uint32_t pass;                     /* of backward, that grad is from   */
     int64_t index;                     /* place on the tape, from 0        */
     const lh_op *op;                   /* NULL: a leaf                     */
@@ -86,8 +87,9 @@ LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
 
 /* ------------------------------------------------------ for the ops -- */
 
-/* A node whose forward has run, or NULL.  Data is not zeroed: forward writes
- * all of it.  `size` bytes of `extra` are copied into the arena. */
+/* A node whose forward has run, or NULL; lh_inputs_ok() has been asked.  Data
+ * is not zeroed: forward writes all of it.  `size` bytes of `extra` are
+ * copied into the arena. */
 LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
                                lh_tensor *const *input, int inputs, int dims,
                                const int64_t *shape, const void *extra,

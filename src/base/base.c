@@ -129,6 +129,31 @@ LH_INTERNAL void lh_free(lh_context *ctx, void *memory)
         ctx->allocator.release(ctx->allocator.user, memory);
 }
 
+/* What lh_alloc gave stands right before the first aligned byte behind its
+ * own first word. */
+LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count)
+{
+    size_t bytes;
+    if (!base_bytes(count, sizeof(float), &bytes) ||
+        !lh_add_size(bytes, LH_ALIGN + sizeof(char *), &bytes))
+        return base_no_memory(ctx, count, sizeof(float));
+    char *memory = lh_alloc(ctx, bytes, 1);
+    if (!memory)
+        return NULL;
+    char *start = memory + sizeof memory;
+    start += (LH_ALIGN - (uintptr_t)start % LH_ALIGN) % LH_ALIGN;
+    memcpy(start - sizeof memory, &memory, sizeof memory);
+    return (float *)(void *)start;
+}
+
+LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory)
+{
+    char *given = NULL;
+    if (memory)
+        memcpy(&given, (char *)memory - sizeof given, sizeof given);
+    lh_free(ctx, given);
+}
+
 LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
                             size_t new_count, size_t size)
 {

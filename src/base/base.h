@@ -86,6 +86,11 @@ static inline bool lh_add_size(size_t a, size_t b, size_t *sum)
 LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size);
 LH_INTERNAL void lh_free(lh_context *ctx, void *memory);
 
+/* The same for `count` floats aligned to LH_ALIGN: parameters, gradients and
+ * moments, where a vector that lies across two cache lines costs twice. */
+LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count);
+LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory);
+
 /* Grows or shrinks: a new block with the first min(old, new) * size bytes of
  * `memory`, which is freed; the rest is zeroed.  On failure NULL, and
  * `memory` is untouched and still owned by the caller.  memory may be NULL

@@ -73,6 +73,16 @@ static void threads_gate_open(threads_gate *gate, int state)
     pthread_mutex_unlock(&gate->mutex);
 }
 
+/* From open to shut: the worker that takes part, or the caller that goes on
+ * without it; only one of them gets true. */
+static bool threads_gate_shut(threads_gate *gate)
+{
+    int state = THREADS_OPEN;
+    return atomic_compare_exchange_strong_explicit(
+        &gate->state, &state, THREADS_SHUT, memory_order_acq_rel,
+        memory_order_acquire);
+}
+
 static int threads_gate_state(threads_gate *gate)
 {
     return atomic_load_explicit(&gate->state, memory_order_acquire);
@@ -94,7 +104,8 @@ static void threads_pause(void)
 #endif
 }
 
-/* Waits until the gate is open; its state, which is not shut again. */
+/* Waits until the gate is open; its state, which is not shut again.  Shut
+ * means that it was opened and shut again while we slept. */
 static int threads_gate_wait(threads_gate *gate, bool spin)
 {
     int state;
@@ -156,9 +167,9 @@ static void *threads_work(void *arg)
     threads_worker *me = arg;
     lh_pool *pool = me->pool;
     lh_fpenv_enter();
-    while (threads_gate_wait(&me->gate, pool->spin) == THREADS_OPEN) {
-        atomic_store_explicit(&me->gate.state, THREADS_SHUT,
-                              memory_order_relaxed);
+    while (threads_gate_wait(&me->gate, pool->spin) != THREADS_QUIT) {
+        if (!threads_gate_shut(&me->gate))       /* withdrawn meanwhile    */
+            continue;
         pool->fn(pool->arg, me->number);
         if (atomic_fetch_sub_explicit(&pool->working, 1,
                                       memory_order_acq_rel) == 1)
@@ -271,16 +282,10 @@ LH_INTERNAL int lh_pool_threads(const lh_pool *pool)
     return pool ? pool->workers + 1 : 1;
 }
 
-LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
-                             void (*fn)(void *arg, int i), void *arg)
+/* Opens the gates of `helpers` workers for fn. */
+static void threads_begin(lh_pool *pool, int helpers,
+                          void (*fn)(void *arg, int i), void *arg)
 {
-    int helpers = lh_pool_threads(pool) - 1;
-    if (threads - 1 < helpers)
-        helpers = threads - 1;
-    if (!pool || helpers < 1) {
-        fn(arg, 0);
-        return;
-    }
     pool->fn = fn;
     pool->arg = arg;
     atomic_store_explicit(&pool->done.state, THREADS_SHUT,
@@ -288,8 +293,38 @@ LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
     atomic_store_explicit(&pool->working, helpers, memory_order_relaxed);
     for (int i = 0; i < helpers; i++)
         threads_gate_open(&pool->worker[i].gate, THREADS_OPEN);
+}
+
+static int threads_helpers(const lh_pool *pool, int threads)
+{
+    int helpers = lh_pool_threads(pool) - 1;
+    return threads - 1 < helpers ? threads - 1 : helpers;
+}
+
+LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
+                             void (*fn)(void *arg, int i), void *arg)
+{
+    int helpers = threads_helpers(pool, threads);
+    if (helpers > 0)
+        threads_begin(pool, helpers, fn, arg);
     fn(arg, 0);
-    threads_gate_wait(&pool->done, pool->spin);
+    if (helpers > 0)
+        threads_gate_wait(&pool->done, pool->spin);
+}
+
+LH_INTERNAL void lh_pool_share(lh_pool *pool, int threads,
+                               void (*fn)(void *arg, int i), void *arg)
+{
+    int helpers = threads_helpers(pool, threads), late = 0;
+    if (helpers > 0)
+        threads_begin(pool, helpers, fn, arg);
+    fn(arg, 0);
+    for (int i = 0; i < helpers; i++)
+        late += threads_gate_shut(&pool->worker[i].gate);
+    if (helpers > late &&
+        atomic_fetch_sub_explicit(&pool->working, late,
+                                  memory_order_acq_rel) != late)
+        threads_gate_wait(&pool->done, pool->spin);
 }
 
 /* ----------------------------------------------------------- processors -- */

@@ -25,5 +25,11 @@ LH_INTERNAL int lh_pool_threads(const lh_pool *pool);
  * when all are done.  NULL pool: fn(arg, 0).  Not from within fn. */
 LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
                              void (*fn)(void *arg, int i), void *arg);
+/* The same for work that the threads share out among themselves: i = 0 and
+ * whoever else comes before the caller is done.  A worker that the operating
+ * system has not run by then is not waited for, so that on a busy machine a
+ * round takes no longer than the caller alone. */
+LH_INTERNAL void lh_pool_share(lh_pool *pool, int threads,
+                               void (*fn)(void *arg, int i), void *arg);
 
 #endif

@@ -139,6 +139,10 @@ typedef struct cli_data {
 int cli_data_load(lh_context *ctx, const cli_options *o, int first,
                   cli_data *data);
 
+/* The model of an operand, with its tokenizer. */
+int cli_model_load(lh_context *ctx, const char *path, lh_model **m,
+                   lh_tokenizer **k);
+
 /* Writes one text: begins with `prompt` (may be NULL), ends at a border or
  * after `length` tokens (0: where the context is full; a longer text goes on
  * with the last half of the context).  *text is the caller's to free(). */

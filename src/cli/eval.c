@@ -42,8 +42,7 @@ int cli_eval(const cli_options *o)
     lh_context *ctx = cli_context(o, OPT_threads, &code);
     if (!ctx)
         return code;
-    if (lh_model_load(ctx, o->operand[0], &m, &k))
-        code = cli_error(ctx);
+    code = cli_model_load(ctx, o->operand[0], &m, &k);
     if (!code)
         code = cli_data_load(ctx, o, 1, &data);
     if (!code)

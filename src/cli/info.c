@@ -128,9 +128,8 @@ static void info_model(lh_model *m, const lh_tokenizer *k)
     lh_params *p = lh_model_params(m);
     char number[32], shape[96];
     info_config(lh_model_config(m));
-    if (k)
-        printf("tokenizer     %s, %s tokens\n", lh_tokenizer_kind(k),
-               cli_count(number, lh_tokenizer_vocabulary(k)));
+    printf("tokenizer     %s, %s tokens\n", lh_tokenizer_kind(k),
+           cli_count(number, lh_tokenizer_vocabulary(k)));
     printf("parameters    %s in %lld tensors\n\n",
            cli_count(number, lh_params_size(p)),
            (long long)lh_params_count(p));
@@ -155,7 +154,7 @@ static void info_model_json(lh_model *m, const lh_tokenizer *k)
            (long long)c->head_size, (long long)c->feed_forward,
            (long long)c->context, (long long)c->vocabulary,
            (long long)lh_params_size(p));
-    info_string(k ? lh_tokenizer_kind(k) : "none");
+    info_string(lh_tokenizer_kind(k));
     printf(", \"tensors\": {");
     for (int64_t i = 0; i < lh_params_count(p); i++) {
         const char *name;
@@ -180,9 +179,9 @@ int cli_info(const cli_options *o)
         return code;
     if (!o->operands)
         (o->given[OPT_json] ? info_machine_json : info_machine)(ctx);
-    else if (lh_model_load(ctx, o->operand[0], &m, &k))
-        code = cli_error(ctx);
     else
+        code = cli_model_load(ctx, o->operand[0], &m, &k);
+    if (m)
         (o->given[OPT_json] ? info_model_json : info_model)(m, k);
     lh_tokenizer_free(k);
     lh_model_free(m);

@@ -47,8 +47,7 @@ int cli_sample(const cli_options *o)
     lh_context *ctx = cli_context(o, OPT_threads, &code);
     if (!ctx)
         return code;
-    if (lh_model_load(ctx, o->operand[0], &m, &k))
-        code = cli_error(ctx);
+    code = cli_model_load(ctx, o->operand[0], &m, &k);
     if (!code)
         s = lh_session_new(ctx, m, (uint64_t)o->integer[OPT_seed]);
     if (!code && !s)

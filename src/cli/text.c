@@ -1,5 +1,5 @@
-/* Text in and out: the data of a command line as a dataset, and a model's
- * writing. */
+/* Text in and out: the data of a command line as a dataset, its model, and
+ * the model's writing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +82,19 @@ int cli_data_load(lh_context *ctx, const cli_options *o, int first,
     }
     free(joined.text);
     return code;
+}
+
+/* ---------------------------------------------------------------- model -- */
+
+int cli_model_load(lh_context *ctx, const char *path, lh_model **m,
+                   lh_tokenizer **k)
+{
+    if (!lh_model_load(ctx, path, m, k))
+        return CLI_DONE;
+    if (lh_error_status(ctx) != LH_ERROR_IO)
+        return cli_error(ctx);
+    return cli_fail("%s; MODEL is a directory that train --out wrote",
+                    lh_error_message(ctx));
 }
 
 /* -------------------------------------------------------------- writing -- */

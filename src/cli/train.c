@@ -117,6 +117,26 @@ static void train_fit(train_run *r)
         s->held_out = 0;
 }
 
+/* Ten times in a run, but not so often that evaluating costs more than a
+ * part of training: at least as many tokens are trained on in between as an
+ * evaluation scores, which is a third of the work. */
+static int64_t train_eval_every(const train_run *r)
+{
+    const lh_train_settings *s = &r->settings;
+    size_t bytes;
+    lh_dataset_bytes(r->data.dataset, &bytes);
+    double documents = (double)lh_dataset_documents(r->data.dataset);
+    double each = (double)bytes / documents + 1;
+    double window = each < (double)r->config.context
+                  ? each : (double)r->config.context;
+    double least = s->held_out * documents * each /
+                   ((double)s->batch * window);
+    double tenth = (double)s->steps / 10;
+    double every = tenth > least ? tenth : least;
+    return every > (double)s->steps ? s->steps
+         : every > 1 ? (int64_t)every : 1;
+}
+
 static int train_settings(train_run *r)
 {
     const cli_options *o = r->o;
@@ -145,7 +165,7 @@ static int train_settings(train_run *r)
         return cli_usage("--warm-up and --cool-down are more than the %lld"
                          " --steps", (long long)s->steps);
     r->report_every = s->steps > 1000 ? s->steps / 1000 : 1;
-    r->eval_every = s->steps >= 10 ? s->steps / 10 : 1;
+    r->eval_every = train_eval_every(r);
     TRAIN_SET(r->eval_every, eval_every);
     if (s->held_out <= 0 && o->given[OPT_eval_every])
         return cli_usage("--eval-every needs documents to evaluate on; add"
@@ -255,13 +275,26 @@ static void train_say(const train_run *r)
 
 /* ---------------------------------------------------------------- steps -- */
 
+static int train_failed(const train_run *r)
+{
+    const char *message = lh_error_message(r->ctx);
+    char step[32];
+    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
+        return cli_error(r->ctx);
+    if (r->saved_step)
+        return cli_fail("%s; the checkpoint of step %s is kept in %s",
+                        message, cli_count(step, r->saved_step),
+                        r->dir.path);
+    return cli_fail("%s; nothing had been saved", message);
+}
+
 static int train_save(train_run *r)
 {
     if (!r->dir.path || r->saved_step == r->last.progress.step)
         return CLI_DONE;
     int code = cli_rundir_sync(&r->dir);
     if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
-        code = cli_error(r->ctx);
+        code = train_failed(r);
     r->saved = cli_clock();
     if (!code)
         r->saved_step = r->last.progress.step;
@@ -275,19 +308,6 @@ static bool train_save_due(const train_run *r)
     if (steps)
         return r->last.progress.step % steps == 0;
     return cli_clock() - r->saved >= r->o->real[OPT_save_every];
-}
-
-static int train_failed(const train_run *r)
-{
-    const char *message = lh_error_message(r->ctx);
-    char step[32];
-    if (lh_error_status(r->ctx) != LH_ERROR_NUMBER)
-        return cli_error(r->ctx);
-    if (r->saved_step)
-        return cli_fail("%s; the checkpoint of step %s is kept in %s",
-                        message, cli_count(step, r->saved_step),
-                        r->dir.path);
-    return cli_fail("%s; nothing had been saved", message);
 }
 
 /* Behind a step: evaluates, shows, logs, saves. */

@@ -91,15 +91,6 @@ LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
 
 /* ------------------------------------------------------------- entries -- */
 
-static const struct {
-    const char *name;
-    int64_t bytes;
-} stored_dtype[LH_DTYPE_COUNT] = {
-#define LH_X(name, text, bytes) { text, bytes },
-    LH_DTYPES(LH_X)
-#undef LH_X
-};
-
 /* What entries are read against. */
 typedef struct stored_reader {
     lh_context *ctx;
@@ -125,8 +116,9 @@ static lh_status stored_read_dtype(const stored_reader *r,
     if (text->type != LH_JSON_STRING)
         return stored_fail(r, entry, "its dtype is no string");
     for (int i = 0; i < LH_DTYPE_COUNT; i++)
-        if (strlen(stored_dtype[i].name) == text->size
-            && !memcmp(stored_dtype[i].name, text->string, text->size)) {
+        if (strlen(lh_dtype_name((lh_dtype)i)) == text->size
+            && !memcmp(lh_dtype_name((lh_dtype)i), text->string,
+                       text->size)) {
             s->dtype = (lh_dtype)i;
             return LH_OK;
         }
@@ -182,8 +174,9 @@ static lh_status stored_read_range(const stored_reader *r,
     if (end->integer > r->size)
         return stored_fail(r, entry, "its data ends behind the end of the "
                                      "file: is it cut off?");
-    if (__builtin_mul_overflow(s->size, stored_dtype[s->dtype].bytes, &bytes)
-        || bytes != end->integer - begin->integer)
+    if (__builtin_mul_overflow(s->size, (int64_t)lh_dtype_bytes(s->dtype),
+                               &bytes) ||
+        bytes != end->integer - begin->integer)
         return stored_fail(r, entry, "its data_offsets do not agree with "
                                      "its shape and dtype");
     s->data = r->data + begin->integer;
@@ -216,7 +209,7 @@ static lh_status stored_read(const stored_reader *r, const lh_json *entry,
 
 static int64_t stored_bytes(const lh_stored *s)
 {
-    return s->size * stored_dtype[s->dtype].bytes;
+    return s->size * (int64_t)lh_dtype_bytes(s->dtype);
 }
 
 /* By beginning; an empty tensor before the one that begins there too. */

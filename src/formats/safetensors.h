@@ -22,6 +22,27 @@ typedef enum lh_dtype {
     LH_DTYPE_COUNT
 } lh_dtype;
 
+static inline const char *lh_dtype_name(lh_dtype dtype)
+{
+    static const char *const name[] = {
+#define LH_X(name, text, bytes) text,
+        LH_DTYPES(LH_X)
+#undef LH_X
+    };
+    return name[dtype];
+}
+
+/* Of one element. */
+static inline size_t lh_dtype_bytes(lh_dtype dtype)
+{
+    static const size_t width[] = {
+#define LH_X(name, text, bytes) bytes,
+        LH_DTYPES(LH_X)
+#undef LH_X
+    };
+    return width[dtype];
+}
+
 typedef struct lh_stored {
     const char *name;
     lh_dtype dtype;

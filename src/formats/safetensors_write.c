@@ -12,15 +12,6 @@
 /* Bytes that go out together; a multiple of every element size. */
 #define STORING_CHUNK ((size_t)1 << 16)
 
-static const struct {
-    const char *name;
-    size_t bytes;
-} storing_dtype[LH_DTYPE_COUNT] = {
-#define LH_X(name, text, bytes) { text, bytes },
-    LH_DTYPES(LH_X)
-#undef LH_X
-};
-
 /* -------------------------------------------------------------- header -- */
 
 static lh_status storing_fail(lh_context *ctx, const char *path,
@@ -48,7 +39,7 @@ static lh_status storing_check(lh_context *ctx, const char *path,
             || __builtin_mul_overflow(size, s->shape[i], &size))
             return storing_fail(ctx, path, s, "its shape cannot be");
     if (size != s->size
-        || !lh_mul_size((size_t)size, storing_dtype[s->dtype].bytes, bytes))
+        || !lh_mul_size((size_t)size, lh_dtype_bytes(s->dtype), bytes))
         return storing_fail(ctx, path, s, "its size is not that of its "
                                           "shape");
     return LH_OK;
@@ -69,7 +60,7 @@ static lh_status storing_entry(lh_context *ctx, const char *path,
     if (!status)
         status = lh_buffer_printf(ctx, header,
                                   ":{\"dtype\":\"%s\",\"shape\":[",
-                                  storing_dtype[s->dtype].name);
+                                  lh_dtype_name(s->dtype));
     for (int i = 0; i < s->dims && !status; i++)
         status = lh_buffer_printf(ctx, header, i ? ",%lld" : "%lld",
                                   (long long)s->shape[i]);
@@ -176,7 +167,7 @@ static void storing_convert(lh_dtype dtype, const void *from, size_t count,
 static lh_status storing_data(lh_writer *w, const lh_stored *s,
                               unsigned char *chunk)
 {
-    size_t bytes = storing_dtype[s->dtype].bytes, left = (size_t)s->size;
+    size_t bytes = lh_dtype_bytes(s->dtype), left = (size_t)s->size;
     const unsigned char *from = s->data;
     lh_status status = LH_OK;
     while (left && !status) {

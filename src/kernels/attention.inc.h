@@ -114,7 +114,10 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
         const lh_span *span = &a->spans[item / a->heads];
         int64_t h = item % a->heads;
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            VEC_SUFFIX(short_forward)(a, span, h, scratch);
+            int64_t n = lh_min64(VEC_SUFFIX(short_heads)(a, span),
+                                 lh_min64(a->heads - h, end - item));
+            VEC_SUFFIX(short_forward)(a, span, h, n, scratch);
+            item += n - 1;
             continue;
         }
         VEC_SUFFIX(attention_start)(&w, a, item / a->heads, h / group,
@@ -248,9 +251,14 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
         const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            for (int64_t h = 0; h < group; h++)
-                VEC_SUFFIX(short_backward)(a, span, kv_head * group + h,
+            int64_t some = VEC_SUFFIX(short_heads)(a, span);
+            int64_t kv_heads = lh_min64(a->kv_heads - kv_head, end - item);
+            int64_t last = (kv_head + kv_heads) * group;
+            for (int64_t h = kv_head * group; h < last; h += some)
+                VEC_SUFFIX(short_backward)(a, span, h,
+                                           lh_min64(some, last - h),
                                            scratch);
+            item += kv_heads - 1;
             continue;
         }
         VEC_SUFFIX(attention_start)(&w, a, item / a->kv_heads, kv_head,

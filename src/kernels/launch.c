@@ -135,7 +135,7 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
         .scratch_bytes = ctx->scratch_floats * sizeof(float),
     };
     atomic_init(&work.next, 0);
-    lh_pool_run(ctx->pool, threads, launch_thread, &work);
+    lh_pool_share(ctx->pool, threads, launch_thread, &work);
     return LH_OK;
 }
 

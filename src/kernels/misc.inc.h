@@ -157,29 +157,37 @@ static void VEC_SUFFIX(accumulate)(const void *args, int64_t begin,
 
 /* -------------------------------------------------------------- adamw -- */
 
+/* Elements i .. end - 1, at most a vector of them. */
+LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
+                                           int64_t end)
+{
+    VEC p = VEC_SUFFIX(row_load)(a->parameter, i, end);
+    VEC m = VEC_SUFFIX(row_load)(a->m, i, end);
+    VEC v = VEC_SUFFIX(row_load)(a->v, i, end);
+    VEC g = VEC_SUFFIX(row_load)(a->gradient, i, end) *
+            VEC_SET(a->gradient_scale);
+    m = FMA(VEC_SET(a->one_minus_beta1), g - m, m);
+    v = FMA(VEC_SET(a->one_minus_beta2), g * g - v, v);
+    if (a->decay != 0.0f)
+        p = FNMA(VEC_SET(a->decay), p, p);
+    VEC root = SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps);
+    p = FNMA(VEC_SET(a->step_size), m / root, p);
+    VEC_SUFFIX(row_store)(a->parameter, i, end, p);
+    VEC_SUFFIX(row_store)(a->m, i, end, m);
+    VEC_SUFFIX(row_store)(a->v, i, end, v);
+    VEC_SUFFIX(row_store)(a->gradient, i, end, VEC_SET(0.0f));
+}
+
 static void VEC_SUFFIX(adamw)(const void *args, int64_t begin, int64_t end,
                               float *scratch)
 {
-    const lh_adamw_args *a = args;
-    const VEC zero = VEC_SET(0.0f);
+    const lh_adamw_args a = *(const lh_adamw_args *)args;
+    int64_t i = begin;
     (void)scratch;
-    for (int64_t i = begin; i < end; i += VEC_WIDTH) {
-        VEC p = VEC_SUFFIX(row_load)(a->parameter, i, end);
-        VEC m = VEC_SUFFIX(row_load)(a->m, i, end);
-        VEC v = VEC_SUFFIX(row_load)(a->v, i, end);
-        VEC g = VEC_SUFFIX(row_load)(a->gradient, i, end) *
-                VEC_SET(a->gradient_scale);
-        m = FMA(VEC_SET(a->one_minus_beta1), g - m, m);
-        v = FMA(VEC_SET(a->one_minus_beta2), g * g - v, v);
-        if (a->decay != 0.0f)
-            p = FNMA(VEC_SET(a->decay), p, p);
-        VEC root = SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps);
-        p = FNMA(VEC_SET(a->step_size), m / root, p);
-        VEC_SUFFIX(row_store)(a->parameter, i, end, p);
-        VEC_SUFFIX(row_store)(a->m, i, end, m);
-        VEC_SUFFIX(row_store)(a->v, i, end, v);
-        VEC_SUFFIX(row_store)(a->gradient, i, end, zero);
-    }
+    for (; end - i >= VEC_WIDTH; i += VEC_WIDTH)
+        VEC_SUFFIX(adamw_vector)(&a, i, i + VEC_WIDTH);
+    if (i < end)
+        VEC_SUFFIX(adamw_vector)(&a, i, end);
 }
 
 /* -------------------------------------------------------------- limit -- */

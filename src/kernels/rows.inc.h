@@ -2,18 +2,14 @@
  * Needs lanes.inc.h before it.  kernels.h has the formulas; the operations
  * here stand in the same order. */
 
-/* A function of one number by way of a vector of it: the same bits, since
- * every lane computes alone. */
-#define ROW_SCALAR(name, expression) \
-static float VEC_SUFFIX(name)(float number) \
-{ \
-    VEC x = VEC_SET(number); \
-    float result; \
-    VEC_STORE_PART(&result, (expression), 1); \
-    return result; \
+/* 1 / sqrt(x) by way of a vector of it: the same bits, since every lane
+ * computes alone. */
+static float VEC_SUFFIX(row_rsqrt)(float x)
+{
+    float result;
+    VEC_STORE_PART(&result, RSQRT(VEC_SET(x)), 1);
+    return result;
 }
-ROW_SCALAR(row_rsqrt, RSQRT(x))
-ROW_SCALAR(row_log, LOG(x))
 
 /* -------------------------------------------------------------- norms -- */
 
@@ -23,18 +19,24 @@ static void VEC_SUFFIX(rms_norm_forward)(const void *args, int64_t begin,
     const lh_norm_args *a = args;
     int64_t n = a->columns;
     (void)scratch;
-    for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * n;
-        float *y = a->y + i * n;
-        float q = VEC_SUFFIX(lanes_dot)(x, x, n);
-        float r = VEC_SUFFIX(row_rsqrt)(q / (float)n + a->eps);
-        const VEC scale = VEC_SET(r);
-        a->scale[i] = r;
-        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-            VEC v = VEC_SUFFIX(row_load)(x, j, n) * scale;
-            if (a->gain)
-                v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
-            VEC_SUFFIX(row_store)(y, j, n, v);
+    /* A vector of rows at a time, for one square root and one quotient. */
+    for (int64_t at = begin; at < end; at += VEC_WIDTH) {
+        int64_t last = lh_min64(at + VEC_WIDTH, end);
+        for (int64_t i = at; i < last; i++)
+            a->scale[i] = VEC_SUFFIX(lanes_dot)(a->x + i * n, a->x + i * n,
+                                                n);
+        VEC q = VEC_SUFFIX(row_load)(a->scale, at, last);
+        VEC_SUFFIX(row_store)(a->scale, at, last,
+                              RSQRT(q / VEC_SET((float)n) +
+                                    VEC_SET(a->eps)));
+        for (int64_t i = at; i < last; i++) {
+            const VEC scale = VEC_SET(a->scale[i]);
+            for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+                VEC v = VEC_SUFFIX(row_load)(a->x + i * n, j, n) * scale;
+                if (a->gain)
+                    v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
+                VEC_SUFFIX(row_store)(a->y + i * n, j, n, v);
+            }
         }
     }
 }
@@ -194,18 +196,31 @@ static void VEC_SUFFIX(cross_entropy_forward)(const void *args,
     const lh_cross_entropy_args *a = args;
     int64_t n = a->vocabulary;
     (void)scratch;
-    for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * n;
-        int32_t target = a->targets[i];
-        if (target < 0) {
-            a->losses[i] = a->stats[2 * i] = a->stats[2 * i + 1] = 0.0f;
-            continue;
+    /* A vector of rows at a time, for one logarithm and one quotient; the
+     * sums wait in losses. */
+    for (int64_t at = begin; at < end; at += VEC_WIDTH) {
+        int64_t last = lh_min64(at + VEC_WIDTH, end);
+        float inverse[VEC_WIDTH];
+        for (int64_t i = at; i < last; i++) {
+            const float *x = a->x + i * n;
+            float max = 0.0f, sum = 1.0f;
+            if (a->targets[i] >= 0) {
+                max = VEC_SUFFIX(lanes_max)(x, n);
+                sum = VEC_SUFFIX(exp_sum)(x, max, n);
+            }
+            a->stats[2 * i] = max;
+            a->losses[i] = sum;
         }
-        float max = VEC_SUFFIX(lanes_max)(x, n);
-        float sum = VEC_SUFFIX(exp_sum)(x, max, n);
-        a->losses[i] = VEC_SUFFIX(row_log)(sum) - (x[target] - max);
-        a->stats[2 * i] = max;
-        a->stats[2 * i + 1] = 1.0f / sum;
+        VEC sums = VEC_SUFFIX(row_load)(a->losses, at, last);
+        VEC_STORE(inverse, VEC_SET(1.0f) / sums);
+        VEC_SUFFIX(row_store)(a->losses, at, last, LOG(sums));
+        for (int64_t i = at; i < last; i++) {
+            int32_t target = a->targets[i];
+            bool none = target < 0;
+            a->losses[i] = none ? 0.0f : a->losses[i] -
+                           (a->x[i * n + target] - a->stats[2 * i]);
+            a->stats[2 * i + 1] = none ? 0.0f : inverse[i - at];
+        }
     }
 }
 
@@ -213,28 +228,26 @@ static void VEC_SUFFIX(cross_entropy_backward)(const void *args,
                                                int64_t begin, int64_t end,
                                                float *scratch)
 {
+    static const float one[31] = { [15] = 1.0f };
     const lh_cross_entropy_args *a = args;
     int64_t n = a->vocabulary;
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
-        float *dx = a->dx + i * n, old;
-        int32_t target = a->targets[i];
+        float *dx = a->dx + i * n;
+        int64_t target = a->targets[i];
         if (target < 0)
             continue;
         const VEC max = VEC_SET(a->stats[2 * i]);
         const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
         const VEC g = VEC_SET(a->grads[i]);
-        old = dx[target];
         for (int64_t j = 0; j < n; j += VEC_WIDTH) {
             VEC p = EXP(VEC_SUFFIX(row_load)(x, j, n) - max) * inverse;
+            if (target - j >= 0 && target - j < VEC_WIDTH)
+                p = p - VEC_LOAD(one + 15 - (target - j));
             VEC_SUFFIX(row_store)(dx, j, n,
                 FMA(g, p, VEC_SUFFIX(row_load)(dx, j, n)));
         }
-        /* The target's element again, from what it was. */
-        VEC p = EXP(VEC_SET(x[target]) - max) * inverse - VEC_SET(1.0f);
-        VEC_STORE_PART(dx + target, FMA(g, p, VEC_SET(old)), 1);
     }
 }
 
-#undef ROW_SCALAR

@@ -268,13 +268,9 @@ static bool disk_needless(const disk_plan *plan, const lh_config *c,
     if (!c->tied || strcmp(s->name, "lm_head.weight") != 0)
         return false;
     const lh_stored *e = disk_find(file, plan->layout, plan->entry[0].name);
-    static const size_t width[] = {
-#define LH_X(name, text, bytes) bytes,
-        LH_DTYPES(LH_X)
-#undef LH_X
-    };
     return e && e->dtype == s->dtype && e->size == s->size &&
-           memcmp(e->data, s->data, (size_t)s->size * width[s->dtype]) == 0;
+           memcmp(e->data, s->data, (size_t)s->size *
+                                    lh_dtype_bytes(s->dtype)) == 0;
 }
 
 static lh_status disk_check_entry(const disk_plan *plan, const char *path,

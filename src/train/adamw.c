@@ -38,8 +38,8 @@ LH_API lh_adamw *lh_adamw_new(lh_params *p)
     for (int64_t i = 0; ok && i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
         chunks = lh_max64(chunks, adamw_chunks(x));
-        o->m[i] = lh_alloc(ctx, (size_t)x->size, sizeof(float));
-        o->v[i] = lh_alloc(ctx, (size_t)x->size, sizeof(float));
+        o->m[i] = lh_floats_alloc(ctx, (size_t)x->size);
+        o->v[i] = lh_floats_alloc(ctx, (size_t)x->size);
         ok = o->m[i] && o->v[i];
     }
     if (ok)
@@ -57,9 +57,9 @@ LH_API void lh_adamw_free(lh_adamw *o)
         return;
     for (int64_t i = 0; i < o->count; i++) {
         if (o->m)
-            lh_free(o->ctx, o->m[i]);
+            lh_floats_free(o->ctx, o->m[i]);
         if (o->v)
-            lh_free(o->ctx, o->v[i]);
+            lh_floats_free(o->ctx, o->v[i]);
     }
     lh_free(o->ctx, o->m);
     lh_free(o->ctx, o->v);

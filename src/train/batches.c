@@ -46,7 +46,7 @@ static lh_status batches_encode(lh_windows *w, const lh_tokenizer *k,
     w->bytes += (int64_t)size;
     if (status != LH_ERROR_FORMAT || !clear || lh_dataset_documents(d) < 2)
         return status;
-    char message[256];
+    char message[512];
     snprintf(message, sizeof message, "%s", lh_error_message(w->ctx));
     lh_error_clear(w->ctx);
     return lh_fail(w->ctx, status, "document %lld, %s", (long long)i + 1,

@@ -148,6 +148,20 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
 
 /* -------------------------------------------------------------- saving -- */
 
+static lh_status checkpoint_finite(const lh_trainer *r,
+                                   const checkpoint_list *list)
+{
+    for (int64_t i = 0; i < 3 * list->count; i++)
+        for (int64_t j = 0; j < list->stored[i].size; j++)
+            if (list->data[i][j] - list->data[i][j] != 0)
+                return lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: a number"
+                               " of %s is not finite; a lower learning rate"
+                               " or clipping may help",
+                               (long long)r->adamw->step,
+                               list->stored[i].name);
+    return LH_OK;
+}
+
 LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
 {
     if (!r || !path)
@@ -175,8 +189,11 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
         pairs[at++] = field[i].key;
         pairs[at++] = field[i].value;
     }
-    status = lh_safetensors_write(r->ctx, path, list.stored, 3 * list.count,
-                                  pairs, CHECKPOINT_PAIRS);
+    status = checkpoint_finite(r, &list);
+    if (!status)
+        status = lh_safetensors_write(r->ctx, path, list.stored,
+                                      3 * list.count, pairs,
+                                      CHECKPOINT_PAIRS);
     checkpoint_list_free(r->ctx, &list);
     return status;
 }
