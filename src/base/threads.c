@@ -321,9 +321,12 @@ LH_INTERNAL void lh_pool_share(lh_pool *pool, int threads,
     fn(arg, 0);
     for (int i = 0; i < helpers; i++)
         late += threads_gate_shut(&pool->worker[i].gate);
+    /* Whoever takes `working` to 0 is the last: a worker then opens the gate,
+     * which must be waited for even if it is 0 by now, lest it opens into
+     * the next round; the caller just goes on. */
     if (helpers > late &&
-        atomic_fetch_sub_explicit(&pool->working, late,
-                                  memory_order_acq_rel) != late)
+        (!late || atomic_fetch_sub_explicit(&pool->working, late,
+                                            memory_order_acq_rel) != late))
         threads_gate_wait(&pool->done, pool->spin);
 }
 
