@@ -43,22 +43,7 @@ typedef struct trial {
     int32_t ids[MAX_ROWS];
     lh_span spans[8];
     int64_t items, scratch;
-    union {
-        lh_gemm_args gemm;
-        lh_sum_rows_args sum_rows;
-        lh_embedding_args embedding;
-        lh_norm_args norm;
-        lh_rotary_args rotary;
-        lh_attention_args attention;
-        lh_softmax_args softmax;
-        lh_cross_entropy_args cross_entropy;
-        lh_dropout_args dropout;
-        lh_sum_args sum;
-        lh_square_sums_args square_sums;
-        lh_adamw_args adamw;
-        lh_map_args map;
-        lh_accumulate_args accumulate;
-    } args;
+    lh_kernel_args args;
 } trial;
 
 /* ------------------------------------------------------------- random -- */

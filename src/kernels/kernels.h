@@ -385,4 +385,22 @@ typedef struct lh_accumulate_args {
     float *y;
 } lh_accumulate_args;
 
+/* Any kernel's arguments, for who goes through the whole table. */
+typedef union lh_kernel_args {
+    lh_gemm_args gemm;
+    lh_sum_rows_args sum_rows;
+    lh_embedding_args embedding;
+    lh_norm_args norm;
+    lh_rotary_args rotary;
+    lh_attention_args attention;
+    lh_softmax_args softmax;
+    lh_cross_entropy_args cross_entropy;
+    lh_dropout_args dropout;
+    lh_sum_args sum;
+    lh_square_sums_args square_sums;
+    lh_adamw_args adamw;
+    lh_map_args map;
+    lh_accumulate_args accumulate;
+} lh_kernel_args;
+
 #endif

@@ -21,29 +21,12 @@ enum { SELFTEST_ROWS = 5, SELFTEST_COLUMNS = 21,
 static const int32_t selftest_ids[SELFTEST_ROWS] = { 3, 0, 3, 4, 1 };
 static const lh_span selftest_spans[2] = { { 0, 2, 0, 0 }, { 2, 3, 2, 0 } };
 
-typedef union selftest_args {
-    lh_gemm_args gemm;
-    lh_sum_rows_args sum_rows;
-    lh_embedding_args embedding;
-    lh_norm_args norm;
-    lh_rotary_args rotary;
-    lh_attention_args attention;
-    lh_softmax_args softmax;
-    lh_cross_entropy_args cross_entropy;
-    lh_dropout_args dropout;
-    lh_sum_args sum;
-    lh_square_sums_args square_sums;
-    lh_adamw_args adamw;
-    lh_map_args map;
-    lh_accumulate_args accumulate;
-} selftest_args;
-
 /* Each case fills the arguments, reads from `in`, writes to `out` and gives
  * the number of items; 0: nothing to compare. */
-typedef int64_t selftest_case(selftest_args *args, const float *in,
+typedef int64_t selftest_case(lh_kernel_args *args, const float *in,
                               float *out);
 
-static int64_t selftest_gemm(selftest_args *args, const float *in,
+static int64_t selftest_gemm(lh_kernel_args *args, const float *in,
                              float *out)
 {
     args->gemm = (lh_gemm_args){
@@ -55,7 +38,7 @@ static int64_t selftest_gemm(selftest_args *args, const float *in,
     return lh_gemm_items(SELFTEST_ROWS, SELFTEST_COLUMNS);
 }
 
-static int64_t selftest_sum_rows(selftest_args *args, const float *in,
+static int64_t selftest_sum_rows(lh_kernel_args *args, const float *in,
                                  float *out)
 {
     args->sum_rows = (lh_sum_rows_args){ in, out, SELFTEST_ROWS,
@@ -63,7 +46,7 @@ static int64_t selftest_sum_rows(selftest_args *args, const float *in,
     return SELFTEST_COLUMNS;
 }
 
-static int64_t selftest_embedding_forward(selftest_args *args,
+static int64_t selftest_embedding_forward(lh_kernel_args *args,
                                           const float *in, float *out)
 {
     args->embedding = (lh_embedding_args){
@@ -74,7 +57,7 @@ static int64_t selftest_embedding_forward(selftest_args *args,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_embedding_backward(selftest_args *args,
+static int64_t selftest_embedding_backward(lh_kernel_args *args,
                                            const float *in, float *out)
 {
     selftest_embedding_forward(args, in, out);
@@ -82,7 +65,7 @@ static int64_t selftest_embedding_backward(selftest_args *args,
 }
 
 /* The forward of a norm gives its backward's statistics: here any will do. */
-static int64_t selftest_norm(selftest_args *args, const float *in,
+static int64_t selftest_norm(lh_kernel_args *args, const float *in,
                              float *out, bool forward)
 {
     float *stats = forward ? out + 2 * SELFTEST_SIZE : (float *)in + 700;
@@ -95,19 +78,19 @@ static int64_t selftest_norm(selftest_args *args, const float *in,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_rms_norm_forward(selftest_args *args,
+static int64_t selftest_rms_norm_forward(lh_kernel_args *args,
                                          const float *in, float *out)
 {
     return selftest_norm(args, in, out, true);
 }
 
-static int64_t selftest_rms_norm_backward(selftest_args *args,
+static int64_t selftest_rms_norm_backward(lh_kernel_args *args,
                                           const float *in, float *out)
 {
     return selftest_norm(args, in, out, false);
 }
 
-static int64_t selftest_rms_norm_gain(selftest_args *args, const float *in,
+static int64_t selftest_rms_norm_gain(lh_kernel_args *args, const float *in,
                                       float *out)
 {
     selftest_norm(args, in, out, false);
@@ -118,7 +101,7 @@ static int64_t selftest_rms_norm_gain(selftest_args *args, const float *in,
 #define selftest_layer_norm_backward selftest_rms_norm_backward
 #define selftest_layer_norm_gain selftest_rms_norm_gain
 
-static int64_t selftest_rotary_forward(selftest_args *args, const float *in,
+static int64_t selftest_rotary_forward(lh_kernel_args *args, const float *in,
                                        float *out)
 {
     args->rotary = (lh_rotary_args){
@@ -132,7 +115,7 @@ static int64_t selftest_rotary_forward(selftest_args *args, const float *in,
 #define selftest_rotary_backward selftest_rotary_forward
 
 /* Two query heads over one of keys and values; documents of 2 and 3. */
-static int64_t selftest_attention(selftest_args *args, const float *in,
+static int64_t selftest_attention(lh_kernel_args *args, const float *in,
                                   float *out, bool forward)
 {
     args->attention = (lh_attention_args){
@@ -146,19 +129,19 @@ static int64_t selftest_attention(selftest_args *args, const float *in,
     return forward ? 4 : 2;
 }
 
-static int64_t selftest_attention_forward(selftest_args *args,
+static int64_t selftest_attention_forward(lh_kernel_args *args,
                                           const float *in, float *out)
 {
     return selftest_attention(args, in, out, true);
 }
 
-static int64_t selftest_attention_backward(selftest_args *args,
+static int64_t selftest_attention_backward(lh_kernel_args *args,
                                            const float *in, float *out)
 {
     return selftest_attention(args, in, out, false);
 }
 
-static int64_t selftest_softmax_forward(selftest_args *args, const float *in,
+static int64_t selftest_softmax_forward(lh_kernel_args *args, const float *in,
                                         float *out)
 {
     args->softmax = (lh_softmax_args){
@@ -168,7 +151,7 @@ static int64_t selftest_softmax_forward(selftest_args *args, const float *in,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_softmax_backward(selftest_args *args,
+static int64_t selftest_softmax_backward(lh_kernel_args *args,
                                          const float *in, float *out)
 {
     selftest_softmax_forward(args, in, out);
@@ -176,7 +159,7 @@ static int64_t selftest_softmax_backward(selftest_args *args,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_cross_entropy_forward(selftest_args *args,
+static int64_t selftest_cross_entropy_forward(lh_kernel_args *args,
                                               const float *in, float *out)
 {
     args->cross_entropy = (lh_cross_entropy_args){
@@ -186,7 +169,7 @@ static int64_t selftest_cross_entropy_forward(selftest_args *args,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_cross_entropy_backward(selftest_args *args,
+static int64_t selftest_cross_entropy_backward(lh_kernel_args *args,
                                                const float *in, float *out)
 {
     selftest_cross_entropy_forward(args, in, out);
@@ -196,7 +179,7 @@ static int64_t selftest_cross_entropy_backward(selftest_args *args,
     return SELFTEST_ROWS;
 }
 
-static int64_t selftest_dropout_forward(selftest_args *args, const float *in,
+static int64_t selftest_dropout_forward(lh_kernel_args *args, const float *in,
                                         float *out)
 {
     args->dropout = (lh_dropout_args){
@@ -209,27 +192,27 @@ static int64_t selftest_dropout_forward(selftest_args *args, const float *in,
 
 #define selftest_dropout_backward selftest_dropout_forward
 
-static int64_t selftest_sum(selftest_args *args, const float *in, float *out)
+static int64_t selftest_sum(lh_kernel_args *args, const float *in, float *out)
 {
     args->sum = (lh_sum_args){ in, 3 * SELFTEST_SIZE, out };
     return 1;
 }
 
-static int64_t selftest_square_sums(selftest_args *args, const float *in,
+static int64_t selftest_square_sums(lh_kernel_args *args, const float *in,
                                     float *out)
 {
     args->square_sums = (lh_square_sums_args){ in, 3 * SELFTEST_SIZE, out };
     return 1;
 }
 
-static int64_t selftest_accumulate(selftest_args *args, const float *in,
+static int64_t selftest_accumulate(lh_kernel_args *args, const float *in,
                                    float *out)
 {
     args->accumulate = (lh_accumulate_args){ in, out };
     return SELFTEST_SIZE;
 }
 
-static int64_t selftest_adamw(selftest_args *args, const float *in,
+static int64_t selftest_adamw(lh_kernel_args *args, const float *in,
                               float *out)
 {
     (void)in;
@@ -243,14 +226,14 @@ static int64_t selftest_adamw(selftest_args *args, const float *in,
 }
 
 /* Differs from row to row by its nature. */
-static int64_t selftest_fma_limit(selftest_args *args, const float *in,
+static int64_t selftest_fma_limit(lh_kernel_args *args, const float *in,
                                   float *out)
 {
     (void)args, (void)in, (void)out;
     return 0;
 }
 
-static int64_t selftest_map(selftest_args *args, const float *in, float *out)
+static int64_t selftest_map(lh_kernel_args *args, const float *in, float *out)
 {
     args->map = (lh_map_args){
         .a = in, .b = in + 200, .s = 1.25f, .y = out, .dy = in + 400,
@@ -260,7 +243,7 @@ static int64_t selftest_map(selftest_args *args, const float *in, float *out)
 }
 
 /* Backward reads y, which is any number here, and where it must not write. */
-static int64_t selftest_map_backward(selftest_args *args, const float *in,
+static int64_t selftest_map_backward(lh_kernel_args *args, const float *in,
                                      float *out)
 {
     selftest_map(args, in, out);
@@ -305,7 +288,7 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
     };
     float *in = scratch + LH_GEMM_SCRATCH;
     float *out[2] = { in + SELFTEST_POOL, in + 2 * SELFTEST_POOL };
-    selftest_args args;
+    lh_kernel_args args;
     int64_t items = 0;
     for (int side = 0; side < 2; side++) {
         for (int i = 0; i < SELFTEST_POOL; i++)  /* adamw's v is not < 0   */
