@@ -14,13 +14,13 @@
 #define MATH_ROUND_BITS 0x4b400000u
 
 /* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r), with 1 + r kept in
- * two parts.  2^n is applied in two halves, so that a denormal result is
- * rounded once and an overflow is infinite.  The limits on x: e^89 overflows,
- * e^-104 is below half of the least float. */
+ * two parts.  2^n is applied by one instruction, or in two halves, so that a
+ * denormal result is rounded once and an overflow is infinite.  The limits on
+ * x, which a NaN passes: e^89 overflows, e^-104 is below half of the least
+ * float. */
 static inline VEC VEC_SUFFIX(math_exp)(VEC x)
 {
-    x = SELECT(x > K(89), K(89), x);
-    x = SELECT(x < K(-104), K(-104), x);
+    x = MAX(K(-104), MIN(K(89), x));
     VEC t = FMA(x, K(1.4426950408889634), K(MATH_ROUND));
     VEC n = t - K(MATH_ROUND);
     VEC r = FNMA(n, K(0.693147182464599609375), x);
@@ -33,11 +33,15 @@ static inline VEC VEC_SUFFIX(math_exp)(VEC x)
     q = FMA(q, r, K(0.5000000079112));
     VEC high = K(1) + r, low = (K(1) - high) + r;
     VEC y = high + FMA(r * r, q, low);
+#ifdef SCALE2
+    return SCALE2(y, n);
+#else
     VEC_INT i = VEC_BITS(t) - VEC_INT_SET(MATH_ROUND_BITS);
     VEC_INT half = ((i + VEC_INT_SET(512u)) >> 1) - VEC_INT_SET(256u);
     VEC_INT rest = i - half;
     y = y * VEC_FLOAT((half + VEC_INT_SET(127u)) << 23);
     return y * VEC_FLOAT((rest + VEC_INT_SET(127u)) << 23);
+#endif
 }
 
 /* log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);

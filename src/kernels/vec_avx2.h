@@ -37,5 +37,6 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
     ((VEC)_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define SQRT(x) ((VEC)_mm256_sqrt_ps((__m256)(x)))
 #define MAX(a, b) ((VEC)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define MIN(a, b) ((VEC)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #define SELECT(condition, a, b) \
     ((VEC)_mm256_blendv_ps((__m256)(b), (__m256)(a), (__m256)(condition)))

@@ -40,6 +40,9 @@ typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
     ((VEC)_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define SQRT(x) ((VEC)_mm512_sqrt_ps((__m512)(x)))
 #define MAX(a, b) ((VEC)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define MIN(a, b) ((VEC)_mm512_min_ps((__m512)(a), (__m512)(b)))
+/* a * 2^b for whole b, rounded once. */
+#define SCALE2(a, b) ((VEC)_mm512_scalef_ps((__m512)(a), (__m512)(b)))
 #define SELECT(condition, a, b) \
     ((VEC)(((VEC_INT)(condition) & (VEC_INT)(a)) | \
            (~(VEC_INT)(condition) & (VEC_INT)(b))))

@@ -21,4 +21,5 @@
 #define FNMA(a, b, c) lh_fmaf(-(a), b, c)
 #define SQRT(x) __builtin_sqrtf(x)
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define SELECT(condition, a, b) ((condition) ? (a) : (b))

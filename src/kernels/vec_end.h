@@ -26,6 +26,8 @@
 #undef FNMA
 #undef SQRT
 #undef MAX
+#undef MIN
+#undef SCALE2
 #undef SELECT
 #undef EXP
 #undef LOG

@@ -46,3 +46,6 @@ static inline void lh_store_part_neon(float *p, VEC v, int64_t n)
 #define MAX(a, b) \
     ((VEC)vbslq_f32(vcgtq_f32((float32x4_t)(a), (float32x4_t)(b)), \
                     (float32x4_t)(a), (float32x4_t)(b)))
+#define MIN(a, b) \
+    ((VEC)vbslq_f32(vcltq_f32((float32x4_t)(a), (float32x4_t)(b)), \
+                    (float32x4_t)(a), (float32x4_t)(b)))
