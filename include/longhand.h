@@ -147,6 +147,33 @@ LH_API double lh_limit_fma(lh_context *ctx, double seconds);
 LH_API double lh_limit_read(lh_context *ctx, double seconds);
 LH_API double lh_limit_barrier(lh_context *ctx, double seconds);
 
+/* What one kernel takes alone, beside what bounds it. */
+typedef struct lh_timing {
+    double seconds;           /* of one launch, the least of many          */
+    double flops;             /* of one launch: 2mnk of a product, causal
+                                 attention's two (backward: four) products;
+                                 0 where they are not what counts          */
+    double bytes;             /* of all operands, each once                */
+    double fma;               /* FLOP/s: lh_limit_fma() times the threads  */
+    double read;              /* bytes/s at which the threads read memory
+                                 of the operands' size; 0: not measured,
+                                 since so many FLOPs a byte do not wait    */
+} lh_timing;
+
+/* Times a kernel (a name of lh_kernel_row(), "gemm" followed by "_nt", "_nn"
+ * or "_tn") for about `seconds` on operands made for it, with all threads
+ * that find an item, in turn with its limits, so that they have the same
+ * noise.  size [4], each 1 .. 2^20, those that are not used 1:
+ *   gemm                     m, n, k; tn adds to what is there
+ *   attention                documents, T, heads, head size
+ *   rotary                   rows, heads, head size
+ *   embedding                rows, columns, vocabulary
+ *   the others               rows, columns (cross_entropy: its vocabulary)
+ * A kernel that cannot be timed so is LH_ERROR_ARGUMENT. */
+LH_API lh_status lh_kernel_time(lh_context *ctx, const char *work,
+                                const int64_t *size, double seconds,
+                                lh_timing *timing);
+
 /* ----------------------------------------------------- tape and tensors -- */
 
 #define LH_MAX_DIMS 4

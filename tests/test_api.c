@@ -69,6 +69,10 @@ static void nulls_context(void)
     CHECK(lh_cpu_reason(NULL, 0, NULL) == NULL);
     CHECK(lh_limit_fma(NULL, 0) <= 0 && lh_limit_read(NULL, 0) <= 0 &&
           lh_limit_barrier(NULL, 0) <= 0);
+    lh_timing timing = { .seconds = 1 };
+    CHECK_EQ_INT(lh_kernel_time(NULL, "gemm_nt", (const int64_t[4]){ 1, 1, 1,
+                                1 }, 0, &timing), LH_ERROR_ARGUMENT);
+    CHECK(timing.seconds <= 0);
     for (int i = -2; i < 40; i++)
         CHECK(lh_status_text((lh_status)i)[0]);
     CHECK_STR(lh_version(), LH_VERSION);
@@ -673,6 +677,11 @@ static void host_limits(lh_context *ctx)
     CHECK(lh_limit_read(ctx, 0) > 0);
     KEPT();
     CHECK(lh_limit_barrier(ctx, 0) > 0);
+    KEPT();
+    lh_timing timing;
+    CHECK_EQ_INT(lh_kernel_time(ctx, "gemm_tn", (const int64_t[4]){ 3, 4, 5,
+                                1 }, 0, &timing), LH_OK);
+    CHECK(timing.seconds > 0 && timing.fma > 0);
     KEPT();
 }
 
