@@ -375,6 +375,16 @@ check "a wrong LONGHAND_CPU" env LONGHAND_CPU=z80 sh -c \
     "$LONGHAND info 2>'$out/stderr'; [ \$? -eq 2 ]"
 check "bench" succeeds bench node "gemm 16" --seconds 0.02 --json
 check "bench" [ "$(grep -c '^{"work": ".*}$' "$out/stdout")" -eq 4 ]
+check "bench: a whole name alone" succeeds bench micro 1 --seconds 0.02
+check "bench: a whole name alone" [ "$(grep -c '^micro' "$out/stdout")" -eq 1 ]
+# A line for each product of the step, then all of them, and its share.
+check "bench products" succeeds bench products nano --seconds 0.001 --json
+check "bench products" says '^{"work": "products nano f32 tn 352x128x768", '
+check "bench products" [ "$(grep -c '"share": ' "$out/stdout")" -eq 13 ]
+check "bench attention" succeeds bench attention 64 head 32 --seconds 0.001
+check "bench attention" says '^attention 64 head 32 f32 backward .* %$'
+check "bench decode" succeeds bench decode nano --seconds 0.01 --threads 2
+check "bench decode" says '^decode nano f32 .* tokens/s'
 
 printf '%-28s %d passed, %d failed\n' cli "$passed" "$failed"
 [ "$failed" = 0 ]
