@@ -198,6 +198,14 @@ LH_API lh_status lh_tape_status(const lh_tape *t);
  * On for a new tape; stays over a reset. */
 LH_API void lh_tape_gradients(lh_tape *t, bool on);
 
+/* On: lh_backward() gives back the memory of what it has passed, elements and
+ * gradients of the values in between, for the gradients that are still to
+ * come.  Afterwards variables and parameters have their gradients, and the
+ * loss its value; what lies in between is gone (data and gradient may be
+ * NULL), and the graph takes no further operation or pass.  Off for a new
+ * tape; stays over a reset.  A trainer's tape has it on. */
+LH_API void lh_tape_reuse(lh_tape *t, bool on);
+
 /* What dropout's random numbers are counted by, beside the op's place on the
  * tape: the run's seed, the step, and the row of the whole step's batch at
  * which this tape's rows begin (a micro-batch's first).  Until it is called,
@@ -229,7 +237,7 @@ LH_API float *lh_tensor_grad(lh_tensor *x);
 LH_API int64_t lh_tensor_size(const lh_tensor *x);
 LH_API int lh_tensor_dims(const lh_tensor *x);
 LH_API const int64_t *lh_tensor_shape(const lh_tensor *x);
-/* The first element; NaN for NULL. */
+/* The first element; NaN for NULL or where it is gone. */
 LH_API float lh_value(const lh_tensor *x);
 
 /* ---------------------------------------------------------- operations -- */

@@ -98,6 +98,7 @@ static void nulls_tape(void)
     lh_tape_reset(NULL);
     lh_tape_gradients(NULL, true);
     lh_tape_dropout(NULL, 1, 1, 1);
+    lh_tape_reuse(NULL, true);
     CHECK(lh_tape_new(NULL) == NULL);
     UNHEARD(lh_tape_status(NULL));
     UNHEARD(lh_backward(NULL, NULL));

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "test.h"
+#include "torture.h"
 
 /* ------------------------------------------------------------ the cases -- */
 
@@ -750,6 +751,69 @@ static void test_poison(lh_context *ctx)
 }
 
 /* No gradients: nothing is kept, and parameters stay without one. */
+/* A residual tower whose tensors are large enough to be given back. */
+static lh_tensor *tower(lh_tape *t, lh_tensor *x, lh_tensor *w)
+{
+    for (int i = 0; i < 12; i++) {
+        lh_tensor *h = lh_rms_norm(t, x, NULL, 1e-5f);
+        h = lh_gelu(t, lh_linear(t, h, w, NULL));
+        x = lh_add(t, x, lh_mul(t, h, lh_tanh(t, h)));
+    }
+    return lh_mean(t, lh_square(t, x));
+}
+
+/* Its gradient three times over in one tape; the most bytes that it held. */
+static int64_t tower_bytes(bool reuse, float *gradient, size_t size)
+{
+    enum { ROWS = 200, C = 96 };
+    torture memory = { 0 };
+    lh_context *ctx = lh_context_new(&(lh_settings){
+        .allocator = torture_allocator(&memory), .threads = 1 });
+    lh_tape *t = lh_tape_new(ctx);
+    int64_t count = 0;
+    lh_tape_reuse(t, reuse);
+    for (int round = 0; round < 3; round++) {
+        uint64_t random = 9;
+        lh_tape_reset(t);
+        lh_tensor *x = lh_variable(t, NULL, 2, (int64_t[]){ ROWS, C });
+        lh_tensor *w = lh_variable(t, NULL, 2, (int64_t[]){ C, C });
+        for (int i = 0; i < ROWS * C; i++)
+            lh_tensor_data(x)[i] = (float)draw(&random);
+        for (int i = 0; i < C * C; i++)
+            lh_tensor_data(w)[i] = (float)draw(&random) / C;
+        lh_tensor *y = lh_exp(t, x), *loss = tower(t, y, w);
+        CHECK_EQ_INT(lh_backward(t, loss), LH_OK);
+        CHECK(lh_value(loss) > 0 && lh_tensor_grad(w));
+        CHECK((lh_tensor_data(y) == NULL) == reuse);
+        CHECK((lh_tensor_grad(y) == NULL) == reuse);
+        CHECK((lh_value(y) > 0) == !reuse);
+        memcpy(gradient, lh_tensor_grad(x), size);
+        if (round)
+            CHECK_EQ_INT(memory.count, count);
+        count = memory.count;
+        if (!reuse)
+            continue;
+        CHECK(lh_exp(t, x) == NULL && lh_backward(t, loss) != LH_OK);
+        CHECK(strstr(lh_error_message(ctx), "lh_tape_reuse") != NULL);
+        lh_error_clear(ctx);
+    }
+    lh_tape_free(t);
+    lh_context_free(ctx);
+    CHECK_EQ_INT(memory.live, 0);
+    return memory.peak_bytes;
+}
+
+/* The same gradients, in less memory, and nothing is done with what is gone.
+ */
+static void test_reuse(void)
+{
+    static float keeping[200 * 96], giving[200 * 96];
+    int64_t most = tower_bytes(false, keeping, sizeof keeping);
+    int64_t less = tower_bytes(true, giving, sizeof giving);
+    CHECK(memcmp(keeping, giving, sizeof keeping) == 0);
+    CHECK(10 * less < 7 * most);
+}
+
 static void test_gradients_off(lh_context *ctx)
 {
     lh_params *params = lh_params_new(ctx);
@@ -776,6 +840,7 @@ int main(void)
     test_depth(ctx);
     test_micro_batches(ctx);
     test_poison(ctx);
+    test_reuse();
     test_gradients_off(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);

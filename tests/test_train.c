@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "autograd/tape.h"
 #include "base/context.h"
 #include "model_help.h"
 #include "torture.h"
@@ -129,6 +130,8 @@ static setup train_all(int kind, int threads, int64_t micro, double dropout)
     s.settings.micro_batch = micro;
     s.config.dropout = dropout;
     setup_trainer(&s, 3);
+    if (threads > 1 || micro)                    /* memory given back      */
+        s.trainer->tape->large = 64;
     CHECK_OK(s.ctx, lh_train(s.trainer, NULL, NULL));
     return s;
 }

@@ -22,7 +22,8 @@ LH_API lh_tape *lh_tape_new(lh_context *ctx)
     if (!t)
         return NULL;
     t->ctx = ctx;
-    t->arena.ctx = ctx;
+    t->arena.ctx = t->elements.ctx = ctx;
+    t->large = LH_TAPE_LARGE;
     t->gradients = true;
     t->graph = ++ctx->graphs;
     t->dropout_seed = -1;
@@ -34,6 +35,7 @@ LH_API void lh_tape_free(lh_tape *t)
     if (!t)
         return;
     lh_arena_free(&t->arena);
+    lh_arena_free(&t->elements);
     lh_free(t->ctx, t);
 }
 
@@ -42,6 +44,7 @@ LH_API void lh_tape_reset(lh_tape *t)
     if (!t)
         return;
     lh_arena_reset(&t->arena);
+    lh_arena_reset(&t->elements);
     t->last = NULL;
     t->nodes = 0;
     t->status = LH_OK;
@@ -57,6 +60,12 @@ LH_API void lh_tape_gradients(lh_tape *t, bool on)
 {
     if (t)
         t->gradients = on;
+}
+
+LH_API void lh_tape_reuse(lh_tape *t, bool on)
+{
+    if (t)
+        t->reuse = on;
 }
 
 LH_API void lh_tape_dropout(lh_tape *t, int64_t seed, int64_t step,
@@ -110,7 +119,7 @@ static int64_t tape_elements(lh_tape *t, const char *what, int dims,
 }
 
 /* A tensor linked behind the last one, with room for edges, extra data and,
- * unless it is borrowed, its elements: one piece of the arena. */
+ * unless it is borrowed, its elements: one piece of the arena, or two. */
 static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
                               int dims, const int64_t *shape, size_t extra,
                               float *borrowed)
@@ -125,11 +134,15 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
         return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
     }
     size_t at_data = bytes & ~(size_t)(LH_ALIGN - 1);
-    if (!lh_add_size(at_data, borrowed ? 0 : (size_t)size * sizeof(float),
-                     &bytes))
+    size_t elements = borrowed ? 0 : (size_t)size * sizeof(float);
+    if (elements >= t->large) {
+        borrowed = lh_arena_take(&t->elements, elements);
+        elements = 0;
+    }
+    if (!lh_add_size(at_data, elements, &bytes))
         return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
     char *memory = lh_arena_alloc(&t->arena, bytes);
-    if (!memory) {
+    if (!memory || (!elements && !borrowed)) {
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }
@@ -222,7 +235,7 @@ LH_API const int64_t *lh_tensor_shape(const lh_tensor *x)
 
 LH_API float lh_value(const lh_tensor *x)
 {
-    return x ? x->data[0] : __builtin_nanf("");
+    return x && x->data ? x->data[0] : __builtin_nanf("");
 }
 
 /* --------------------------------------------------------------- nodes -- */
@@ -247,7 +260,8 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
          * no check can help. */
         if (input[i]->tape && input[i]->round != (uint16_t)t->graph) {
             lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d was made before"
-                         " the tape was reset", op, i);
+                         " the tape was reset, or went backward with"
+                         " lh_tape_reuse()", op, i);
             return false;
         }
     }
@@ -389,7 +403,8 @@ static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use)
     size_t bytes = (size_t)x->size * sizeof(float);
     bool fresh = !x->grad || (x->op && x->pass != t->pass);
     if (!x->grad) {
-        x->grad = lh_arena_alloc(&t->arena, bytes);
+        x->grad = bytes < t->large ? lh_arena_alloc(&t->arena, bytes)
+                                   : lh_arena_take(&t->elements, bytes);
         if (!x->grad) {
             t->status = LH_ERROR_MEMORY;
             return NULL;
@@ -418,6 +433,37 @@ static inline void tape_negate(float *grad, int64_t size)
         grad[i] = -grad[i];
 }
 
+/* Nothing looks at the elements and the gradient of a node any more. */
+static void tape_give(lh_tape *t, lh_tensor *n, bool first)
+{
+    size_t bytes = (size_t)n->size * sizeof(float);
+    if (!n->op || bytes < t->large)
+        return;
+    lh_arena_give(&t->elements, n->data, bytes);
+    n->data = NULL;
+    if (n->grad && !first)
+        lh_arena_give(&t->elements, n->grad, bytes);
+    n->grad = NULL;
+}
+
+LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from)
+{
+    bool gives = t->reuse && t->elements.first;
+    for (lh_tensor *n = from; n && !t->status; n = n->previous) {
+        if (n->op && n->needs_grad && n->grad && n->pass == t->pass) {
+            if (SABOTAGE_NUMBER >= LH_FAULT_OPS &&
+                lh_op_get(SABOTAGE_NUMBER - LH_FAULT_OPS) == n->op)
+                tape_negate(n->grad, n->size);
+            lh_status status = n->op->backward(n);
+            if (status)
+                lh_tape_fail(t, status, "%s: backward failed", n->op->name);
+        }
+        if (gives)
+            tape_give(t, n, n == from);
+    }
+    return t->status;
+}
+
 LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
 {
     if (!t)
@@ -438,16 +484,9 @@ LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
     float *one = tape_accumulator(t, loss, 0);
     if (one)
         one[0] += 1.0f;
-    for (lh_tensor *n = loss; n && !t->status; n = n->previous) {
-        if (n->op && n->needs_grad && n->grad && n->pass == t->pass) {
-            if (SABOTAGE_NUMBER >= LH_FAULT_OPS &&
-                lh_op_get(SABOTAGE_NUMBER - LH_FAULT_OPS) == n->op)
-                tape_negate(n->grad, n->size);
-            lh_status status = n->op->backward(n);
-            if (status)
-                lh_tape_fail(t, status, "%s: backward failed", n->op->name);
-        }
-    }
+    lh_tape_walk(t, loss);
+    if (t->reuse)                      /* its nodes are no inputs any more */
+        t->graph = ++t->ctx->graphs;
     lh_fpenv_leave(saved);
     return t->status;
 }

@@ -54,13 +54,18 @@ struct lh_tensor {                     /* tape_append() sets each field    */
     void *extra;                       /* the op's own data                */
 };
 
+/* Elements of fewer bytes than this lie behind their tensor, more of them in
+ * an arena of their own, whose pieces can be given back. */
+#define LH_TAPE_LARGE ((size_t)1 << 16)
+
 struct lh_tape {
     lh_context *ctx;
-    lh_arena arena;
+    lh_arena arena, elements;
+    size_t large;                      /* LH_TAPE_LARGE; tests take less   */
     lh_tensor *last;
     int64_t nodes;
     lh_status status;                  /* not LH_OK: poisoned              */
-    bool gradients;
+    bool gradients, reuse;
     uint32_t pass;
     uint64_t graph;                    /* new at each reset, never reused  */
     int64_t dropout_seed, dropout_step, dropout_row;
@@ -94,6 +99,11 @@ LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
                                lh_tensor *const *input, int inputs, int dims,
                                const int64_t *shape, const void *extra,
                                size_t size);
+
+/* The walk of backward from `from`, whose gradient is there and of the pass
+ * t->pass; with t->reuse what it has passed is given back, but not that
+ * gradient. */
+LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from);
 
 /* True where tape and inputs are sound; else poisons the tape where it is
  * not yet.  NULL inputs are refused here, optional ones are not passed. */

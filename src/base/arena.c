@@ -57,8 +57,60 @@ LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size)
     return block->memory;
 }
 
+/* Tensors are often a multiple of 4096 bytes long.  Did all begin at the same
+ * place of a page, they would be in each other's way in the caches. */
+static size_t arena_padded(size_t size)
+{
+    return (size + 6 * (size_t)LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
+}
+
+LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size)
+{
+    if (size > SIZE_MAX / 2)
+        return lh_arena_more(arena, SIZE_MAX);   /* fails, and says so     */
+    size_t padded = arena_padded(size);
+    lh_arena_piece *best = NULL;
+    for (int i = 0; i < arena->pieces; i++) {
+        lh_arena_piece *p = &arena->piece[i];
+        if (p->size >= padded && (!best || p->size < best->size))
+            best = p;
+    }
+    if (!best)
+        return lh_arena_alloc(arena, padded);
+    /* From its end: what is given back next stands before its beginning. */
+    best->size -= padded;
+    char *memory = best->memory + best->size;
+    if (!best->size)
+        *best = arena->piece[--arena->pieces];
+    return memory;
+}
+
+LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size)
+{
+    lh_arena_piece given = { memory, arena_padded(size) }, *at = NULL;
+    for (int i = arena->pieces - 1; i >= 0; i--) {
+        lh_arena_piece *p = &arena->piece[i];
+        bool before = p->memory + p->size == given.memory;
+        if (!before && given.memory + given.size != p->memory)
+            continue;                            /* does not touch it      */
+        given.memory = before ? p->memory : given.memory;
+        given.size += p->size;
+        *p = arena->piece[--arena->pieces];
+    }
+    if (arena->pieces < LH_ARENA_PIECES) {
+        arena->piece[arena->pieces++] = given;
+        return;
+    }
+    for (int i = 0; i < arena->pieces; i++)
+        if (!at || arena->piece[i].size < at->size)
+            at = &arena->piece[i];
+    if (at->size < given.size)
+        *at = given;
+}
+
 LH_INTERNAL void lh_arena_reset(lh_arena *arena)
 {
+    arena->pieces = 0;
     for (lh_arena_block *b = arena->first; b; b = b->next)
         b->used = 0;
     arena->current = arena->first;

@@ -2,7 +2,9 @@
  *
  * Blocks come from the context's allocator and are kept over a reset, so
  * that work which repeats (a training step) takes nothing from the heap
- * after its first round.  Not thread-safe, like its context. */
+ * after its first round.  Large pieces may also be given back one by one and
+ * are then taken again before anything new.  Not thread-safe, like its
+ * context. */
 #ifndef LH_ARENA_H
 #define LH_ARENA_H
 
@@ -14,9 +16,20 @@ typedef struct lh_arena_block {
     size_t size, used;
 } lh_arena_block;
 
+typedef struct lh_arena_piece {
+    char *memory;
+    size_t size;
+} lh_arena_piece;
+
+/* So many free pieces that do not touch each other are remembered; beyond,
+ * the smallest is lost until the reset. */
+#define LH_ARENA_PIECES 32
+
 typedef struct lh_arena {
     lh_context *ctx;
     lh_arena_block *first, *current;
+    lh_arena_piece piece[LH_ARENA_PIECES];     /* free                     */
+    int pieces;
 } lh_arena;
 
 /* `size` bytes aligned to LH_ALIGN, content undefined; NULL with
@@ -33,6 +46,11 @@ static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
     }
     return lh_arena_more(arena, size);
 }
+
+/* For an arena of large pieces: the same, out of the smallest free piece that
+ * has room, else new; and one of them back, with the size asked for. */
+LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size);
+LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size);
 
 /* Takes everything back; the blocks stay. */
 LH_INTERNAL void lh_arena_reset(lh_arena *arena);
