@@ -106,9 +106,10 @@ typedef struct lh_settings {
     lh_allocator allocator;   /* allocate NULL: malloc and free            */
     int threads;              /* 0: the cores that this process may use;
                                  1 creates no thread; never changes a bit  */
-    const char *cpu;          /* "c", "sse2", "avx2", "avx512", "neon": no
-                                 better kernels than these; NULL: as the
-                                 variable LONGHAND_CPU says, else the best */
+    const char *cpu;          /* "c", "sse2", "avx2", "avx512", "neon" or one
+                                 of these and "_bf16": no better kernels;
+                                 NULL: as the variable LONGHAND_CPU says,
+                                 else the best                             */
 } lh_settings;
 
 /* A context, or NULL where there is no memory for it.  settings may be NULL.

@@ -10,6 +10,7 @@
 
 #include "base/context.h"
 #include "base/fpenv.h"
+#include "kernels/bf16.h"
 #include "kernels/cpu.h"
 
 #define CANARY 0x4b1dc0deu
@@ -43,6 +44,7 @@ typedef struct trial {
     int32_t ids[MAX_ROWS];
     lh_span spans[8];
     int64_t items, scratch;
+    bool inexact;                      /* other orders give other bits     */
     lh_kernel_args args;
 } trial;
 
@@ -163,6 +165,82 @@ static void make_gemm(trial *t)
     g->bias = g->accumulate ? NULL : maybe(t, g->n);
     t->items = lh_gemm_items(g->m, g->n);
     t->scratch = LH_GEMM_SCRATCH;
+}
+
+/* `count` numbers in bf16 that are no denormals and make none: of few digits
+ * and sizes; where `whole`, small integers. */
+static uint16_t *halves(trial *t, int64_t count, bool whole)
+{
+    float *x = floats(t, (count + 1) / 2);
+    buffer *b = &t->buffers[t->buffer_count - 1];
+    uint16_t *half = (uint16_t *)(void *)(b->before + b->front);
+    for (size_t i = 0; i < 2 * b->count; i++)
+        half[i] = whole ? lh_narrow((float)(below(t, 17) - 8))
+                        : (uint16_t)(below(t, 2) << 15 |
+                                     (120 + below(t, 9)) << 7 | below(t, 128));
+    return (uint16_t *)(void *)x;
+}
+
+/* In a third of the trials all sums are exact, so that any order gives the
+ * same bytes. */
+static void make_gemm_bf16(trial *t)
+{
+    lh_gemm_bf16_args *g = &t->args.gemm_bf16;
+    bool whole = chance(t, 33);
+    int64_t most = chance(t, 10) ? 150 : 40, pad[3] = { 0, 0, 0 };
+    t->extreme = 0;
+    t->inexact = !whole;
+    g->m = chance(t, 5) ? LH_GEMM_BF16_HIGH + size_of(t, 40)
+                        : size_of(t, most);
+    g->n = chance(t, 5) ? 256 + size_of(t, 90) : size_of(t, most);
+    g->k = chance(t, 5) ? 0 : chance(t, 10) ? 300 + below(t, 600)
+                                            : size_of(t, most);
+    for (int i = 0; i < 3; i++)
+        if (chance(t, 30))
+            pad[i] = below(t, 20);
+    g->c_row = g->n + pad[0];
+    g->a_row = g->b_row = g->a_col = g->b_col = 1;
+    if (chance(t, 50))
+        g->a_row = g->k + pad[1];
+    else
+        g->a_col = g->m + pad[1];
+    if (chance(t, 50))
+        g->b_row = g->n + pad[2];
+    else
+        g->b_col = g->k + pad[2];
+    g->a = halves(t, (g->m - 1) * g->a_row +
+                     (g->k ? (g->k - 1) * g->a_col + 1 : 0), whole);
+    g->b = halves(t, (g->n - 1) * g->b_col +
+                     (g->k ? (g->k - 1) * g->b_row + 1 : 0), whole);
+    g->narrow = chance(t, 40);
+    g->accumulate = !g->narrow && chance(t, 50);
+    g->bias = g->accumulate || whole ? NULL : maybe(t, g->n);
+    int64_t c = (g->m - 1) * g->c_row + g->n;
+    if (g->narrow) {
+        g->c = halves(t, c, true);
+    } else {
+        g->c = floats(t, c);
+        buffer *b = &t->buffers[t->buffer_count - 1];
+        for (size_t i = 0; whole && i < b->count; i++)
+            b->before[b->front + i] =
+                (uint32_t)lh_narrow((float)(below(t, 17) - 8)) << 16;
+    }
+    t->items = lh_gemm_bf16_items(g->m, g->n);
+    t->scratch = LH_GEMM_BF16_SCRATCH;
+}
+
+static void make_widen(trial *t)
+{
+    t->items = size_of(t, 400);
+    t->args.widen.x = (uint16_t *)(void *)floats(t, (t->items + 1) / 2);
+    t->args.widen.y = floats(t, t->items);
+}
+
+static void make_narrow(trial *t)
+{
+    t->items = size_of(t, 400);
+    t->args.narrow.x = floats(t, t->items);
+    t->args.narrow.y = (uint16_t *)(void *)floats(t, (t->items + 1) / 2);
 }
 
 static void make_sum_rows(trial *t)
@@ -543,7 +621,10 @@ static void check_tables(void)
         CHECK_EQ_INT(k->isa, isa);
         for (int i = 0; i < LH_KERNEL_COUNT; i++) {
             CHECK(k->fn[i] != NULL);
-            CHECK_EQ_INT(k->row[i], isa == LH_ISA_sse2 ? LH_ISA_c : isa);
+            lh_isa wanted = isa == LH_ISA_sse2 ? LH_ISA_c : isa;
+            if (isa == LH_ISA_avx512_bf16 && i != LH_KERNEL_gemm_bf16)
+                wanted = LH_ISA_avx512;
+            CHECK_EQ_INT(k->row[i], wanted);
         }
         double flops = 0;
         float result;
@@ -682,12 +763,18 @@ int main(int argc, char **argv)
         lh_rows_avx512(fn[LH_ISA_avx512]);
     else
         SKIP("rows avx512", lh_cpu_lacks(features, LH_ISA_avx512));
+    if (!lh_cpu_lacks(features, LH_ISA_avx512_bf16))
+        lh_rows_avx512_bf16(fn[LH_ISA_avx512_bf16]);
+    else
+        SKIP("rows avx512_bf16", lh_cpu_lacks(features,
+                                              LH_ISA_avx512_bf16));
     for (int k = 0; k < LH_KERNEL_COUNT; k++) {
         CHECK(fn[LH_ISA_c][k] != NULL);
         if (k == LH_KERNEL_fma_limit || !fn[LH_ISA_c][k] ||
             (argc > 1 && strcmp(argv[1], lh_kernel_name((lh_kernel)k))))
             continue;
-        int count = k == LH_KERNEL_gemm ? 5 * trials : trials;
+        bool product = k == LH_KERNEL_gemm || k == LH_KERNEL_gemm_bf16;
+        int count = product ? 5 * trials : trials;
         for (int i = 0; i < count; i++)
             one_trial((lh_kernel)k, (uint64_t)(k * 1000003 + i), fn);
     }

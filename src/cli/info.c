@@ -32,9 +32,9 @@ static void info_kernels(lh_context *ctx, const char *set)
             memcmp(name, before, (size_t)size) == 0)
             continue;
         if (!column)
-            column = printf("  %-8s%.*s", set, size, name);
+            column = printf("  %-12s%.*s", set, size, name);
         else if (column + 2 + size > 78)
-            column = printf(",\n%10s%.*s", "", size, name) - 2;
+            column = printf(",\n%14s%.*s", "", size, name) - 2;
         else
             column += printf(", %.*s", size, name);
         before = name;
@@ -50,7 +50,7 @@ static void info_machine(lh_context *ctx)
            "instruction sets\n", lh_version(), lh_cpu_name(ctx),
            lh_cpu_level(ctx), lh_threads(ctx));
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++)
-        printf("  %-8s%s\n", set, why);
+        printf("  %-12s%s\n", set, why);
     printf("\nkernels\n");
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++)
         info_kernels(ctx, set);

@@ -4,6 +4,7 @@
 #include "kernels/math.inc.h"
 #include "kernels/lanes.inc.h"
 #include "kernels/gemm.inc.h"
+#include "kernels/bf16.inc.h"
 #include "kernels/attention_short.inc.h"
 #include "kernels/attention.inc.h"
 #include "kernels/rows.inc.h"

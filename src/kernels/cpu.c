@@ -57,6 +57,8 @@ LH_INTERNAL uint32_t lh_cpu_features(void)
         found |= LH_CPU_BIT(avx512bw);
     if (b & 1u << 31)
         found |= LH_CPU_BIT(avx512vl);
+    if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 5)
+        found |= LH_CPU_BIT(avx512_bf16);
     return found;
 }
 
@@ -135,6 +137,11 @@ LH_INTERNAL const char *lh_cpu_lacks(uint32_t features, lh_isa isa)
                           LH_CPU_BIT(avx2) | LH_CPU_BIT(avx512f) |
                           LH_CPU_BIT(avx512dq) | LH_CPU_BIT(avx512bw) |
                           LH_CPU_BIT(avx512vl),
+        [LH_ISA_avx512_bf16] = LH_CPU_BIT(zmm) | LH_CPU_BIT(fma) |
+                               LH_CPU_BIT(avx2) | LH_CPU_BIT(avx512f) |
+                               LH_CPU_BIT(avx512dq) | LH_CPU_BIT(avx512bw) |
+                               LH_CPU_BIT(avx512vl) |
+                               LH_CPU_BIT(avx512_bf16),
     };
     static const char *const lacks[LH_CPU_FEATURE_COUNT] = {
 #define LH_X(name, text) "this CPU has no " text,

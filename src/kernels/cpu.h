@@ -20,7 +20,8 @@
     X(avx512f,  "AVX-512") \
     X(avx512dq, "AVX-512 DQ") \
     X(avx512bw, "AVX-512 BW") \
-    X(avx512vl, "AVX-512 VL")
+    X(avx512vl, "AVX-512 VL") \
+    X(avx512_bf16, "AVX-512 BF16")
 
 typedef enum lh_cpu_feature {
 #define LH_X(name, text) LH_CPU_##name,
@@ -50,9 +51,15 @@ LH_INTERNAL const char *lh_cpu_lacks(uint32_t features, lh_isa isa);
 LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
                                   lh_kernels *table, float *scratch);
 
+/* Where the self-test's own part of the scratch begins: behind what any of
+ * its kernels takes. */
+#define LH_SELFTEST_POOLS \
+    (LH_GEMM_SCRATCH > LH_GEMM_BF16_SCRATCH ? LH_GEMM_SCRATCH \
+                                            : LH_GEMM_BF16_SCRATCH)
+
 /* Whether fn gives the bytes that plain gives on a small fixed input, which
  * _start puts into the scratch once: a few microseconds.  In selftest.c. */
-#define LH_SELFTEST_SCRATCH (LH_GEMM_SCRATCH + 3 * 1024)
+#define LH_SELFTEST_SCRATCH (LH_SELFTEST_POOLS + 3 * 1024)
 LH_INTERNAL void lh_kernel_selftest_start(float *scratch);
 LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
                                     lh_kernel_fn *fn, float *scratch);

@@ -57,7 +57,8 @@ typedef enum lh_kernel {
     X(sse2,   "x86-64 baseline: the plain C rows for now") \
     X(neon,   "AArch64 Advanced SIMD, 4 floats") \
     X(avx2,   "AVX2 and FMA, 8 floats") \
-    X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats")
+    X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats") \
+    X(avx512_bf16, "AVX-512 with products of bf16: these alone")
 
 typedef enum lh_isa {
 #define LH_X(name, doc) LH_ISA_##name,
@@ -87,6 +88,7 @@ LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
 LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 
 /* "gemm", "relu_backward", ... */
@@ -163,6 +165,71 @@ static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
     p.n = lh_min64(columns * tile, n - p.j);
     return p;
 }
+
+/* gemm on operands in bf16 (bf16.h), which are widened: the same chain, kept
+ * in float.  `narrow`: c is bf16 and gets the chain rounded once; never with
+ * `accumulate`.  Outside the promise of equal bytes: a row made of the CPU's
+ * own bf16 instructions may take denormals for zeros (avx512_bf16 does, and
+ * is the same elsewhere), and may add in another order (neon_bf16).  What a
+ * row gives for one element of c depends on that element's operands alone;
+ * and a chain over l cut anywhere in two, accumulated, is the whole chain
+ * where a_row = 1: rows of a batch may come in parts.
+ * Items: lh_gemm_bf16_items() blocks of rows x LH_GEMM_TILE columns of c,
+ * block by block: lh_gemm_bf16_next().  Scratch: LH_GEMM_BF16_SCRATCH. */
+typedef struct lh_gemm_bf16_args {
+    int64_t m, n, k;
+    const uint16_t *a;
+    int64_t a_row, a_col;
+    const uint16_t *b;
+    int64_t b_row, b_col;
+    void *c;                               /* float, or uint16_t: narrow   */
+    int64_t c_row;
+    const float *bias;                     /* [n] or NULL                  */
+    bool accumulate, narrow;
+} lh_gemm_bf16_args;
+
+/* Rows of a block at most, and of what all but the last are multiples. */
+#define LH_GEMM_BF16_HIGH 288
+#define LH_GEMM_BF16_ROWS 12
+#define LH_GEMM_BF16_SCRATCH 160000
+static inline int64_t lh_gemm_bf16_high(int64_t m)
+{
+    int64_t blocks = (m + LH_GEMM_BF16_HIGH - 1) / LH_GEMM_BF16_HIGH;
+    int64_t rows = (m + blocks - 1) / blocks;
+    return (rows + LH_GEMM_BF16_ROWS - 1) / LH_GEMM_BF16_ROWS *
+           LH_GEMM_BF16_ROWS;
+}
+
+static inline int64_t lh_gemm_bf16_items(int64_t m, int64_t n)
+{
+    int64_t high = lh_gemm_bf16_high(m);
+    return (m + high - 1) / high * ((n + LH_GEMM_TILE - 1) / LH_GEMM_TILE);
+}
+
+/* The first rectangle of the items begin..end-1: columns of one block. */
+static inline lh_gemm_part lh_gemm_bf16_next(int64_t m, int64_t n,
+                                             int64_t begin, int64_t end)
+{
+    int64_t across = (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
+    int64_t high = lh_gemm_bf16_high(m), block = begin / across;
+    int64_t column = begin - block * across;
+    lh_gemm_part p = { .items = lh_min64(across - column, end - begin),
+                       .i = block * high, .j = column * LH_GEMM_TILE };
+    p.m = lh_min64(high, m - p.i);
+    p.n = lh_min64(p.items * LH_GEMM_TILE, n - p.j);
+    return p;
+}
+
+/* y[i] = x[i] as float, or as bf16.  Items: elements. */
+typedef struct lh_widen_args {
+    const uint16_t *x;
+    float *y;
+} lh_widen_args;
+
+typedef struct lh_narrow_args {
+    const float *x;
+    uint16_t *y;
+} lh_narrow_args;
 
 /* sum[j] += x[0][j], x[1][j], ... in that order, by addition (bias
  * gradients).  Items: columns. */
@@ -388,6 +455,9 @@ typedef struct lh_accumulate_args {
 /* Any kernel's arguments, for who goes through the whole table. */
 typedef union lh_kernel_args {
     lh_gemm_args gemm;
+    lh_gemm_bf16_args gemm_bf16;
+    lh_widen_args widen;
+    lh_narrow_args narrow;
     lh_sum_rows_args sum_rows;
     lh_embedding_args embedding;
     lh_norm_args norm;

@@ -5,6 +5,7 @@
 #include "base/strict.h"
 
 #include "base/rng.h"
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 #include "kernels/vec_c.h"
 #include "kernels/math.inc.h"
@@ -84,6 +85,42 @@ PLAIN(gemm)
                 *c = sum;
             }
     }
+}
+
+PLAIN(gemm_bf16)
+{
+    PLAIN_ARGS(gemm_bf16);
+    for (int64_t item = begin; item < end; item++) {
+        lh_gemm_part p = lh_gemm_bf16_next(a->m, a->n, item, item + 1);
+        for (int64_t i = p.i; i < p.i + p.m; i++)
+            for (int64_t j = p.j; j < p.j + p.n; j++) {
+                int64_t at = i * a->c_row + j;
+                float *c = (float *)a->c + (a->narrow ? 0 : at);
+                float sum = a->accumulate ? *c : a->bias ? a->bias[j] : 0;
+                for (int64_t l = 0; l < a->k; l++)
+                    sum = lh_fmaf(
+                        lh_widen(a->a[i * a->a_row + l * a->a_col]),
+                        lh_widen(a->b[l * a->b_row + j * a->b_col]), sum);
+                if (a->narrow)
+                    ((uint16_t *)a->c)[at] = lh_narrow(sum);
+                else
+                    *c = sum;
+            }
+    }
+}
+
+PLAIN(widen)
+{
+    PLAIN_ARGS(widen);
+    for (int64_t i = begin; i < end; i++)
+        a->y[i] = lh_widen(a->x[i]);
+}
+
+PLAIN(narrow)
+{
+    PLAIN_ARGS(narrow);
+    for (int64_t i = begin; i < end; i++)
+        a->y[i] = lh_narrow(a->x[i]);
 }
 
 PLAIN(sum_rows)

@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "base/sabotage.h"
+#include "kernels/bf16.h"
 #include "kernels/kernels.h"
 
 #if defined(__x86_64__)

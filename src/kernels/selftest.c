@@ -11,7 +11,7 @@
 /* The pools in the scratch behind what the kernels get: the inputs, and an
  * output of each side. */
 #define SELFTEST_POOL 1024
-_Static_assert(LH_SELFTEST_SCRATCH >= LH_GEMM_SCRATCH + 3 * SELFTEST_POOL,
+_Static_assert(LH_SELFTEST_SCRATCH >= LH_SELFTEST_POOLS + 3 * SELFTEST_POOL,
                "the self-test's pools do not fit");
 
 /* 5 rows of 21 columns: no multiple of any vector width. */
@@ -36,6 +36,42 @@ static int64_t selftest_gemm(lh_kernel_args *args, const float *in,
         .c = out, .c_row = SELFTEST_COLUMNS, .accumulate = true,
     };
     return lh_gemm_items(SELFTEST_ROWS, SELFTEST_COLUMNS);
+}
+
+/* Small integers, so that the bytes are the same in whatever order a CPU's
+ * own instructions add. */
+static int64_t selftest_gemm_bf16(lh_kernel_args *args, const float *in,
+                                  float *out)
+{
+    static const uint16_t numbers[16] = {
+        0x3f80, 0xc000, 0x4040, 0x0000, 0xbf80, 0x4080, 0x40a0, 0xc040,
+        0x4000, 0x40e0, 0xc0c0, 0x3f80, 0x8000, 0xc080, 0x40c0, 0x4100,
+    };
+    uint16_t *a = (uint16_t *)(void *)(out + 500), *b = a + 100;
+    (void)in;
+    for (int i = 0; i < 500; i++)
+        a[i] = numbers[(i * i + 3 * i) / 5 % 16];
+    args->gemm_bf16 = (lh_gemm_bf16_args){
+        .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
+        .a = a, .a_row = 19, .a_col = 1,
+        .b = b, .b_row = SELFTEST_COLUMNS, .b_col = 1,
+        .c = out, .c_row = SELFTEST_COLUMNS, .narrow = true,
+    };
+    return lh_gemm_bf16_items(SELFTEST_ROWS, SELFTEST_COLUMNS);
+}
+
+static int64_t selftest_widen(lh_kernel_args *args, const float *in,
+                              float *out)
+{
+    args->widen = (lh_widen_args){ (const uint16_t *)(const void *)in, out };
+    return SELFTEST_SIZE;
+}
+
+static int64_t selftest_narrow(lh_kernel_args *args, const float *in,
+                               float *out)
+{
+    args->narrow = (lh_narrow_args){ in, (uint16_t *)(void *)out };
+    return SELFTEST_SIZE;
 }
 
 static int64_t selftest_sum_rows(lh_kernel_args *args, const float *in,
@@ -263,7 +299,7 @@ static bool selftest_same(const float *a, const float *b)
 
 LH_INTERNAL void lh_kernel_selftest_start(float *scratch)
 {
-    float *in = scratch + LH_GEMM_SCRATCH;
+    float *in = scratch + LH_SELFTEST_POOLS;
     uint32_t word = 12345;
     for (int i = 0; i < SELFTEST_POOL; i++) {    /* -2 .. 2, 24 bits       */
         word = word * 1664525u + 1013904223u;
@@ -286,7 +322,7 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
 #undef UNARY_S
 #undef BINARY
     };
-    float *in = scratch + LH_GEMM_SCRATCH;
+    float *in = scratch + LH_SELFTEST_POOLS;
     float *out[2] = { in + SELFTEST_POOL, in + 2 * SELFTEST_POOL };
     lh_kernel_args args;
     int64_t items = 0;

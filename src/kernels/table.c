@@ -69,6 +69,9 @@ static void table_fill(lh_isa isa, lh_kernel_fn *fn[LH_KERNEL_COUNT])
     case LH_ISA_avx512:
         lh_rows_avx512(fn);
         break;
+    case LH_ISA_avx512_bf16:
+        lh_rows_avx512_bf16(fn);
+        break;
     case LH_ISA_sse2:                            /* no rows of its own yet */
     case LH_ISA_COUNT:
         break;
@@ -141,7 +144,7 @@ static lh_status table_make(lh_context *ctx, lh_isa limit)
 /* ------------------------------------------------------------- choosing -- */
 
 /* The instruction sets that are here, as "c, sse2, avx2". */
-static void table_list(uint32_t features, char list[64])
+static void table_list(uint32_t features, char list[96])
 {
     list[0] = '\0';
     for (lh_isa isa = LH_ISA_c; isa < LH_ISA_COUNT; isa++)
@@ -157,7 +160,7 @@ LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
 {
     uint32_t features = lh_cpu_features();
     const char *source = "cpu", *lacks = NULL;
-    char list[64];
+    char list[96];
     lh_isa limit = LH_ISA_c;
     if (!cpu) {
         source = "LONGHAND_CPU";

@@ -1,0 +1,364 @@
+/* The one row for AVX-512 BF16: products whose operands are bf16.
+ *
+ * vdpbf16ps adds two products to each float, as two fma: first that of the
+ * upper halves, then that of the lower ones (measured on Zen 5; Intel's
+ * manual words it so).  So a pair holds element l of the chain above and
+ * l + 1 below, and the sum is gemm's chain on the widened operands, bit for
+ * bit but for denormals, which the instruction takes for zeros.  Twice an
+ * fma's work in one instruction, and two of them issue in a cycle.
+ *
+ * From the inside out: bf16_product, up to 12 rows x 2 vectors of c in named
+ * registers; bf16_pack_*, operands as pairs; gemm_bf16, the kernel: a block
+ * of a for all its columns, and panels of b made just before they are read,
+ * so that they are in the first-level cache. */
+#include "base/strict.h"
+
+#include "kernels/bf16.h"
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__) && \
+    (defined(__clang__) ? __clang_major__ >= 9 : __GNUC__ >= 10)
+
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target( \
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma"))), \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")
+#endif
+
+/* l in one block: 24 KiB of b and 9 to 12 KiB of a at a time. */
+#define BF16_DEPTH 384
+#define BF16_ROWS LH_GEMM_BF16_ROWS
+/* Columns of a panel of b; floats from row to row of a where it lies along,
+ * from pair to pair where across. */
+#define BF16_WIDE 32
+#define BF16_PITCH (BF16_DEPTH / 2 + 16)
+#define BF16_LINE 16
+#define BF16_COLUMNS 256               /* that sums are kept of for c narrow */
+#define BF16_A (LH_GEMM_BF16_HIGH / BF16_ROWS * BF16_LINE * BF16_DEPTH / 2)
+#define BF16_B (BF16_WIDE * BF16_DEPTH / 2)
+_Static_assert(BF16_A >= LH_GEMM_BF16_HIGH * BF16_PITCH &&
+               BF16_A + BF16_B + LH_GEMM_BF16_HIGH * BF16_COLUMNS <=
+                   LH_GEMM_BF16_SCRATCH,
+               "packed pairs do not fit into the scratch");
+
+/* Rows of pairs: where a tile begins, from row to row and pair to pair. */
+typedef struct bf16_work {
+    const uint32_t *a;
+    int64_t a_row, a_col, pairs;
+    const uint32_t *b;
+    const float *start;                /* NULL: +0                         */
+    int64_t start_row;
+    float *c;
+    int64_t c_row;
+} bf16_work;
+
+static inline __mmask16 bf16_mask(int64_t n)
+{
+    return n >= 16 ? 0xffff : n > 0 ? (__mmask16)((1u << n) - 1u) : 0;
+}
+
+/* --------------------------------------------------------------- tile -- */
+
+#define BF16_EACH(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+#define BF16_DECLARE(r) __m512 c##r##_0 = zero, c##r##_1 = zero;
+#define BF16_LOAD(r) \
+    if (r < rows && r < m) { \
+        c##r##_0 = _mm512_maskz_loadu_ps(first, start + r * start_row); \
+        if (vecs > 1) \
+            c##r##_1 = _mm512_maskz_loadu_ps(second, \
+                                             start + r * start_row + 16); \
+    }
+#define BF16_STEP(r) \
+    if (r < rows) { \
+        __m512bh x = (__m512bh)_mm512_set1_epi32((int)a[r * a_row]); \
+        c##r##_0 = _mm512_dpbf16_ps(c##r##_0, x, b0); \
+        if (vecs > 1) \
+            c##r##_1 = _mm512_dpbf16_ps(c##r##_1, x, b1); \
+    }
+#define BF16_STORE(r) \
+    if (r < rows && r < m) { \
+        _mm512_mask_storeu_ps(c + r * c_row, first, c##r##_0); \
+        if (vecs > 1) \
+            _mm512_mask_storeu_ps(c + r * c_row + 16, second, c##r##_1); \
+    }
+
+/* m rows, at most `rows`, and n columns, at most 16 * vecs.  rows and vecs
+ * are constants where it is called.  Rows behind m compute on what lies
+ * there and are dropped. */
+static inline __attribute__((always_inline)) void
+bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
+{
+    const __mmask16 first = bf16_mask(n), second = bf16_mask(n - 16);
+    const __m512 zero = _mm512_setzero_ps();
+    const int64_t a_row = w->a_row, a_col = w->a_col, c_row = w->c_row;
+    const uint32_t *a = w->a, *b = w->b;
+    float *c = w->c;
+    BF16_EACH(BF16_DECLARE)
+    if (w->start) {
+        const float *start = w->start;
+        const int64_t start_row = w->start_row;
+        BF16_EACH(BF16_LOAD)
+    }
+    for (int64_t l = w->pairs; l > 0; l--) {
+        __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
+        if (vecs > 1)
+            b1 = (__m512bh)_mm512_loadu_si512(b + 16);
+        BF16_EACH(BF16_STEP)
+        a += a_col;
+        b += BF16_WIDE;
+    }
+    BF16_EACH(BF16_STORE)
+}
+
+#define BF16_TILE(rows, vecs) \
+static void bf16_tile_##rows##_##vecs(const bf16_work *w, int64_t m, \
+                                      int64_t n) \
+{ \
+    bf16_product(w, m, n, rows, vecs); \
+}
+BF16_TILE(12, 2)
+BF16_TILE(12, 1)
+BF16_TILE(4, 2)
+BF16_TILE(4, 1)
+
+static void bf16_tile(const bf16_work *w, int64_t m, int64_t n)
+{
+    if (m > 4)
+        (n > 16 ? bf16_tile_12_2 : bf16_tile_12_1)(w, m, n);
+    else
+        (n > 16 ? bf16_tile_4_2 : bf16_tile_4_1)(w, m, n);
+}
+
+/* ------------------------------------------------------------ packing -- */
+
+/* Up to 32 elements, zeros behind them. */
+static inline __m512i bf16_load(const uint16_t *from, int64_t count)
+{
+    if (count >= 32)
+        return _mm512_loadu_si512(from);
+    return _mm512_maskz_loadu_epi16(
+        count > 0 ? (__mmask32)((1u << count) - 1u) : 0, from);
+}
+
+/* The elements l, l + 1 of a line as pairs, l above. */
+static inline __m512i bf16_pairs(const uint16_t *from, int64_t count)
+{
+    return _mm512_rol_epi32(bf16_load(from, count), 16);
+}
+
+/* Pairs of the lines `above` and `below`: columns 0..15 and 16..31. */
+static inline void bf16_interleave(uint32_t *to, __m512i above,
+                                   __m512i below)
+{
+    static const uint16_t order[32] = {
+        0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39,
+        8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47
+    };
+    __m512i low = _mm512_loadu_si512(order);
+    __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(below, low, above));
+    _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi16(below, high,
+                                                           above));
+}
+
+/* Four vectors of 16 floats turned over within each 128 bits. */
+static inline void bf16_turn4(__m512i r[4])
+{
+    __m512i a = _mm512_unpacklo_epi32(r[0], r[1]);
+    __m512i b = _mm512_unpackhi_epi32(r[0], r[1]);
+    __m512i c = _mm512_unpacklo_epi32(r[2], r[3]);
+    __m512i d = _mm512_unpackhi_epi32(r[2], r[3]);
+    r[0] = _mm512_unpacklo_epi64(a, c);
+    r[1] = _mm512_unpackhi_epi64(a, c);
+    r[2] = _mm512_unpacklo_epi64(b, d);
+    r[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+/* to[l * BF16_WIDE + j] = pair l of line j, for 16 lines `stride` apart, of
+ * which those from `lines` on are zeros, and 16 pairs. */
+static inline void bf16_transpose(uint32_t *to, const uint16_t *from,
+                                  int64_t stride, int64_t lines,
+                                  int64_t count)
+{
+    __m512i r[16];
+    for (int j = 0; j < 16; j++)
+        r[j] = j < lines ? bf16_pairs(from + j * stride, count)
+                         : _mm512_setzero_si512();
+    for (int j = 0; j < 16; j += 4)
+        bf16_turn4(r + j);
+    for (int l = 0; l < 4; l++) {
+        __m512i a = _mm512_shuffle_i32x4(r[l], r[4 + l], 0x44);
+        __m512i b = _mm512_shuffle_i32x4(r[l], r[4 + l], 0xee);
+        __m512i c = _mm512_shuffle_i32x4(r[8 + l], r[12 + l], 0x44);
+        __m512i d = _mm512_shuffle_i32x4(r[8 + l], r[12 + l], 0xee);
+        uint32_t *t = to + l * BF16_WIDE;
+        _mm512_storeu_si512(t, _mm512_shuffle_i32x4(a, c, 0x88));
+        _mm512_storeu_si512(t + 4 * BF16_WIDE,
+                            _mm512_shuffle_i32x4(a, c, 0xdd));
+        _mm512_storeu_si512(t + 8 * BF16_WIDE,
+                            _mm512_shuffle_i32x4(b, d, 0x88));
+        _mm512_storeu_si512(t + 12 * BF16_WIDE,
+                            _mm512_shuffle_i32x4(b, d, 0xdd));
+    }
+}
+
+/* A panel of b: n columns, at most BF16_WIDE, and k elements of the chain. */
+static void bf16_pack_b(uint32_t *to, const uint16_t *from, int64_t row,
+                        int64_t col, int64_t n, int64_t k)
+{
+    if (col == 1) {
+        for (int64_t l = 0; l < k; l += 2) {
+            __m512i above = bf16_load(from + l * row, n);
+            __m512i below = l + 1 < k ? bf16_load(from + (l + 1) * row, n)
+                                      : _mm512_setzero_si512();
+            bf16_interleave(to + l / 2 * BF16_WIDE, above, below);
+        }
+        return;
+    }
+    for (int64_t l = 0; l < k; l += 32)
+        for (int64_t j = 0; j < n; j += 16)
+            bf16_transpose(to + l / 2 * BF16_WIDE + j, from + j * col + l,
+                           col, n - j, k - l);
+}
+
+/* A block of a: m rows, k elements.  Along: lines of pairs BF16_PITCH apart;
+ * across: for each strip of BF16_ROWS rows its pairs, BF16_LINE apart. */
+static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
+                        int64_t col, int64_t m, int64_t k)
+{
+    if (col == 1) {
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t l = 0; l < k; l += 32)
+                _mm512_storeu_si512(to + i * BF16_PITCH + l / 2,
+                                    bf16_pairs(from + i * row + l, k - l));
+        return;
+    }
+    for (int64_t i = 0; i < m; i += BF16_ROWS) {
+        __mmask16 mask = bf16_mask(lh_min64(BF16_ROWS, m - i));
+        for (int64_t l = 0; l < k; l += 2) {
+            const uint16_t *line = from + i + l * col;
+            __m512i above = _mm512_cvtepu16_epi32(
+                _mm256_maskz_loadu_epi16(mask, line));
+            __m512i below = _mm512_cvtepu16_epi32(
+                _mm256_maskz_loadu_epi16(l + 1 < k ? mask : 0, line + col));
+            _mm512_storeu_si512(
+                to + i / BF16_ROWS * BF16_LINE * (BF16_DEPTH / 2) +
+                    l / 2 * BF16_LINE,
+                _mm512_or_si512(_mm512_slli_epi32(above, 16), below));
+        }
+    }
+}
+
+/* ------------------------------------------------------------- kernel -- */
+
+/* Rows i.. of c rounded to bf16. */
+static void bf16_round(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
+                       int64_t j, int64_t n, const float *sum)
+{
+    for (int64_t r = 0; r < p->m; r++) {
+        uint16_t *c = (uint16_t *)g->c + (p->i + r) * g->c_row + j;
+        for (int64_t l = 0; l < n; l += 16) {
+            __m512 x = _mm512_loadu_ps(sum + r * BF16_COLUMNS + l);
+            _mm256_mask_storeu_epi16(c + l, bf16_mask(n - l),
+                                     (__m256i)_mm512_cvtneps_pbh(x));
+        }
+    }
+}
+
+/* Columns j .. j + n - 1 of a rectangle, over l = from..to-1, a packed. */
+static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
+                         int64_t j, int64_t n, int64_t from, int64_t to,
+                         const uint32_t *a, uint32_t *b, float *sum)
+{
+    bool along = g->a_col == 1;
+    bf16_work w = {
+        .b = b, .a_row = along ? BF16_PITCH : 1,
+        .a_col = along ? 1 : BF16_LINE, .pairs = (to - from + 1) / 2,
+        .c_row = g->narrow ? BF16_COLUMNS : g->c_row,
+    };
+    int64_t strip = along ? BF16_ROWS * BF16_PITCH
+                          : BF16_LINE * (BF16_DEPTH / 2);
+    for (int64_t at = 0; at < n; at += BF16_WIDE) {
+        int64_t wide = lh_min64(BF16_WIDE, n - at);
+        float *c = g->narrow ? sum + at
+                             : (float *)g->c + p->i * g->c_row + j + at;
+        bf16_pack_b(b, g->b + from * g->b_row + (j + at) * g->b_col,
+                    g->b_row, g->b_col, wide, to - from);
+        for (int64_t i = 0; i < p->m; i += BF16_ROWS) {
+            w.a = a + i / BF16_ROWS * strip;
+            w.c = c + i * w.c_row;
+            w.start = from > 0 || g->accumulate ? w.c
+                    : g->bias ? g->bias + j + at : NULL;
+            w.start_row = from > 0 || g->accumulate ? w.c_row : 0;
+            bf16_tile(&w, lh_min64(BF16_ROWS, p->m - i), wide);
+        }
+    }
+}
+
+static void gemm_bf16_avx512_bf16(const void *args, int64_t begin,
+                                  int64_t end, float *scratch)
+{
+    const lh_gemm_bf16_args *g = args;
+    uint32_t *a = (uint32_t *)(void *)scratch, *b = a + BF16_A;
+    float *sum = scratch + BF16_A + BF16_B;
+    int64_t blocks = lh_max64(1, (g->k + BF16_DEPTH - 1) / BF16_DEPTH);
+    int64_t deep = ((g->k + blocks - 1) / blocks + 31) / 32 * 32;
+    while (begin < end) {
+        lh_gemm_part p = lh_gemm_bf16_next(g->m, g->n, begin, end);
+        for (int64_t j = 0; j < p.n; j += BF16_COLUMNS) {
+            int64_t n = lh_min64(BF16_COLUMNS, p.n - j), from = 0;
+            do {
+                int64_t to = lh_min64(from + deep, g->k);
+                if (to < g->k || from > 0 || j == 0)
+                    bf16_pack_a(a, g->a + p.i * g->a_row + from * g->a_col,
+                                g->a_row, g->a_col, p.m, to - from);
+                bf16_columns(g, &p, p.j + j, n, from, to, a, b, sum);
+                from = to;
+            } while (from < g->k);
+            if (g->narrow)
+                bf16_round(g, &p, p.j + j, n, sum);
+        }
+        begin += p.items;
+    }
+}
+
+LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+    fn[LH_KERNEL_gemm_bf16] = gemm_bf16_avx512_bf16;
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#undef BF16_DEPTH
+#undef BF16_ROWS
+#undef BF16_WIDE
+#undef BF16_PITCH
+#undef BF16_LINE
+#undef BF16_COLUMNS
+#undef BF16_A
+#undef BF16_B
+#undef BF16_EACH
+#undef BF16_DECLARE
+#undef BF16_LOAD
+#undef BF16_STEP
+#undef BF16_STORE
+#undef BF16_TILE
+
+#else
+
+LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+    (void)fn;
+}
+
+#endif
