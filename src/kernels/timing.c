@@ -59,6 +59,38 @@ static void timing_gemm(lh_timing_work *w)
     w->flops = 2.0 * (double)(m * n * k);
 }
 
+/* The same in bf16; y is bf16, the gradients are floats. */
+static void timing_gemm_bf16(lh_timing_work *w)
+{
+    int64_t m = w->size[0], n = w->size[1], k = w->size[2];
+    bool nt = strcmp(w->form, "_nt") == 0, tn = strcmp(w->form, "_tn") == 0;
+    w->args.gemm_bf16 = (lh_gemm_bf16_args){
+        .m = m, .n = n, .k = k,
+        .a = (uint16_t *)(void *)timing_take(w, m, (k + 1) / 2),
+        .a_row = tn ? 1 : k, .a_col = tn ? m : 1,
+        .b = (uint16_t *)(void *)timing_take(w, n, (k + 1) / 2),
+        .b_row = nt ? 1 : n, .b_col = nt ? k : 1,
+        .c = timing_take(w, m, nt ? (n + 1) / 2 : n), .c_row = n,
+        .accumulate = tn, .narrow = nt,
+    };
+    w->items = lh_gemm_bf16_items(m, n);
+    w->scratch = LH_GEMM_BF16_SCRATCH;
+    w->flops = 2.0 * (double)(m * n * k);
+}
+
+/* size: rows, columns, as one array. */
+static void timing_narrow(lh_timing_work *w)
+{
+    float *x = timing_take(w, w->size[0], w->size[1]);
+    uint16_t *y = (uint16_t *)(void *)timing_take(w, w->size[0],
+                                                  (w->size[1] + 1) / 2);
+    if (w->kernel == LH_KERNEL_narrow)
+        w->args.narrow = (lh_narrow_args){ x, y };
+    else
+        w->args.widen = (lh_widen_args){ y, x };
+    w->items = w->size[0] * w->size[1];
+}
+
 /* size: rows, columns. */
 static void timing_sum_rows(lh_timing_work *w)
 {
@@ -270,6 +302,9 @@ static bool timing_case(lh_timing_work *w)
 {
     switch (w->kernel) {
     case LH_KERNEL_gemm:        timing_gemm(w);          return true;
+    case LH_KERNEL_gemm_bf16:   timing_gemm_bf16(w);     return true;
+    case LH_KERNEL_widen:
+    case LH_KERNEL_narrow:      timing_narrow(w);        return true;
     case LH_KERNEL_sum_rows:    timing_sum_rows(w);      return true;
     case LH_KERNEL_rms_norm_gain:
     case LH_KERNEL_layer_norm_gain:
@@ -311,10 +346,11 @@ static bool timing_find(lh_timing_work *w, const char *work)
             continue;
         w->kernel = (lh_kernel)i;
         w->form = work + length;
-        if (i == LH_KERNEL_gemm ? strcmp(w->form, "_nt") == 0 ||
-                                  strcmp(w->form, "_nn") == 0 ||
-                                  strcmp(w->form, "_tn") == 0
-                                : !*w->form)
+        bool product = i == LH_KERNEL_gemm || i == LH_KERNEL_gemm_bf16;
+        if (product ? strcmp(w->form, "_nt") == 0 ||
+                      strcmp(w->form, "_nn") == 0 ||
+                      strcmp(w->form, "_tn") == 0
+                    : !*w->form)
             return true;
     }
     return false;
