@@ -5,13 +5,14 @@
 #include "kernels/language.h"
 
 /* The kernel `kernel` of a row: PIECE(row, load, store) for each vector, then
- * for the tail; load(p) and store(p, v) are at element i of p. */
+ * for the tail; load(p) and store(p, v) are at element i of p.  The arguments
+ * are copied, or each store would make the compiler read them again. */
 #define ELEMENTWISE_KERNEL(kernel, row, PIECE) \
     static void VEC_SUFFIX(kernel)(const void *args, int64_t begin, \
                                    int64_t end, float *scratch) \
     { \
-        const lh_map_args *m = args; \
-        const VEC s = VEC_SET(m->s); \
+        const lh_map_args m = *(const lh_map_args *)args; \
+        const VEC s = VEC_SET(m.s); \
         int64_t i = begin; \
         (void)scratch, (void)s; \
         for (; i + VEC_WIDTH <= end; i += VEC_WIDTH) { \
@@ -50,23 +51,29 @@
 
 /* ---------------------------------------------------------- the pieces -- */
 
-#define ELEMENTWISE_GRADIENT(slope, d, other, load, store) \
-    if (m->d) { \
-        VEC local = VEC_SUFFIX(slope)(load(m->a), other, s, load(m->y)); \
-        store(m->d, FMA(load(m->dy), local, load(m->d))); \
+/* A row's slopes stand before the first store: what they share (swiglu's
+ * sigmoid) is then computed once. */
+#define ELEMENTWISE_ADD(d, slope, load, store) \
+    if (m.d) { \
+        store(m.d, FMA(dy, slope, load(m.d))); \
     }
 
 #define ELEMENTWISE_UNARY_FORWARD(name, load, store) \
-    VEC a = load(m->a); \
-    store(m->y, VEC_SUFFIX(name##_value)(a, a, s, a));
+    VEC a = load(m.a); \
+    store(m.y, VEC_SUFFIX(name##_value)(a, a, s, a));
 #define ELEMENTWISE_UNARY_BACKWARD(name, load, store) \
-    ELEMENTWISE_GRADIENT(name##_slope, da, s, load, store)
+    VEC dy = load(m.dy); \
+    VEC da = VEC_SUFFIX(name##_slope)(load(m.a), s, s, load(m.y)); \
+    ELEMENTWISE_ADD(da, da, load, store)
 #define ELEMENTWISE_BINARY_FORWARD(name, load, store) \
-    VEC a = load(m->a); \
-    store(m->y, VEC_SUFFIX(name##_value)(a, load(m->b), s, a));
+    VEC a = load(m.a); \
+    store(m.y, VEC_SUFFIX(name##_value)(a, load(m.b), s, a));
 #define ELEMENTWISE_BINARY_BACKWARD(name, load, store) \
-    ELEMENTWISE_GRADIENT(name##_slope_a, da, load(m->b), load, store) \
-    ELEMENTWISE_GRADIENT(name##_slope_b, db, load(m->b), load, store)
+    VEC a = load(m.a), b = load(m.b), y = load(m.y), dy = load(m.dy); \
+    VEC da = VEC_SUFFIX(name##_slope_a)(a, b, s, y); \
+    VEC db = VEC_SUFFIX(name##_slope_b)(a, b, s, y); \
+    ELEMENTWISE_ADD(da, da, load, store) \
+    ELEMENTWISE_ADD(db, db, load, store)
 
 /* ------------------------------------------------- two kernels for each -- */
 
@@ -105,7 +112,7 @@ static void VEC_SUFFIX(elementwise_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef ELEMENTWISE_LOAD_TAIL
 #undef ELEMENTWISE_STORE_TAIL
 #undef ELEMENTWISE_EXPRESSION
-#undef ELEMENTWISE_GRADIENT
+#undef ELEMENTWISE_ADD
 #undef ELEMENTWISE_UNARY
 #undef ELEMENTWISE_UNARY_FORWARD
 #undef ELEMENTWISE_UNARY_BACKWARD

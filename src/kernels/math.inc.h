@@ -15,12 +15,10 @@
 
 /* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r), with 1 + r kept in
  * two parts.  2^n is applied by one instruction, or in two halves, so that a
- * denormal result is rounded once and an overflow is infinite.  The limits on
- * x, which a NaN passes: e^89 overflows, e^-104 is below half of the least
- * float. */
-static inline VEC VEC_SUFFIX(math_exp)(VEC x)
+ * denormal result is rounded once and an overflow is infinite.  For x of -104
+ * to 89, and NaN. */
+static inline VEC VEC_SUFFIX(math_exp_within)(VEC x)
 {
-    x = MAX(K(-104), MIN(K(89), x));
     VEC t = FMA(x, K(1.4426950408889634), K(MATH_ROUND));
     VEC n = t - K(MATH_ROUND);
     VEC r = FNMA(n, K(0.693147182464599609375), x);
@@ -42,6 +40,13 @@ static inline VEC VEC_SUFFIX(math_exp)(VEC x)
     y = y * VEC_FLOAT((half + VEC_INT_SET(127u)) << 23);
     return y * VEC_FLOAT((rest + VEC_INT_SET(127u)) << 23);
 #endif
+}
+
+/* The limits on x, which a NaN passes: e^89 overflows, e^-104 is below half
+ * of the least float.  The functions below set the one that they need. */
+static inline VEC VEC_SUFFIX(math_exp)(VEC x)
+{
+    return VEC_SUFFIX(math_exp_within)(MAX(K(-104), MIN(K(89), x)));
 }
 
 /* log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);
@@ -87,7 +92,8 @@ static inline VEC VEC_SUFFIX(math_tanh)(VEC x)
     q = FMA(q, s, K(0.1333319591131));
     q = FMA(q, s, K(-0.3333333057136));
     VEC low = FMA(x * s, q, x);
-    VEC high = K(1) - K(2) / (VEC_SUFFIX(math_exp)(a + a) + K(1));
+    VEC e = VEC_SUFFIX(math_exp_within)(MIN(K(89), a + a));
+    VEC high = K(1) - K(2) / (e + K(1));
     VEC y = SELECT(a < K(0.63), low, high);
     return VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
 }
@@ -104,7 +110,7 @@ static inline VEC VEC_SUFFIX(math_erf)(VEC x)
     q = FMA(q, s, K(-0.3761263386149));
     q = FMA(q, s, K(0.1283791666591));
     VEC low = FMA(x, q, x);
-    VEC c = SELECT(a > K(4), K(4), a);
+    VEC c = MIN(K(4), a);
     VEC p = K(2.0828616572372796e-05);
     p = FMA(p, c, K(-0.0004313935931));
     p = FMA(p, c, K(0.0041562552646));
@@ -113,7 +119,7 @@ static inline VEC VEC_SUFFIX(math_erf)(VEC x)
     p = FMA(p, c, K(0.6334008476682));
     p = FMA(p, c, K(1.1294884082345));
     p = FMA(p, c, K(-0.0001692055403));
-    VEC high = K(1) - VEC_SUFFIX(math_exp)(-p);
+    VEC high = K(1) - VEC_SUFFIX(math_exp_within)(-p);
     VEC y = SELECT(a < K(0.92), low, high);
     return VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
 }
@@ -123,7 +129,8 @@ static inline VEC VEC_SUFFIX(math_erf)(VEC x)
  * or 1 - q. */
 static inline VEC VEC_SUFFIX(math_sigmoid)(VEC x)
 {
-    VEC z = VEC_SUFFIX(math_exp)(VEC_FLOAT(VEC_BITS(x) | MATH_SIGN));
+    VEC z = VEC_SUFFIX(math_exp_within)(
+        MAX(K(-104), VEC_FLOAT(VEC_BITS(x) | MATH_SIGN)));
     VEC top = SELECT(x > K(0), K(1), z);
     VEC sum = K(1) + z, lost = z - (sum - K(1));
     VEC q = top / sum;
