@@ -304,7 +304,13 @@ LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,
 LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
                                         const int32_t *targets,
                                         int64_t step_targets, float start);
-/* The losses [N] of the rows of what either of them gave. */
+/* lh_cross_entropy_part() of lh_linear(t, x, w, bias), the same bits, in less
+ * memory and time: backward writes the logits' gradient in their place. */
+LH_API lh_tensor *lh_linear_cross_entropy(lh_tape *t, lh_tensor *x,
+                                          lh_tensor *w, lh_tensor *bias,
+                                          const int32_t *targets,
+                                          int64_t step_targets, float start);
+/* The losses [N] of the rows of what any of them gave. */
 LH_API const float *lh_cross_entropy_losses(const lh_tensor *loss);
 /* Zeroes elements with probability rate (0 <= rate < 1), the others times
  * 1 / (1 - rate); see lh_tape_dropout(). */

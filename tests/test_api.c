@@ -127,6 +127,7 @@ static void nulls_tape(void)
     CHECK(!lh_attention(NULL, NULL, NULL, NULL, 1, 1, 0, NULL, 1));
     CHECK(!lh_cross_entropy(NULL, NULL, NULL));
     CHECK(!lh_cross_entropy_part(NULL, NULL, NULL, 1, 0));
+    CHECK(!lh_linear_cross_entropy(NULL, NULL, NULL, NULL, NULL, 1, 0));
     CHECK(!lh_dropout(NULL, NULL, 0) && !lh_slice(NULL, NULL, 0, 1));
     CHECK(!lh_reshape(NULL, NULL, 1, one));
     CHECK(!lh_recompute(NULL, NULL, NULL, NULL, 0));
@@ -185,6 +186,8 @@ static void nulls_operations(lh_context *ctx, lh_tape *t)
     POISONS(lh_cross_entropy(t, x, NULL));
     POISONS(lh_cross_entropy_part(t, NULL, id, 2, 0));
     POISONS(lh_cross_entropy_part(t, x, NULL, 2, 0));
+    POISONS(lh_linear_cross_entropy(t, NULL, x, NULL, id, 2, 0));
+    POISONS(lh_linear_cross_entropy(t, x, x, NULL, NULL, 2, 0));
     POISONS(lh_dropout(t, NULL, 0.5f));
     POISONS(lh_reshape(t, NULL, 1, flat));
     POISONS(lh_reshape(t, x, 1, NULL));

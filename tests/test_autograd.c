@@ -434,6 +434,43 @@ static void reference_cross_entropy(const instance *c, double **x, double *y)
     y[0] = sum / (double)count;
 }
 
+static void make_linear_cross_entropy(instance *c, uint64_t *random)
+{
+    make_linear(c, random);
+    for (int64_t i = 0; i < c->n[0]; i++)
+        c->id[i] = (int32_t)pick(random, -1, c->n[2] - 1);
+    c->id[0] = 0;
+}
+
+static int64_t targets_of(const instance *c)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < c->n[0]; i++)
+        count += c->id[i] >= 0;
+    return count;
+}
+
+static lh_tensor *apply_linear_cross_entropy(lh_tape *t, const instance *c,
+                                             lh_tensor **x)
+{
+    return lh_linear_cross_entropy(t, x[0], x[1],
+                                   c->inputs > 2 ? x[2] : NULL, c->id,
+                                   targets_of(c), 0.0f);
+}
+
+static void reference_linear_cross_entropy(const instance *c, double **x,
+                                           double *y)
+{
+    instance logits = *c;
+    double *row = malloc((size_t)(c->n[0] * c->n[2]) * sizeof *row);
+    if (!row)
+        exit(2);
+    reference_linear(c, x, row);
+    logits.n[1] = c->n[2];
+    reference_cross_entropy(&logits, &row, y);
+    free(row);
+}
+
 /* ---- the rest ---- */
 
 static void make_rows(instance *c, uint64_t *random)
@@ -516,6 +553,7 @@ static void reference_recompute(const instance *c, double **x, double *y)
 static const gradient_case cases[] = {
     CASE(linear) CASE(embedding) CASE(rms_norm) CASE(layer_norm)
     CASE(rotary) CASE(attention) CASE(softmax) CASE(cross_entropy)
+    CASE(linear_cross_entropy)
     ROWS(dropout) ROWS(reshape) ROWS(slice) ROWS(sum)
     ROWS(recompute)
 #define UNARY(name, y, dx, doc) CASE(name)
@@ -731,6 +769,50 @@ static void test_micro_batches(lh_context *ctx)
     CHECK(memcmp(whole, lh_tensor_grad(p), sizeof whole) == 0);
     lh_tape_free(t);
     lh_params_free(params);
+}
+
+/* Cross-entropy in place of the logits gives the bytes of the two ops that
+ * it stands for: loss, losses and gradients, of one backward and of two. */
+static void test_in_place(lh_context *ctx)
+{
+    enum { ROWS = 21, C = 19, V = 83 };
+    const int64_t shape[3][2] = { { ROWS, C }, { V, C }, { V, 1 } };
+    float value[V * C], kept[3][V * C], losses[ROWS], loss[2];
+    int32_t targets[ROWS];
+    uint64_t random = 11;
+    for (int i = 0; i < V * C; i++)
+        value[i] = (float)draw(&random);
+    for (int i = 0; i < ROWS; i++)
+        targets[i] = i % 5 == 2 ? -1 : i * 4 % V;
+    for (int passes = 1; passes <= 2; passes++)
+        for (int fused = 0; fused < 2; fused++) {
+            lh_tape *t = lh_tape_new(ctx);
+            lh_tensor *in[3];
+            for (int i = 0; i < 3; i++)
+                in[i] = lh_variable(t, value, i < 2 ? 2 : 1, shape[i]);
+            lh_tensor *l = fused
+                ? lh_linear_cross_entropy(t, in[0], in[1], in[2], targets,
+                                          30, 0.5f)
+                : lh_cross_entropy_part(
+                      t, lh_linear(t, in[0], in[1], in[2]), targets, 30,
+                      0.5f);
+            for (int i = 0; i < passes; i++)
+                CHECK_EQ_INT(lh_backward(t, l), LH_OK);
+            loss[fused] = lh_value(l);
+            const float *each = lh_cross_entropy_losses(l);
+            CHECK(each && (!fused ||
+                           memcmp(losses, each, sizeof losses) == 0));
+            if (each)
+                memcpy(losses, each, sizeof losses);
+            for (int i = 0; i < 3; i++) {
+                size_t bytes = (size_t)lh_tensor_size(in[i]) * 4;
+                CHECK(!fused || memcmp(kept[i], lh_tensor_grad(in[i]),
+                                       bytes) == 0);
+                memcpy(kept[i], lh_tensor_grad(in[i]), bytes);
+            }
+            CHECK(kept[2][0] != 0 && (!fused || loss[0] == loss[1]));
+            lh_tape_free(t);
+        }
 }
 
 static void test_poison(lh_context *ctx)
@@ -961,6 +1043,7 @@ int main(void)
     test_scalars(ctx);
     test_depth(ctx);
     test_micro_batches(ctx);
+    test_in_place(ctx);
     test_poison(ctx);
     test_reuse();
     test_recompute(ctx);

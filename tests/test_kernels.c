@@ -493,6 +493,7 @@ static generator *const generators[LH_KERNEL_COUNT] = {
 #define make_softmax_backward make_softmax
 #define make_cross_entropy_forward make_cross_entropy
 #define make_cross_entropy_backward make_cross_entropy
+#define make_cross_entropy_in_place make_cross_entropy
 #define make_dropout_forward make_dropout
 #define make_dropout_backward make_dropout
 #define KERNEL(name, doc) make_##name,

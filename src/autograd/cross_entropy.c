@@ -49,22 +49,49 @@ static lh_status cross_entropy_forward(lh_tensor *n)
     return status;
 }
 
-static lh_status cross_entropy_backward(lh_tensor *n)
+static lh_status cross_entropy_slopes(lh_tensor *n, lh_kernel kernel,
+                                      float *dx)
 {
     cross_entropy_extra *e = n->extra;
     lh_cross_entropy_args args = cross_entropy_args(n);
-    args.dx = lh_node_input_grad(n, 0);
-    if (!args.dx)
-        return LH_OK;
     for (int64_t i = 0; i < args.rows; i++)
         e->grads[i] = n->grad[0] * e->weight;
     args.grads = e->grads;
-    return lh_launch(n->tape->ctx, LH_KERNEL_cross_entropy_backward, &args,
-                     args.rows, CROSS_ENTROPY_COST * args.vocabulary, 0);
+    args.dx = dx;
+    return lh_launch(n->tape->ctx, kernel, &args, args.rows,
+                     CROSS_ENTROPY_COST * args.vocabulary, 0);
+}
+
+static lh_status cross_entropy_backward(lh_tensor *n)
+{
+    float *dx = lh_node_input_grad(n, 0);
+    return dx ? cross_entropy_slopes(n, LH_KERNEL_cross_entropy_backward, dx)
+              : LH_OK;
 }
 
 LH_TABLE_DEFINED const lh_op lh_op_cross_entropy = {
     "cross_entropy", cross_entropy_forward, cross_entropy_backward
+};
+
+/* The logits are a product's output that nobody else has and that its own
+ * backward does not look at: their gradient takes their place, so they are
+ * not stored twice and no gradient has to be zeroed.  A second backward
+ * computes them again. */
+static lh_status linear_cross_entropy_backward(lh_tensor *n)
+{
+    lh_tensor *logits = n->input[0].tensor;
+    lh_status status = logits->grad ? logits->op->forward(logits) : LH_OK;
+    if (status)
+        return status;
+    logits->grad = logits->data;
+    logits->pass = n->tape->pass;
+    return cross_entropy_slopes(n, LH_KERNEL_cross_entropy_in_place,
+                                logits->data);
+}
+
+LH_TABLE_DEFINED const lh_op lh_op_linear_cross_entropy = {
+    "linear_cross_entropy", cross_entropy_forward,
+    linear_cross_entropy_backward
 };
 
 /* ---------------------------------------------------- public functions -- */
@@ -92,9 +119,10 @@ static int64_t cross_entropy_count(lh_tape *t, const lh_tensor *logits,
     return count;
 }
 
-LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
-                                        const int32_t *targets,
-                                        int64_t step_targets, float start)
+static lh_tensor *cross_entropy_node(lh_tape *t, const lh_op *op,
+                                     lh_tensor *logits,
+                                     const int32_t *targets,
+                                     int64_t step_targets, float start)
 {
     if (!lh_inputs_ok(t, "cross_entropy", &logits, 1) ||
         cross_entropy_count(t, logits, targets) < 0)
@@ -112,8 +140,36 @@ LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
     cross_entropy_extra extra = {
         .targets = copy, .step_targets = step_targets, .start = start,
     };
-    return lh_node(t, &lh_op_cross_entropy, &logits, 1, 1,
+    return lh_node(t, op, &logits, 1, 1,
                    (const int64_t[]){ 1 }, &extra, sizeof extra);
+}
+
+LH_API lh_tensor *lh_cross_entropy_part(lh_tape *t, lh_tensor *logits,
+                                        const int32_t *targets,
+                                        int64_t step_targets, float start)
+{
+    return cross_entropy_node(t, &lh_op_cross_entropy, logits, targets,
+                              step_targets, start);
+}
+
+LH_INTERNAL lh_tensor *lh_cross_entropy_take(lh_tape *t, lh_tensor *logits,
+                                             const int32_t *targets,
+                                             int64_t step_targets,
+                                             float start)
+{
+    bool linear = logits && logits->op == &lh_op_linear;
+    return cross_entropy_node(t, linear ? &lh_op_linear_cross_entropy
+                                        : &lh_op_cross_entropy,
+                              logits, targets, step_targets, start);
+}
+
+LH_API lh_tensor *lh_linear_cross_entropy(lh_tape *t, lh_tensor *x,
+                                          lh_tensor *w, lh_tensor *bias,
+                                          const int32_t *targets,
+                                          int64_t step_targets, float start)
+{
+    return lh_cross_entropy_take(t, lh_linear(t, x, w, bias), targets,
+                                 step_targets, start);
 }
 
 LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,
@@ -128,7 +184,8 @@ LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,
 
 LH_API const float *lh_cross_entropy_losses(const lh_tensor *loss)
 {
-    if (!loss || loss->op != &lh_op_cross_entropy)
+    if (!loss || (loss->op != &lh_op_cross_entropy &&
+                  loss->op != &lh_op_linear_cross_entropy))
         return NULL;
     return ((const cross_entropy_extra *)loss->extra)->losses;
 }

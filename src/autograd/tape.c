@@ -449,10 +449,9 @@ static void tape_give(lh_tape *t, lh_tensor *n, bool first)
     if (!n->op || bytes < t->large)
         return;
     lh_arena_give(&t->elements, n->data, bytes);
-    n->data = NULL;
-    if (n->grad && !first)
+    if (n->grad && n->grad != n->data && !first)
         lh_arena_give(&t->elements, n->grad, bytes);
-    n->grad = NULL;
+    n->data = n->grad = NULL;
 }
 
 LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from)

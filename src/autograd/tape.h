@@ -88,6 +88,13 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
                                           float scale, const lh_span *spans,
                                           int64_t span_count);
 
+/* lh_cross_entropy_part() of logits that nobody else has or will have: where
+ * they are a linear's, their gradient is written over them. */
+LH_INTERNAL lh_tensor *lh_cross_entropy_take(lh_tape *t, lh_tensor *logits,
+                                             const int32_t *targets,
+                                             int64_t step_targets,
+                                             float start);
+
 /* Poisons the tape with a failure (see lh_fail) and returns NULL. */
 LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
                                     const char *format, ...)

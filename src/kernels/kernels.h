@@ -365,7 +365,9 @@ typedef struct lh_softmax_args {
  * m, e, z as in softmax; losses = log(z) - (x[target] - m); stats = m, 1/z.
  * A target below 0 is no target: its loss and stats are +0.  Backward, with
  * g = grads[row]: dx[j] = fma(g, e[j] * (1/z) - (j == target ? 1 : 0),
- * dx[j]); rows without a target are untouched.  Items: rows. */
+ * dx[j]); rows without a target are untouched.  In place dx holds the logits,
+ * is overwritten by the same with dx = +0, and becomes +0 in rows without a
+ * target; x is not looked at.  Items: rows. */
 typedef struct lh_cross_entropy_args {
     const float *x;                        /* [rows, vocabulary]: logits   */
     const int32_t *targets;                /* [rows], below vocabulary     */

@@ -150,13 +150,28 @@ LANES_INLINE void VEC_SUFFIX(row_store)(float *p, int64_t j, int64_t n,
         VEC_STORE_PART(p + j, v, (int)(n - j));
 }
 
+/* STEP for the elements j .. stop - 1 of a row of n, a vector at a time, then
+ * for what is left: row_load() and row_store() up to `stop` have no branch
+ * but in the second. */
+#define LANES_ROW(j, stop, n, STEP) { \
+        int64_t j = 0; \
+        for (; (n) - j >= VEC_WIDTH; j += VEC_WIDTH) { \
+            const int64_t stop = j + VEC_WIDTH; \
+            STEP; \
+        } \
+        if (j < (n)) { \
+            const int64_t stop = (n); \
+            STEP; \
+        } \
+    }
+
 /* e[j] = exp(x[j] - max), stored; their sum in lanes.  e may be x. */
 static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
                                  int64_t n)
 {
-    for (int64_t j = 0; j < n; j += VEC_WIDTH)
-        VEC_SUFFIX(row_store)(e, j, n, EXP(VEC_SUFFIX(row_load)(x, j, n) -
-                                           VEC_SET(max)));
+    const VEC most = VEC_SET(max);
+    LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(e, j, stop,
+        EXP(VEC_SUFFIX(row_load)(x, j, stop) - most)))
     return VEC_SUFFIX(lanes_sum)(e, n);
 }
 

@@ -457,6 +457,20 @@ PLAIN(cross_entropy_backward)
     }
 }
 
+PLAIN(cross_entropy_in_place)
+{
+    PLAIN_ARGS(cross_entropy);
+    for (int64_t i = begin; i < end; i++) {
+        float *dx = a->dx + i * a->vocabulary;
+        float m = a->stats[2 * i], r = a->stats[2 * i + 1];
+        for (int64_t j = 0; j < a->vocabulary; j++) {
+            float one = j == a->targets[i] ? 1.0f : 0.0f;
+            float slope = EXP(dx[j] - m) * r - one;
+            dx[j] = a->targets[i] < 0 ? 0 : lh_fmaf(a->grads[i], slope, 0);
+        }
+    }
+}
+
 /* ------------------------------------------------------------ the rest -- */
 
 /* Whether element j of row i is kept. */

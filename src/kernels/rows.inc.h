@@ -31,12 +31,13 @@ static void VEC_SUFFIX(rms_norm_forward)(const void *args, int64_t begin,
                                     VEC_SET(a->eps)));
         for (int64_t i = at; i < last; i++) {
             const VEC scale = VEC_SET(a->scale[i]);
-            for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-                VEC v = VEC_SUFFIX(row_load)(a->x + i * n, j, n) * scale;
-                if (a->gain)
-                    v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
-                VEC_SUFFIX(row_store)(a->y + i * n, j, n, v);
-            }
+            const float *x = a->x + i * n, *gain = a->gain;
+            float *y = a->y + i * n;
+            LANES_ROW(j, stop, n, VEC v = VEC_SUFFIX(row_load)(x, j, stop) *
+                                          scale;
+                if (gain)
+                    v = v * VEC_SUFFIX(row_load)(gain, j, stop);
+                VEC_SUFFIX(row_store)(y, j, stop, v))
         }
     }
 }
@@ -48,20 +49,18 @@ static void VEC_SUFFIX(rms_norm_backward)(const void *args, int64_t begin,
     int64_t n = a->columns;
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * n, *dy = a->dy + i * n;
+        const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
         float *dx = a->dx + i * n, r = a->scale[i];
-        float d = a->gain ? VEC_SUFFIX(lanes)(LANES_DOT3, n, dy, a->gain, x,
-                                              0.0f, 0.0f)
-                          : VEC_SUFFIX(lanes_dot)(dy, x, n);
+        float d = gain ? VEC_SUFFIX(lanes)(LANES_DOT3, n, dy, gain, x, 0.0f,
+                                           0.0f)
+                       : VEC_SUFFIX(lanes_dot)(dy, x, n);
         const VEC e = VEC_SET(d * r * r / (float)n), scale = VEC_SET(r);
-        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-            VEC h = VEC_SUFFIX(row_load)(dy, j, n);
-            if (a->gain)
-                h = h * VEC_SUFFIX(row_load)(a->gain, j, n);
-            h = FNMA(VEC_SUFFIX(row_load)(x, j, n), e, h);
-            VEC_SUFFIX(row_store)(dx, j, n,
-                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, n)));
-        }
+        LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
+            if (gain)
+                h = h * VEC_SUFFIX(row_load)(gain, j, stop);
+            h = FNMA(VEC_SUFFIX(row_load)(x, j, stop), e, h);
+            VEC_SUFFIX(row_store)(dx, j, stop,
+                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, stop))))
     }
 }
 
@@ -69,6 +68,7 @@ static void VEC_SUFFIX(layer_norm_forward)(const void *args, int64_t begin,
                                            int64_t end, float *scratch)
 {
     const lh_norm_args *a = args;
+    const float *gain = a->gain, *bias = a->bias;
     int64_t n = a->columns;
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
@@ -81,17 +81,16 @@ static void VEC_SUFFIX(layer_norm_forward)(const void *args, int64_t begin,
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
         a->mean[i] = m;
         a->scale[i] = r;
-        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-            VEC v = (VEC_SUFFIX(row_load)(x, j, n) - mean) * scale;
-            if (a->gain && a->bias)
-                v = FMA(v, VEC_SUFFIX(row_load)(a->gain, j, n),
-                        VEC_SUFFIX(row_load)(a->bias, j, n));
-            else if (a->gain)
-                v = v * VEC_SUFFIX(row_load)(a->gain, j, n);
-            else if (a->bias)
-                v = v + VEC_SUFFIX(row_load)(a->bias, j, n);
-            VEC_SUFFIX(row_store)(y, j, n, v);
-        }
+        LANES_ROW(j, stop, n,
+            VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
+            if (gain && bias)
+                v = FMA(v, VEC_SUFFIX(row_load)(gain, j, stop),
+                        VEC_SUFFIX(row_load)(bias, j, stop));
+            else if (gain)
+                v = v * VEC_SUFFIX(row_load)(gain, j, stop);
+            else if (bias)
+                v = v + VEC_SUFFIX(row_load)(bias, j, stop);
+            VEC_SUFFIX(row_store)(y, j, stop, v))
     }
 }
 
@@ -102,27 +101,25 @@ static void VEC_SUFFIX(layer_norm_backward)(const void *args, int64_t begin,
     int64_t n = a->columns;
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * n, *dy = a->dy + i * n;
+        const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
         float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s, d;
-        if (a->gain) {
-            s = VEC_SUFFIX(lanes)(LANES_SUM2, n, dy, a->gain, NULL, 0.0f,
+        if (gain) {
+            s = VEC_SUFFIX(lanes)(LANES_SUM2, n, dy, gain, NULL, 0.0f,
                                   0.0f);
-            d = VEC_SUFFIX(lanes)(LANES_DOT3_N, n, dy, x, a->gain, m, r);
+            d = VEC_SUFFIX(lanes)(LANES_DOT3_N, n, dy, x, gain, m, r);
         } else {
             s = VEC_SUFFIX(lanes_sum)(dy, n);
             d = VEC_SUFFIX(lanes)(LANES_DOT_N, n, dy, x, NULL, m, r);
         }
         const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
-        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-            VEC h = VEC_SUFFIX(row_load)(dy, j, n);
-            VEC v = (VEC_SUFFIX(row_load)(x, j, n) - mean) * scale;
-            if (a->gain)
-                h = h * VEC_SUFFIX(row_load)(a->gain, j, n);
+        LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
+            VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
+            if (gain)
+                h = h * VEC_SUFFIX(row_load)(gain, j, stop);
             h = FNMA(v, dot, h - sum);
-            VEC_SUFFIX(row_store)(dx, j, n,
-                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, n)));
-        }
+            VEC_SUFFIX(row_store)(dx, j, stop,
+                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, stop))))
     }
 }
 
@@ -140,9 +137,8 @@ static void VEC_SUFFIX(softmax_forward)(const void *args, int64_t begin,
         float max = VEC_SUFFIX(lanes_max)(x, n);
         float sum = VEC_SUFFIX(exp_row)(y, x, max, n);
         const VEC inverse = VEC_SET(1.0f / sum);
-        for (int64_t j = 0; j < n; j += VEC_WIDTH)
-            VEC_SUFFIX(row_store)(y, j, n,
-                                  VEC_SUFFIX(row_load)(y, j, n) * inverse);
+        LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(y, j, stop,
+            VEC_SUFFIX(row_load)(y, j, stop) * inverse))
     }
 }
 
@@ -156,11 +152,10 @@ static void VEC_SUFFIX(softmax_backward)(const void *args, int64_t begin,
         const float *y = a->y + i * n, *dy = a->dy + i * n;
         float *dx = a->dx + i * n;
         const VEC d = VEC_SET(VEC_SUFFIX(lanes_dot)(dy, y, n));
-        for (int64_t j = 0; j < n; j += VEC_WIDTH)
-            VEC_SUFFIX(row_store)(dx, j, n,
-                FMA(VEC_SUFFIX(row_load)(y, j, n),
-                    VEC_SUFFIX(row_load)(dy, j, n) - d,
-                    VEC_SUFFIX(row_load)(dx, j, n)));
+        LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
+            FMA(VEC_SUFFIX(row_load)(y, j, stop),
+                VEC_SUFFIX(row_load)(dy, j, stop) - d,
+                VEC_SUFFIX(row_load)(dx, j, stop))))
     }
 }
 
@@ -170,21 +165,18 @@ static void VEC_SUFFIX(softmax_backward)(const void *args, int64_t begin,
  * lanes in memory, 64 elements at a time. */
 static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
 {
+    const VEC most = VEC_SET(max);
     float lane[64] = { 0 }, block[64];
-    for (int64_t j = 0; j < n; j += 64) {
-        int64_t count = lh_min64(64, n - j);
-        for (int64_t i = 0; i < count; i += VEC_WIDTH) {
-            VEC e = EXP(VEC_SUFFIX(row_load)(x + j, i, count) -
-                        VEC_SET(max));
-            if (count - i >= VEC_WIDTH) {
-                VEC_STORE(lane + i, VEC_LOAD(lane + i) + e);
-                continue;
-            }
-            VEC_STORE(block, e);
-            for (int64_t l = 0; l < count - i; l++)
-                lane[i + l] = lane[i + l] + block[l];
-        }
-    }
+    int64_t j = 0;
+    for (; n - j >= 64; j += 64)
+        for (int i = 0; i < 64; i += VEC_WIDTH)
+            VEC_STORE(lane + i, VEC_LOAD(lane + i) +
+                                EXP(VEC_LOAD(x + j + i) - most));
+    for (int64_t i = 0; i < n - j; i += VEC_WIDTH)
+        VEC_STORE(block + i, EXP(VEC_SUFFIX(row_load)(x + j, i, n - j) -
+                                 most));
+    for (int64_t i = 0; i < n - j; i++)
+        lane[i] = lane[i] + block[i];
     /* Now a row of 64 sums, each added to a lane of +0: none is -0. */
     return VEC_SUFFIX(lanes_sum)(lane, 64);
 }
@@ -224,30 +216,57 @@ static void VEC_SUFFIX(cross_entropy_forward)(const void *args,
     }
 }
 
+/* Elements j .. end - 1, a vector at most: dx = fma(g, their slope, old). */
+LANES_INLINE VEC VEC_SUFFIX(cross_entropy_vector)(
+    const float *x, int64_t j, int64_t end, VEC max, VEC inverse, VEC g,
+    VEC old, int64_t target)
+{
+    static const float one[31] = { [15] = 1.0f };
+    VEC p = EXP(VEC_SUFFIX(row_load)(x, j, end) - max) * inverse;
+    if (target - j >= 0 && target - j < VEC_WIDTH)
+        p = p - VEC_LOAD(one + 15 - (target - j));
+    return FMA(g, p, old);
+}
+
 static void VEC_SUFFIX(cross_entropy_backward)(const void *args,
                                                int64_t begin, int64_t end,
                                                float *scratch)
 {
-    static const float one[31] = { [15] = 1.0f };
     const lh_cross_entropy_args *a = args;
     int64_t n = a->vocabulary;
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
         float *dx = a->dx + i * n;
-        int64_t target = a->targets[i];
-        if (target < 0)
-            continue;
         const VEC max = VEC_SET(a->stats[2 * i]);
         const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
         const VEC g = VEC_SET(a->grads[i]);
-        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
-            VEC p = EXP(VEC_SUFFIX(row_load)(x, j, n) - max) * inverse;
-            if (target - j >= 0 && target - j < VEC_WIDTH)
-                p = p - VEC_LOAD(one + 15 - (target - j));
-            VEC_SUFFIX(row_store)(dx, j, n,
-                FMA(g, p, VEC_SUFFIX(row_load)(dx, j, n)));
-        }
+        if (a->targets[i] >= 0)
+            LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
+                VEC_SUFFIX(cross_entropy_vector)(
+                    x, j, stop, max, inverse, g,
+                    VEC_SUFFIX(row_load)(dx, j, stop), a->targets[i])))
     }
 }
 
+static void VEC_SUFFIX(cross_entropy_in_place)(const void *args,
+                                               int64_t begin, int64_t end,
+                                               float *scratch)
+{
+    const lh_cross_entropy_args *a = args;
+    const VEC zero = VEC_SET(0.0f);
+    int64_t n = a->vocabulary;
+    (void)scratch;
+    for (int64_t i = begin; i < end; i++) {
+        float *dx = a->dx + i * n;
+        const VEC max = VEC_SET(a->stats[2 * i]);
+        const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
+        const VEC g = VEC_SET(a->grads[i]);
+        if (a->targets[i] >= 0)
+            LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
+                VEC_SUFFIX(cross_entropy_vector)(
+                    dx, j, stop, max, inverse, g, zero, a->targets[i])))
+        else
+            memset(dx, 0, (size_t)n * sizeof *dx);
+    }
+}

@@ -219,7 +219,7 @@ static void timing_cross_entropy(lh_timing_work *w)
         .stats = timing_take(w, rows, 2),
         .grads = timing_take(w, rows, 1),
     };
-    if (w->kernel == LH_KERNEL_cross_entropy_backward)
+    if (w->kernel != LH_KERNEL_cross_entropy_forward)
         w->args.cross_entropy.dx = timing_take(w, rows, vocabulary);
     w->items = rows;
 }
@@ -314,6 +314,7 @@ static bool timing_case(lh_timing_work *w)
     TIMING_BOTH(rotary):        timing_rotary(w);        return true;
     TIMING_BOTH(attention):     timing_attention(w);     return true;
     TIMING_BOTH(softmax):       timing_softmax(w);       return true;
+    case LH_KERNEL_cross_entropy_in_place:
     TIMING_BOTH(cross_entropy): timing_cross_entropy(w); return true;
     TIMING_BOTH(dropout):       timing_dropout(w);       return true;
     case LH_KERNEL_square_sums: timing_square_sums(w);   return true;

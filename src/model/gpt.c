@@ -393,6 +393,6 @@ LH_API lh_tensor *lh_model_loss(lh_tape *t, lh_model *m,
     lh_tensor *logits = lh_model_logits(t, m, batch);
     if (!logits)
         return NULL;
-    return lh_cross_entropy_part(t, logits, batch->targets, step_targets,
+    return lh_cross_entropy_take(t, logits, batch->targets, step_targets,
                                  start);
 }
