@@ -82,7 +82,7 @@ drift() {
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
                 "$out/man" || echo "man lacks --$option"
             case $option in
-            help|json|quiet|resume|recompute) continue ;;
+            help|json|quiet|resume) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
             [ $? -eq 2 ] && grep -q "^longhand $s: --$option needs a value" \
@@ -258,8 +258,8 @@ check "it says from where" says 'going on from step [1-9][0-9]*$'
 check "killed and resumed: the same bytes" same_run "$out/whole" \
     "$out/killed"
 check "--resume starts where nothing is" succeeds train $long --quiet \
-    --out "$out/fresh" --resume --threads 3 --micro-batch 3 --recompute
-check "threads, micro-batches, recompute: the same weights" cmp \
+    --out "$out/fresh" --resume --threads 3 --micro-batch 3
+check "threads and micro-batches: the same weights" cmp \
     "$out/whole/model.safetensors" "$out/fresh/model.safetensors"
 
 # A loss that is no number ends the run and keeps the checkpoint.
@@ -378,8 +378,9 @@ check "bench" [ "$(grep -c '^{"work": ".*}$' "$out/stdout")" -eq 4 ]
 check "bench: a whole name alone" succeeds bench micro 1 --seconds 0.02
 check "bench: a whole name alone" [ "$(grep -c '^micro' "$out/stdout")" -eq 1 ]
 # A line for each product of the step, then all of them, and its share.
-check "bench products" succeeds bench products nano --seconds 0.001 --json
-check "bench products" says '^{"work": "products nano f32 tn 352x128x768", '
+check "bench products" succeeds bench products nano f32 \
+    --seconds 0.001 --json
+check "bench products" says '^{"work": "products nano f32 tn 352x128x768 x8", '
 check "bench products" [ "$(grep -c '"share": ' "$out/stdout")" -eq 13 ]
 check "bench attention" succeeds bench attention 64 head 32 --seconds 0.001
 check "bench attention" says '^attention 64 head 32 f32 backward .* %$'

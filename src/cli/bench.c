@@ -75,7 +75,7 @@ int bench_say(bench *b, const char *name, double seconds, double rate,
                                        : cli_fail("%s: failed", name);
     if (!b->o->given[OPT_json]) {
         bench_seconds(text, sizeof text, seconds);
-        printf("%-36s %10s %10.4g %-8s", name, text, rate, unit);
+        printf("%-40s %10s %10.4g %-8s", name, text, rate, unit);
         if (limit > 0)
             printf(" %7.4g %5.1f %%", limit, 100 * rate / limit);
         printf("\n");
@@ -129,10 +129,22 @@ static int bench_barrier(bench *b, const bench_work *w)
 
 /* ---------------------------------------------------------------- works -- */
 
+#define BENCH_PRODUCT(n, form, dtype, kernel) \
+    { "gemm " #n " " #form " " #dtype, bench_kernel, { n, n, n, 1 }, \
+      #kernel "_" #form },
 #define BENCH_GEMM(n) \
-    { "gemm " #n " nt f32", bench_kernel, { n, n, n, 1 }, "gemm_nt" }, \
-    { "gemm " #n " nn f32", bench_kernel, { n, n, n, 1 }, "gemm_nn" }, \
-    { "gemm " #n " tn f32", bench_kernel, { n, n, n, 1 }, "gemm_tn" },
+    BENCH_PRODUCT(n, nt, f32, gemm) BENCH_PRODUCT(n, nn, f32, gemm) \
+    BENCH_PRODUCT(n, tn, f32, gemm)
+#define BENCH_GEMM_BF16(n) \
+    BENCH_PRODUCT(n, nt, bf16, gemm_bf16) \
+    BENCH_PRODUCT(n, nn, bf16, gemm_bf16) \
+    BENCH_PRODUCT(n, tn, bf16, gemm_bf16)
+
+#define BENCH_PRODUCTS(preset, rows, vocabulary) \
+    { "products " #preset " f32", bench_products, { rows, vocabulary, 0, 0 }, \
+      #preset }, \
+    { "products " #preset " bf16", bench_products, \
+      { rows, vocabulary, 1, 0 }, #preset },
 
 /* Decoding's product, a row of x with a matrix of n rows of k. */
 #define BENCH_MATVEC(n, k) \
@@ -159,9 +171,10 @@ static const bench_work bench_table[] = {
     BENCH_GEMM(16) BENCH_GEMM(32) BENCH_GEMM(64) BENCH_GEMM(128)
     BENCH_GEMM(256) BENCH_GEMM(512) BENCH_GEMM(1024) BENCH_GEMM(2048)
     BENCH_GEMM(4096)
-    { "products nano f32", bench_products, { 768, 65, 0, 0 }, "nano" },
-    { "products small f32", bench_products, { 4096, 65, 0, 0 }, "small" },
-    { "products gpt2 f32", bench_products, { 256, 50257, 0, 0 }, "gpt2" },
+    BENCH_GEMM_BF16(64) BENCH_GEMM_BF16(256) BENCH_GEMM_BF16(1024)
+    BENCH_GEMM_BF16(4096)
+    BENCH_PRODUCTS(nano, 768, 65) BENCH_PRODUCTS(small, 4096, 65)
+    BENCH_PRODUCTS(gpt2, 256, 50257)
     BENCH_MATVEC(128, 128) BENCH_MATVEC(768, 768) BENCH_MATVEC(3072, 768)
     BENCH_MATVEC(768, 3072) BENCH_MATVEC(50257, 768)
     BENCH_ATTENTION(64, 32) BENCH_ATTENTION(64, 64)
@@ -250,7 +263,7 @@ int cli_bench(const cli_options *o)
     if (!b.ctx)
         return code;
     if (!o->given[OPT_json])
-        printf("%s, %s kernels, %d thread%s\n\n%-36s %10s %10s %-8s %7s"
+        printf("%s, %s kernels, %d thread%s\n\n%-40s %10s %10s %-8s %7s"
                " %7s\n", lh_cpu_name(b.ctx), lh_cpu_level(b.ctx),
                lh_threads(b.ctx), lh_threads(b.ctx) > 1 ? "s" : "", "work",
                "each", "rate", "", "limit", "share");

@@ -38,7 +38,8 @@ int bench_flops(bench *b, const char *name, double seconds, double flops);
 /* bench_kernels.c: size and kind of lh_kernel_time(). */
 int bench_kernel(bench *b, const bench_work *w);
 int bench_attention(bench *b, const bench_work *w);
-/* The matrix products of a preset's step: size is rows, vocabulary. */
+/* The matrix products of a preset's step: size is rows, vocabulary, 1 for
+ * bf16. */
 int bench_products(bench *b, const bench_work *w);
 
 /* bench_models.c: of micro size is batch, width; of a step batch, T,

@@ -93,6 +93,8 @@ static void kernels_list(kernels_product *list, const lh_config *c,
     kernels_add(list, vocabulary, c->width, 1);                 /* head    */
 }
 
+/* A line for each product, m x n x k and how often a step has it, then the
+ * step's products together. */
 int bench_products(bench *b, const bench_work *w)
 {
     kernels_product list[KERNELS_PRODUCTS] = { { 0 } };
@@ -115,11 +117,12 @@ int bench_products(bench *b, const bench_work *w)
         for (int p = 0; p < 3 && !code; p++) {
             char kernel[32], name[64];
             lh_timing t = { 0 };
-            snprintf(kernel, sizeof kernel, "gemm_%s", part[p].form);
-            snprintf(name, sizeof name, "%s %s %lldx%lldx%lld", w->name,
+            snprintf(kernel, sizeof kernel, "gemm%s_%s",
+                     w->size[2] ? "_bf16" : "", part[p].form);
+            snprintf(name, sizeof name, "%s %s %lldx%lldx%lld x%d", w->name,
                      part[p].form, (long long)part[p].size[0],
-                     (long long)part[p].size[1],
-                     (long long)part[p].size[2]);
+                     (long long)part[p].size[1], (long long)part[p].size[2],
+                     list[i].count);
             code = kernels_time(b, kernel, part[p].size, 1, &t);
             if (!code)
                 code = kernels_say(b, name, &t);
