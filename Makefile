@@ -111,6 +111,8 @@ $(BUILD)/tools/%: tools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -Iinclude -Isrc $(LDFLAGS) -o $@ $< $(LDLIBS)
 
+$(BUILD)/tools/bench_blas: LDLIBS += -ldl
+
 docs/ops.md: $(BUILD)/tools/op_reference
 	@mkdir -p docs
 	$(BUILD)/tools/op_reference > $@
@@ -137,8 +139,9 @@ check-all: programs
 bench: $(PROGRAM)
 	$(PROGRAM) bench
 
-bench-peers: $(PROGRAM) .venv/ready
-	.venv/bin/python tools/bench_peers.py $(PROGRAM)
+bench-peers: $(PROGRAM) $(BUILD)/tools/bench_blas .venv/peers
+	.venv/bin/python tools/bench_peers.py $(PROGRAM) \
+	    $(BUILD)/tools/bench_blas $(ROWS)
 
 sabotage:
 	@sh tests/sabotage.sh
@@ -149,6 +152,10 @@ budget: all
 .venv/ready: tests/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+.venv/peers: bench/requirements.txt .venv/ready
+	.venv/bin/pip install --quiet --requirement bench/requirements.txt
 	touch $@
 
 oracles: programs .venv/ready

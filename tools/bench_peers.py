@@ -1,266 +1,403 @@
-"""Longhand beside its peers, in one run on one machine, alternating, the
-same threads, medians of 7 with the spread: `make bench-peers`.
+"""Longhand beside its peers, in one run on one machine: `make bench-peers`.
 
-    .venv/bin/python tools/bench_peers.py build/longhand [ROW...]
+    python tools/bench_peers.py [--rounds N] build/longhand \
+        build/tools/bench_blas [ROW...]
 
-Opponents: PyTorch (pinned in tests/requirements.txt), and for the smallest
-model a scalar autograd engine in plain Python, the same operations as
-microgpt.py's (add, mul, pow, log, exp, relu), written here on its own.
-A ROW given selects the rows that begin with it.
+Each row alternates with its opponents, the same threads, medians of 7 rounds
+with the least and the most in brackets.  Opponents: PyTorch (pinned in
+tests/requirements.txt), MKL (bench/requirements.txt), OpenBLAS and BLIS
+(Debian's packages, used where they are installed, else fetched beside, else
+missed loudly), and a scalar autograd engine in plain Python.  The matrix
+products are called through each library's C interface.  A ROW given selects
+the rows that begin with it.
 """
+import ctypes.util
+import glob
 import json
-import math
 import os
-import random
 import statistics
 import subprocess
 import sys
 import time
 
 ROUNDS = 7
+SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+FORMS = ("nt", "nn", "tn")
 
 
-# ---------------------------------------------------- a scalar engine ----
+class Bench:
+    """`longhand bench`, and what this run knows of the machine."""
 
-class Value:
-    """A number that knows what it came from, with the local gradients."""
-    __slots__ = ("data", "grad", "inputs", "locals")
+    def __init__(self, program, blas_tool):
+        self.program, self.blas_tool = program, blas_tool
+        self.libraries = {}            # name: path
+        self.running = {}              # (name, threads): process
+        self.factor = 1.0              # of a share that is to be reached
 
-    def __init__(self, data, inputs=(), slopes=()):
-        self.data, self.grad = data, 0.0
-        self.inputs, self.locals = inputs, slopes
+    def rows(self, work, threads, seconds):
+        """{work: {"seconds": ..., "share": ...}} of one call."""
+        text = subprocess.run(
+            [self.program, "bench", work, "--json", "--threads",
+             str(threads), "--seconds", str(seconds)],
+            check=True, capture_output=True, text=True).stdout
+        return {row["work"]: row for row in map(json.loads,
+                                                text.splitlines())}
 
-    def __add__(self, other):
-        other = other if isinstance(other, Value) else Value(other)
-        return Value(self.data + other.data, (self, other), (1.0, 1.0))
+    def ours(self, works, threads, seconds=0.1):
+        """A measurement: the seconds of all works together, their share."""
+        works = [works] if isinstance(works, str) else works
 
-    def __mul__(self, other):
-        other = other if isinstance(other, Value) else Value(other)
-        return Value(self.data * other.data, (self, other),
-                     (other.data, self.data))
+        def once():
+            total, share = 0.0, None
+            for work in works:
+                row = self.rows(work, threads, seconds)[work]
+                total += row["seconds"]
+                share = row.get("share")
+            return total, share if len(works) == 1 else None
+        return once
 
-    def power(self, n):
-        return Value(self.data ** n, (self,), (n * self.data ** (n - 1),))
+    # ---------------------------------------------------------- libraries --
 
-    def log(self):
-        return Value(math.log(self.data), (self,), (1 / self.data,))
-
-    def exp(self):
-        y = math.exp(self.data)
-        return Value(y, (self,), (y,))
-
-    def relu(self):
-        return Value(max(0.0, self.data), (self,),
-                     (1.0 if self.data > 0 else 0.0,))
-
-    def backward(self):
-        order, seen, stack = [], set(), [(self, False)]
-        while stack:
-            node, done = stack.pop()
-            if done:
-                order.append(node)
-            elif id(node) not in seen:
-                seen.add(id(node))
-                stack.append((node, True))
-                stack.extend((i, False) for i in node.inputs)
-        self.grad = 1.0
-        for node in reversed(order):
-            for i, slope in zip(node.inputs, node.locals):
-                i.grad += slope * node.grad
-
-
-class ScalarGPT:
-    """The micro preset: 1 layer, 16 wide, 4 heads, context 16."""
-
-    def __init__(self):
-        draw = random.Random(1).gauss
-
-        def matrix(rows, columns):
-            return [[Value(draw(0, 0.08)) for _ in range(columns)]
-                    for _ in range(rows)]
-        self.wte, self.wpe, self.head = (matrix(27, 16), matrix(16, 16),
-                                         matrix(27, 16))
-        self.q, self.k, self.v, self.o = (matrix(16, 16) for _ in range(4))
-        self.up, self.down = matrix(64, 16), matrix(16, 64)
-        self.all = [p for m in vars(self).copy().values() for row in m
-                    for p in row]
-        self.m, self.s = [0.0] * len(self.all), [0.0] * len(self.all)
-        self.steps = 0
+    def find_libraries(self):
+        """MKL of this Python's environment; Debian's OpenBLAS and BLIS."""
+        mkl = sorted(glob.glob(os.path.join(sys.prefix, "lib",
+                                            "libmkl_rt.so*")))
+        if mkl:
+            self.libraries["MKL"] = mkl[0]
+        else:
+            print("MKL is not here: pip install -r bench/requirements.txt")
+        beside = os.path.join(sys.prefix, "debian")
+        for name, package, path in (
+                ("OpenBLAS", "libopenblas0-pthread",
+                 "openblas-pthread/libopenblas.so.0"),
+                ("BLIS", "libblis4-pthread", "blis-pthread/libblis.so.4")):
+            found = self.debian(path, "/") or self.debian(path, beside)
+            if not found:
+                fetch(package, beside)
+                found = self.debian(path, beside)
+            if not found:
+                short = os.path.basename(path).split(".")[0][3:]
+                found = ctypes.util.find_library(short)
+            if found:
+                self.libraries[name] = found
+            else:
+                print(f"{name} IS MISSING, its column is empty:"
+                      f" apt-get install {package}")
 
     @staticmethod
-    def total(values):
-        total = values[0]
-        for value in values[1:]:
-            total = total + value
-        return total
+    def debian(path, root):
+        found = glob.glob(os.path.join(root, "usr/lib/*", path))
+        return found[0] if found else None
 
-    def linear(self, w, x):
-        return [self.total([a * b for a, b in zip(row, x)]) for row in w]
+    def blas(self, name, products, threads, seconds=0.05):
+        """A measurement of (form, m, n, k, count) in a library."""
+        key = name, threads
+        if key not in self.running:
+            folder = os.path.dirname(self.libraries[name])
+            beside = [folder, os.path.dirname(folder), os.path.join(
+                sys.prefix, "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+            env = dict(os.environ, LD_LIBRARY_PATH=":".join(beside),
+                       KMP_BLOCKTIME="1")
+            for variable in ("MKL", "OPENBLAS", "BLIS", "OMP"):
+                env[variable + "_NUM_THREADS"] = str(threads)
+            if has_avx512():           # older than this CPU, they choose less
+                env.update(OPENBLAS_CORETYPE="SkylakeX", BLIS_ARCH_TYPE="0")
+            self.running[key] = subprocess.Popen(
+                [self.blas_tool, self.libraries[name]], text=True, env=env,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.running[key]
 
-    def norm(self, x):
-        scale = (self.total([a * a for a in x]) * (1 / len(x)) +
-                 1e-5).power(-0.5)
-        return [a * scale for a in x]
+        def once():
+            total = 0.0
+            for form, m, n, k, count in products:
+                process.stdin.write(f"{form} {m} {n} {k} {seconds}\n")
+                process.stdin.flush()
+                total += count * float(process.stdout.readline())
+            if threads > 1:            # its threads spin a while
+                time.sleep(0.05)
+            return total
+        return once
 
-    def softmax(self, x):
-        most = max(a.data for a in x)
-        e = [(a + -most).exp() for a in x]
-        over = self.total(e).power(-1)
-        return [a * over for a in e]
-
-    def step(self, tokens):
-        keys, values, losses = [], [], []
-        for at, (token, target) in enumerate(zip(tokens, tokens[1:])):
-            x = self.norm([a + b for a, b in zip(self.wte[token],
-                                                 self.wpe[at])])
-            h = self.norm(x)
-            q = self.linear(self.q, h)
-            keys.append(self.linear(self.k, h))
-            values.append(self.linear(self.v, h))
-            mixed = []
-            for head in range(0, 16, 4):
-                span = range(head, head + 4)
-                share = self.softmax([
-                    self.total([q[d] * k[d] for d in span]) * 0.5
-                    for k in keys])
-                mixed += [self.total([s * v[d] for s, v in
-                                      zip(share, values)]) for d in span]
-            x = [a + b for a, b in zip(self.linear(self.o, mixed), x)]
-            h = [a.relu() for a in self.linear(self.up, self.norm(x))]
-            x = [a + b for a, b in zip(self.linear(self.down, h), x)]
-            share = self.softmax(self.linear(self.head, x))
-            losses.append(share[target].log() * -1.0)
-        (self.total(losses) * (1 / len(losses))).backward()
-        self.steps += 1
-        for i, p in enumerate(self.all):
-            self.m[i] = 0.85 * self.m[i] + 0.15 * p.grad
-            self.s[i] = 0.99 * self.s[i] + 0.01 * p.grad ** 2
-            p.data -= 0.01 * (self.m[i] / (1 - 0.85 ** self.steps)) / (
-                (self.s[i] / (1 - 0.99 ** self.steps)) ** 0.5 + 1e-8)
-            p.grad = 0.0
+    def clock(self):
+        """GHz, by a chain of multiplications of known latency."""
+        text = subprocess.run([self.blas_tool, "clock"], check=True,
+                              capture_output=True, text=True).stdout
+        return float(text)
 
 
-def scalar_name(_threads):
-    """Seconds a name of 6 letters: 7 positions, as names have on average."""
-    gpt, letters = ScalarGPT(), random.Random(2)
-
-    def once():
-        begin = time.perf_counter()
-        gpt.step([26] + [letters.randrange(26) for _ in range(6)] + [26])
-        return time.perf_counter() - begin
-    return once
+def has_avx512():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        return "avx512f" in f.read()
 
 
-# -------------------------------------------------------------- PyTorch ----
-
-def timed(function, seconds=0.3):
-    """The least busy of the calls that fit into some time."""
-    function()
-
-    def once():
-        best, end = math.inf, time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            begin = time.perf_counter()
-            function()
-            best = min(best, time.perf_counter() - begin)
-        return best
-    return once
-
-
-def torch_gemm(n):
-    def make(threads):
-        import torch
-        torch.set_num_threads(threads)
-        x, w = torch.rand(n, n), torch.rand(n, n)
-        y = torch.empty(n, n)
-        return timed(lambda: torch.mm(x, w.t(), out=y))
-    return make
-
-
-def torch_attention(t):
-    def make(threads):
-        import torch
-        torch.set_num_threads(threads)
-        q, k, v = (torch.rand(1, 6, t, 64) for _ in range(3))
-        attend = torch.nn.functional.scaled_dot_product_attention
-
-        def run():
-            with torch.no_grad():
-                attend(q, k, v, is_causal=True)
-        return timed(run)
-    return make
-
-
-def torch_nano(threads):
-    """The nano preset in PyTorch: 4 x 128, SwiGLU 352, rotary, B 32, T 64."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-    torch.set_num_threads(threads)
-    model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=27, hidden_size=128, intermediate_size=352,
-        num_hidden_layers=4, num_attention_heads=4,
-        max_position_embeddings=64, use_cache=False))
-    adamw = torch.optim.AdamW(model.parameters(), lr=2e-3, fused=True)
-    tokens = torch.randint(0, 27, (32, 64))
-
-    def run():
-        adamw.zero_grad()
-        model(input_ids=tokens, labels=tokens).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        adamw.step()
-    return timed(run, 1.0)
+def fetch(package, beside):
+    """A Debian package unpacked beside, which needs no rights."""
+    os.makedirs(beside, exist_ok=True)
+    needs = ["libgfortran5", "libquadmath0"] * ("openblas" in package)
+    for name in [package] + needs:
+        quiet = dict(cwd=beside, stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
+        try:
+            subprocess.run(["apt-get", "download", name], check=True, **quiet)
+            for deb in glob.glob(os.path.join(beside, name + "_*.deb")):
+                subprocess.run(["dpkg", "-x", deb, beside], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return
 
 
 # ------------------------------------------------------------- the rows ----
 
-def ours(program, work, threads):
-    def once():
-        text = subprocess.run(
-            [program, "bench", work, "--json", "--threads", str(threads)],
-            check=True, capture_output=True, text=True).stdout
-        for line in text.splitlines():
-            row = json.loads(line)
-            if row["work"] == work:
-                return row["seconds"]
-        raise SystemExit(f"bench_peers: bench has no work {work}")
-    return once
+class Row:
+    """A work, its opponents and what is to be reached.
+
+    ours: a measurement giving (seconds, share); peers: {name: measurement}.
+    share: of the limit; ratio: {peer: times as fast}; least: seconds.  The
+    best of several peers is the one that counts, unless each has a ratio."""
+
+    def __init__(self, name, threads, ours, peers=None, share=None,
+                 ratio=None, least=None, unit=1.0):
+        self.name, self.threads, self.ours = name, threads, ours
+        self.peers, self.share, self.ratio = peers or {}, share, ratio or {}
+        self.least, self.unit = least, unit
 
 
-ROWS = [("micro 1", "scalar engine in Python", scalar_name, (1,))]
-ROWS += [(f"gemm {n} nt f32", "PyTorch", torch_gemm(n), (1, 2))
-         for n in (64, 256, 1024)]
-ROWS += [(f"attention {t} f32", "PyTorch", torch_attention(t), (1,))
-         for t in (64, 256, 1024)]
-ROWS += [("step nano f32", "PyTorch", torch_nano, (1, 2))]
+def gemm_rows(bench):
+    small = {16: 0.40, 32: 0.60, 64: 0.80, 128: 0.88, 256: 0.92}
+    for threads in (1, 2):
+        for n in SIZES:
+            for form in FORMS:
+                if threads == 2 and n < 512:
+                    continue
+                share = small.get(n, 0.95 if threads == 1 else 0.93)
+                work = f"gemm {n} {form} f32"
+                peers = {name: lambda name=name, n=n, form=form,
+                         threads=threads: bench.blas(
+                             name, [(form, n, n, n, 1)], threads)
+                         for name in bench.libraries
+                         if n <= 1024 or form == "nt"}
+                yield Row(work, threads, bench.ours(work, threads, 0.05),
+                          peers, share, {"best": 1.0} if n <= 256 else None)
+
+
+def products_rows(bench):
+    """Every product of a step; its opponent is the library that is best at
+    1024."""
+    best = min(bench.libraries, default=None, key=lambda name: bench.blas(
+        name, [("nt", 1024, 1024, 1024, 1)], 1)())
+    for preset in ("nano", "small", "gpt2"):
+        for threads in (1, 2):
+            work = f"products {preset} f32"
+
+            def all_of(preset=preset, threads=threads, work=work):
+                def once():
+                    row = bench.rows(work, threads, 0.02)[work]
+                    return row["seconds"], row["share"]
+                return once
+
+            def peer(work=work, threads=threads):
+                products = []
+                for name in bench.rows(work, threads, 0.001):
+                    *_, form, shape, count = name.split(" ")
+                    if form in FORMS:
+                        products.append((form, *map(int, shape.split("x")),
+                                         int(count[1:])))
+                return bench.blas(best, products, threads, 0.02)
+            yield Row(work, threads, all_of(), {best: peer} if best else {},
+                      0.85)
+
+
+def kernel_rows(bench):
+    import bench_torch as torch
+    for t, ratio in ((64, 3.0), (256, 2.2), (1024, 1.5)):
+        for size in (32, 64):
+            work = f"attention {t} head {size} f32"
+
+            def ours(work=work):
+                row = bench.rows(work, 1, 0.05)[work]
+                return row["seconds"], row["share"]
+            yield Row(work, 1, ours, {
+                "PyTorch": lambda t=t, size=size: torch.attention(t, size, 1)
+            }, ratio={"PyTorch": ratio})
+    yield Row("cross_entropy 256x50257", 2, bench.ours(
+        ["cross_entropy_forward 256x50257",
+         "cross_entropy_backward 256x50257"], 2),
+        {"PyTorch": lambda: torch.cross_entropy(256, 50257, 2)},
+        ratio={"PyTorch": 8.0})
+    for kernel in ("layer_norm_forward", "layer_norm_backward",
+                   "gelu_tanh_forward", "gelu_tanh_backward", "exp_forward"):
+        for rows, columns in ((64, 768), (4096, 4096)):
+            work, cached = f"{kernel} {rows}x{columns}", rows == 64
+            yield Row(work, 1, bench.ours(work, 1, 0.05), {
+                "PyTorch": lambda kernel=kernel, rows=rows, columns=columns:
+                torch.rows_of(kernel, rows, columns, 1)
+            }, None if cached else 0.9, {"PyTorch": 2.0} if cached else None)
+
+
+def step_rows(bench):
+    import bench_torch as torch
+    reach = {("nano", "f32"): (None, 2.0), ("small", "f32"): (None, 1.25),
+             ("small", "bf16"): (None, 1.4), ("gpt2", "f32"): (0.65, 1.5),
+             ("gpt2", "bf16"): (None, 1.6)}
+    for (preset, dtype), (share, ratio) in reach.items():
+        work = f"step {preset} {dtype}"
+        peers = {"PyTorch": lambda preset=preset, dtype=dtype:
+                 torch.step(preset, dtype, 2)}
+        ratios = {"PyTorch": ratio}
+        if work == "step gpt2 bf16":
+            f32 = bench.ours("step gpt2 f32", 2)
+            peers["own f32"] = lambda f32=f32: lambda: f32()[0]
+            ratios["own f32"] = 1.5
+        yield Row(work, 2, bench.ours(work, 2), peers, share, ratios)
+
+
+def small_rows(bench):
+    import bench_torch as torch
+    from bench_scalar import scalar_name
+    yield Row("micro 1", 1, bench.ours("micro 1", 1),
+              {"scalar engine": lambda: scalar_name(1)}, 0.25)
+    yield Row("micro 16", 1, bench.ours("micro 16", 1), {}, 0.40)
+    for width, share in ((32, 0.42), (64, 0.55), (128, 0.65)):
+        work = f"micro 1 width {width}"
+        yield Row(work, 1, bench.ours(work, 1), {}, share)
+    yield Row("node", 1, bench.ours("node", 1),
+              {"PyTorch": lambda: torch.node(1)}, least=30e-9)
+    yield Row("barrier", 2, bench.ours("barrier", 2), {}, least=200e-9)
+
+
+# ---------------------------------------------------------------- table ----
+
+def time_of(x):
+    for unit, factor in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if x * factor >= 1:
+            return f"{x * factor:.3g} {unit}"
+    return f"{x * 1e9:.3g} ns"
+
+
+def shown(times):
+    return (f"{time_of(statistics.median(times))}"
+            f" [{time_of(min(times))} {time_of(max(times))}]")
+
+
+def verdict(bench, row, mine, shares, peers):
+    """What was to be reached and was measured, and whether it was."""
+    parts, fine = [], True
+
+    def say(text, measured, wanted, good):
+        nonlocal fine
+        fine = fine and good
+        parts.append(f"{text}{measured} of {wanted}")
+    if shares and row.share:
+        share, wanted = statistics.median(shares), row.share * bench.factor
+        say("share ", f"{share:.1%}", f"{wanted:.1%}", share >= wanted)
+    elif shares:
+        parts.append(f"share {statistics.median(shares):.1%}")
+    if row.least:
+        say("", time_of(statistics.median(mine)), time_of(row.least),
+            statistics.median(mine) <= row.least)
+    if peers:
+        ratio = {name: statistics.median(y / x for x, y in zip(mine, theirs))
+                 for name, theirs in peers.items()}
+        for name, wanted in row.ratio.items():
+            key = min(ratio, key=ratio.get) if name == "best" else name
+            say(f"{key} ", f"{ratio[key]:.2f}x", f"{wanted:g}x",
+                ratio[key] >= wanted)
+        if not row.ratio:
+            parts.append(", ".join(f"{name} {x:.2f}x"
+                                   for name, x in ratio.items()))
+    wanted = row.share or row.least or row.ratio
+    mark = ("reached" if fine else "NOT REACHED") if wanted else ""
+    return "; ".join(parts), mark
+
+
+def measure(bench, row):
+    peers = {name: make() for name, make in row.peers.items()}
+    mine, shares, theirs = [], [], {name: [] for name in peers}
+    for _ in range(ROUNDS):
+        seconds, share = row.ours()
+        mine.append(seconds)
+        if share is not None:
+            shares.append(share)
+        for name, once in peers.items():
+            theirs[name].append(once())
+    text, mark = verdict(bench, row, mine, shares, theirs)
+    print(f"{row.name:<28} {row.threads}  {shown(mine):<30} {mark:<11} {text}")
+    for name, times in theirs.items():
+        print(f"{'':<28}    {shown(times):<30} {name}")
+    sys.stdout.flush()
+    return not mark.startswith("NOT")
+
+
+def memory(bench):
+    """Peak resident memory of the 124M step, each in its own process."""
+    def peak(command):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"bench_peers: {command[0]} failed")
+        return usage.ru_maxrss / 1024 / 1024
+    script = os.path.join(os.path.dirname(__file__), "bench_torch.py")
+    mine = peak([bench.program, "bench", "step gpt2 f32", "--threads", "2",
+                 "--seconds", "0.001"])
+    theirs = peak([sys.executable, script, "step", "gpt2", "f32"])
+    mark = "reached" if mine <= theirs else "NOT REACHED"
+    print(f"{'memory gpt2 f32':<28} 2  {f'{mine:.2f} GiB at its peak':<30}"
+          f" {mark:<11} no more than PyTorch")
+    print(f"{'':<28}    {f'{theirs:.2f} GiB':<30} PyTorch", flush=True)
+    return mine <= theirs
+
+
+def machine(bench):
+    facts = subprocess.run([bench.program, "info"], check=True, text=True,
+                           capture_output=True).stdout.splitlines()
+    print("\n".join(facts[:4]))
+    fma = bench.rows("fma", 1, 0.2)["fma"]["rate"]
+    read = bench.rows("read", 1, 0.2)["read"]["rate"]
+    clock = bench.clock()
+    twice = fma / clock > 48
+    if twice:
+        bench.factor = 0.9
+    print(f"{os.cpu_count()} cores at {clock:.2f} GHz; one core's fma loop"
+          f" {fma:.0f} GFLOP/s ({fma / clock:.0f} a cycle"
+          f"{', so 0.9 of each share is enough' if twice else ''}), reading"
+          f" {read:.0f} GB/s\nmedians of {ROUNDS} rounds [the least, the"
+          " most]; shares of the fma loop, or of reading, in turn with the"
+          " work")
+    print("libraries: " + ", ".join(
+        f"{name} ({os.path.basename(os.path.realpath(path))})"
+        for name, path in bench.libraries.items()))
+    try:
+        import torch
+        print(f"PyTorch {torch.__version__},"
+              f" {torch.backends.cpu.get_cpu_capability()}")
+    except ImportError:
+        raise SystemExit("PyTorch is not here: make .venv/ready") from None
+    print(f"\n{'work':<28} {'threads and time':<33} {'':<11} measured, of"
+          " what is to be reached")
 
 
 def main():
-    if len(sys.argv) < 2:
+    global ROUNDS
+    words = sys.argv[1:]
+    if words[:1] == ["--rounds"]:
+        ROUNDS, words = int(words[1]), words[2:]
+    if len(words) < 2:
         sys.exit(__doc__)
-    program, wanted = sys.argv[1], " ".join(sys.argv[2:])
-    facts = subprocess.run([program, "info"], check=True, text=True,
-                           capture_output=True).stdout.splitlines()
-    print("\n".join(line for line in facts[:4]))
-    print(f"{os.cpu_count()} cores; medians of {ROUNDS}, in brackets the"
-          " least and the most\n")
-    print(f"{'work':<18} {'threads':>7} {'Longhand':>32} {'peer':>32}"
-          f" {'ratio':>8}")
-    for work, peer, make, counts in ROWS:
-        if not work.startswith(wanted):
-            continue
-        for threads in counts:
-            mine, theirs = ours(program, work, threads), make(threads)
-            a, b = [], []
-            for _ in range(ROUNDS):
-                a.append(mine())
-                b.append(theirs())
-
-            def show(x):
-                return (f"{statistics.median(x) * 1e6:,.1f} us "
-                        f"[{min(x) * 1e6:,.1f} {max(x) * 1e6:,.1f}]")
-            ratio = statistics.median(y / x for x, y in zip(a, b))
-            print(f"{work:<18} {threads:>7} {show(a):>32} {show(b):>32}"
-                  f" {ratio:>7,.2f}x  {peer}", flush=True)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    bench, wanted = Bench(*words[:2]), " ".join(words[2:])
+    bench.find_libraries()
+    machine(bench)
+    begun, good, rows = time.time(), 0, 0
+    for make in (small_rows, gemm_rows, products_rows, kernel_rows,
+                 step_rows):
+        for row in make(bench):
+            if row.name.startswith(wanted):
+                good += measure(bench, row)
+                rows += 1
+    if "memory gpt2 f32".startswith(wanted):
+        good += memory(bench)
+        rows += 1
+    print(f"\n{good} of {rows} reached, {time.time() - begun:.0f} s")
 
 
 main()
