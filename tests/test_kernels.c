@@ -622,7 +622,7 @@ static void check_tables(void)
         CHECK_EQ_INT(k->isa, isa);
         for (int i = 0; i < LH_KERNEL_COUNT; i++) {
             CHECK(k->fn[i] != NULL);
-            lh_isa wanted = isa == LH_ISA_sse2 ? LH_ISA_c : isa;
+            lh_isa wanted = isa;
             if (isa == LH_ISA_avx512_bf16 && i != LH_KERNEL_gemm_bf16)
                 wanted = LH_ISA_avx512;
             CHECK_EQ_INT(k->row[i], wanted);
@@ -754,6 +754,8 @@ int main(int argc, char **argv)
     int trials = 100 * (more ? atoi(more) : 1);
     uint32_t features = lh_cpu_features();
     lh_rows_c(fn[LH_ISA_c]);
+    if (!lh_cpu_lacks(features, LH_ISA_sse2))
+        lh_rows_sse2(fn[LH_ISA_sse2]);
     if (!lh_cpu_lacks(features, LH_ISA_neon))
         lh_rows_neon(fn[LH_ISA_neon]);
     if (!lh_cpu_lacks(features, LH_ISA_avx2))

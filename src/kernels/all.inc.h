@@ -22,3 +22,4 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #include "kernels/vec_end.h"
 #undef GEMM_ROWS
+#undef LANES_IN_MEMORY

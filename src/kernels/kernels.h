@@ -54,7 +54,7 @@ typedef enum lh_kernel {
  * lower one that has serves.  Names are what LONGHAND_CPU takes. */
 #define LH_ISAS(X) \
     X(c,      "plain C: the oracle, on every CPU") \
-    X(sse2,   "x86-64 baseline: the plain C rows for now") \
+    X(sse2,   "SSE2: every x86-64; 4 floats, fma emulated") \
     X(neon,   "AArch64 Advanced SIMD, 4 floats") \
     X(avx2,   "AVX2 and FMA, 8 floats") \
     X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats") \
@@ -86,6 +86,7 @@ LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
 /* Fills in the rows that `isa` has of its own (each instruction set's file
  * implements one; `lh_rows_c` fills all). */
 LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_sse2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);

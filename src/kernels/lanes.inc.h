@@ -51,6 +51,44 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
     return a + b;
 }
 
+#ifdef LANES_IN_MEMORY
+/* Where registers cannot hold the 64 lanes: short loops over memory, which
+ * compile in a fifth of the time. */
+LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
+                                     const float *q, const float *s,
+                                     float centre, float factor)
+{
+    enum { LANES = 64 / VEC_WIDTH };
+    const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
+    const bool two = three || (what != LANES_SUM && what != LANES_MAX &&
+                               what != LANES_CENTRED);
+    const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
+    const VEC u = VEC_SET(centre), r = VEC_SET(factor);
+    VEC lane[LANES];
+    int64_t j = 0;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = start;
+    for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH)
+        lane[i] = VEC_SUFFIX(lanes_step)(
+            what, lane[i], VEC_LOAD(p + j), two ? VEC_LOAD(q + j) : start,
+            three ? VEC_LOAD(s + j) : start, u, r);
+    float *last = (float *)&lane[j / VEC_WIDTH % LANES];
+    if (j < n) {
+        float stepped[VEC_WIDTH];
+        int rest = (int)(n - j);
+        VEC_STORE(stepped, VEC_SUFFIX(lanes_step)(
+            what, VEC_LOAD(last), VEC_LOAD_PART(p + j, rest),
+            two ? VEC_LOAD_PART(q + j, rest) : start,
+            three ? VEC_LOAD_PART(s + j, rest) : start, u, r));
+        memcpy(last, stepped, (size_t)rest * sizeof(float));
+    }
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
+    return what == LANES_MAX ? VEC_SUFFIX(fold_max)(lane[0])
+                             : VEC_SUFFIX(fold_add)(lane[0]);
+}
+#else
 /* X(i) for each register of the 64 lanes; LANES_PAIRS joins the halves. */
 #if VEC_WIDTH == 16
 #define LANES_EACH(X) X(0) X(1) X(2) X(3)
@@ -114,6 +152,7 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     return what == LANES_MAX ? VEC_SUFFIX(fold_max)(lane0)
                              : VEC_SUFFIX(fold_add)(lane0);
 }
+#endif
 
 /* The plain ones, out of line: they are used in many places. */
 static float VEC_SUFFIX(lanes_sum)(const float *p, int64_t n)

@@ -60,6 +60,9 @@ static void table_fill(lh_isa isa, lh_kernel_fn *fn[LH_KERNEL_COUNT])
     case LH_ISA_c:
         lh_rows_c(fn);
         break;
+    case LH_ISA_sse2:
+        lh_rows_sse2(fn);
+        break;
     case LH_ISA_neon:
         lh_rows_neon(fn);
         break;
@@ -72,7 +75,6 @@ static void table_fill(lh_isa isa, lh_kernel_fn *fn[LH_KERNEL_COUNT])
     case LH_ISA_avx512_bf16:
         lh_rows_avx512_bf16(fn);
         break;
-    case LH_ISA_sse2:                            /* no rows of its own yet */
     case LH_ISA_COUNT:
         break;
     }
@@ -85,9 +87,9 @@ LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
     memset(table, 0, sizeof *table);
     table_fill(LH_ISA_c, plain);
     memcpy(table->fn, plain, sizeof plain);
-    if (limit > LH_ISA_sse2)
+    if (limit > LH_ISA_c)
         lh_kernel_selftest_start(scratch);
-    for (lh_isa isa = LH_ISA_sse2; isa <= limit; isa++) {
+    for (lh_isa isa = LH_ISA_c + 1; isa <= limit; isa++) {
         lh_kernel_fn *fn[LH_KERNEL_COUNT] = { 0 };
         int rows = 0, good = 0;
         if (lh_cpu_lacks(features, isa))
@@ -117,7 +119,7 @@ static lh_status table_make(lh_context *ctx, lh_isa limit)
     char *memory = NULL;
     float *scratch = NULL;
     int absent = TABLE_ABSENT;
-    if (limit > LH_ISA_sse2) {
+    if (limit > LH_ISA_c) {
         memory = lh_alloc(ctx, LH_SELFTEST_SCRATCH * sizeof(float) +
                                LH_ALIGN, 1);
         if (!memory)

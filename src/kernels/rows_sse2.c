@@ -1,0 +1,68 @@
+/* The rows for SSE2: vectors of 4 floats, 16 registers (8 on 32-bit x86), an
+ * emulated fma.
+ *
+ * What stands here is what the templates need and no shared macro gives: the
+ * halving tree within a register, and turning a square of floats over.  Read
+ * vec_sse2.h for the vector macros and the fma, all.inc.h for the kernels. */
+#include "base/strict.h"
+
+#include "base/rng.h"
+#include "base/sabotage.h"
+#include "kernels/bf16.h"
+#include "kernels/kernels.h"
+
+#if defined(__SSE2__)
+
+#include "kernels/vec_sse2.h"
+
+/* Lane j takes j + 2, j + 1. */
+static inline float VEC_SUFFIX(fold_add)(VEC x)
+{
+    __m128 a = (__m128)x;
+    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
+}
+
+/* The instruction is a > b ? a : b. */
+static inline float VEC_SUFFIX(fold_max)(VEC x)
+{
+    __m128 a = (__m128)x;
+    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
+}
+
+/* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 4
+ * each; whole vectors are stored, zeros behind count. */
+static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
+                                         const float *from, int64_t stride,
+                                         int count, int depth)
+{
+#define ROWS_LOAD(j) \
+    (__m128)((j) < count ? VEC_LOAD_PART(from + (j) * stride, depth) : zero)
+    const VEC zero = VEC_SET(0.0f);
+    __m128 r0 = ROWS_LOAD(0), r1 = ROWS_LOAD(1);
+    __m128 r2 = ROWS_LOAD(2), r3 = ROWS_LOAD(3);
+#undef ROWS_LOAD
+    __m128 a = _mm_unpacklo_ps(r0, r1), b = _mm_unpackhi_ps(r0, r1);
+    __m128 c = _mm_unpacklo_ps(r2, r3), d = _mm_unpackhi_ps(r2, r3);
+    _mm_storeu_ps(to, _mm_movelh_ps(a, c));
+    if (depth > 1)
+        _mm_storeu_ps(to + ld, _mm_movehl_ps(c, a));
+    if (depth > 2)
+        _mm_storeu_ps(to + 2 * ld, _mm_movelh_ps(b, d));
+    if (depth > 3)
+        _mm_storeu_ps(to + 3 * ld, _mm_movehl_ps(d, b));
+}
+
+#define LANES_IN_MEMORY
+#define GEMM_ROWS 8
+#include "kernels/all.inc.h"
+
+#else
+
+LH_INTERNAL void lh_rows_sse2(lh_kernel_fn *fn[LH_KERNEL_COUNT])
+{
+    (void)fn;
+}
+
+#endif
