@@ -207,6 +207,11 @@ LH_API void lh_tape_gradients(lh_tape *t, bool on);
  * tape; stays over a reset.  A trainer's tape has it on. */
 LH_API void lh_tape_reuse(lh_tape *t, bool on);
 
+/* On: of each layer of a model on this tape only the input is kept, by
+ * lh_recompute(); the bits are the same.  Off for a new tape; stays over a
+ * reset. */
+LH_API void lh_tape_recompute(lh_tape *t, bool on);
+
 /* What dropout's random numbers are counted by, beside the op's place on the
  * tape: the run's seed, the step, and the row of the whole step's batch at
  * which this tape's rows begin (a micro-batch's first).  Until it is called,
@@ -316,6 +321,14 @@ LH_API lh_tensor *lh_reshape(lh_tape *t, lh_tensor *x, int dims,
 /* Rows first .. first+count-1 of x [N, ...]. */
 LH_API lh_tensor *lh_slice(lh_tape *t, lh_tensor *x, int64_t first,
                            int64_t count);
+/* part(t, x, data), of which nothing but the result is kept: backward calls
+ * it again.  The bits are those of the call itself.  A part computes a node
+ * from x, parameters and constants, on the tape that it is given, the same
+ * each time; from other variables it cannot.  data: size bytes, copied (what
+ * it points to is to last as long as the graph); may be NULL. */
+typedef lh_tensor *lh_part(lh_tape *t, lh_tensor *x, const void *data);
+LH_API lh_tensor *lh_recompute(lh_tape *t, lh_part *part, lh_tensor *x,
+                               const void *data, size_t size);
 /* The sum and the mean of all elements: one element. */
 LH_API lh_tensor *lh_sum(lh_tape *t, lh_tensor *x);
 LH_API lh_tensor *lh_mean(lh_tape *t, lh_tensor *x);
@@ -519,6 +532,8 @@ typedef struct lh_train_settings {
     int64_t steps;
     int64_t batch;                /* windows (documents or parts) a step   */
     int64_t micro_batch;          /* windows at once; 0: the whole batch   */
+    bool recompute;               /* keeps less, computes more: the same
+                                     bits                                  */
     lh_adamw_settings adamw;      /* learning_rate: the schedule's peak    */
     lh_schedule schedule;
     int64_t warm_up;              /* steps of linear rise from 0           */

@@ -82,7 +82,7 @@ drift() {
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
                 "$out/man" || echo "man lacks --$option"
             case $option in
-            help|json|quiet|resume) continue ;;
+            help|json|quiet|resume|recompute) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
             [ $? -eq 2 ] && grep -q "^longhand $s: --$option needs a value" \
@@ -258,8 +258,8 @@ check "it says from where" says 'going on from step [1-9][0-9]*$'
 check "killed and resumed: the same bytes" same_run "$out/whole" \
     "$out/killed"
 check "--resume starts where nothing is" succeeds train $long --quiet \
-    --out "$out/fresh" --resume --threads 3 --micro-batch 3
-check "threads and micro-batches: the same weights" cmp \
+    --out "$out/fresh" --resume --threads 3 --micro-batch 3 --recompute
+check "threads, micro-batches, recompute: the same weights" cmp \
     "$out/whole/model.safetensors" "$out/fresh/model.safetensors"
 
 # A loss that is no number ends the run and keeps the checkpoint.

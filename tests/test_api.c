@@ -99,6 +99,7 @@ static void nulls_tape(void)
     lh_tape_gradients(NULL, true);
     lh_tape_dropout(NULL, 1, 1, 1);
     lh_tape_reuse(NULL, true);
+    lh_tape_recompute(NULL, true);
     CHECK(lh_tape_new(NULL) == NULL);
     UNHEARD(lh_tape_status(NULL));
     UNHEARD(lh_backward(NULL, NULL));
@@ -129,10 +130,17 @@ static void nulls_tape(void)
     CHECK(!lh_linear_cross_entropy(NULL, NULL, NULL, NULL, NULL, 1, 0));
     CHECK(!lh_dropout(NULL, NULL, 0) && !lh_slice(NULL, NULL, 0, 1));
     CHECK(!lh_reshape(NULL, NULL, 1, one));
+    CHECK(!lh_recompute(NULL, NULL, NULL, NULL, 0));
     CHECK(!lh_apply(NULL, NULL, NULL, 0, 1, one, NULL, 0));
     CHECK(!lh_model_logits(NULL, NULL, NULL));
     CHECK(!lh_model_loss(NULL, NULL, NULL, 1, 0));
     lh_rotary_tables(NULL, NULL, 4, 4, 1e4);
+}
+
+static lh_tensor *part_nothing(lh_tape *t, lh_tensor *x, const void *data)
+{
+    (void)t, (void)x, (void)data;
+    return NULL;
 }
 
 static lh_status forward_nothing(lh_tensor *node)
@@ -184,6 +192,10 @@ static void nulls_operations(lh_context *ctx, lh_tape *t)
     POISONS(lh_reshape(t, NULL, 1, flat));
     POISONS(lh_reshape(t, x, 1, NULL));
     POISONS(lh_slice(t, NULL, 0, 1));
+    POISONS(lh_recompute(t, part_nothing, NULL, NULL, 0));
+    POISONS(lh_recompute(t, NULL, x, NULL, 0));
+    POISONS(lh_recompute(t, part_nothing, x, NULL, 4));
+    POISONS(lh_recompute(t, part_nothing, x, NULL, 0));
     POISONS(lh_sum(t, NULL));
     POISONS(lh_mean(t, NULL));
     POISONS(lh_apply(t, NULL, &x, 1, 1, flat, NULL, 0));

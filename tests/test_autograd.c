@@ -528,6 +528,26 @@ static void reference_sum(const instance *c, double **x, double *y)
         y[0] += x[0][i];
 }
 
+static lh_tensor *square_part(lh_tape *t, lh_tensor *x, const void *data)
+{
+    return lh_add(t, lh_scale(t, x, *(const float *)data),
+                  lh_mul(t, x, lh_tanh(t, x)));
+}
+
+static lh_tensor *apply_recompute(lh_tape *t, const instance *c,
+                                  lh_tensor **x)
+{
+    (void)c;
+    return lh_recompute(t, square_part, x[0], &(float){ 0.5f },
+                        sizeof(float));
+}
+
+static void reference_recompute(const instance *c, double **x, double *y)
+{
+    for (int64_t i = 0; i < c->size[0]; i++)
+        y[i] = x[0][i] * (0.5 + tanh(x[0][i]));
+}
+
 #define CASE(name) { #name, make_##name, apply_##name, reference_##name },
 #define ROWS(name) { #name, make_rows, apply_##name, reference_##name },
 static const gradient_case cases[] = {
@@ -535,6 +555,7 @@ static const gradient_case cases[] = {
     CASE(rotary) CASE(attention) CASE(softmax) CASE(cross_entropy)
     CASE(linear_cross_entropy)
     ROWS(dropout) ROWS(reshape) ROWS(slice) ROWS(sum)
+    ROWS(recompute)
 #define UNARY(name, y, dx, doc) CASE(name)
 #define UNARY_S(name, y, dx, doc) CASE(name)
 #define BINARY(name, y, da, db, doc) CASE(name)
@@ -896,6 +917,107 @@ static void test_reuse(void)
     CHECK(10 * less < 7 * most);
 }
 
+/* ---- parts that are computed again ---- */
+
+typedef struct part_data {
+    lh_tensor *w, *bias, *constant;
+    int depth;
+} part_data;
+
+/* Uses its parameters twice each, a constant from outside, and dropout. */
+static lh_tensor *part_layer(lh_tape *t, lh_tensor *x, const void *data)
+{
+    const part_data *p = data;
+    lh_tensor *h = lh_rms_norm(t, x, p->bias, 1e-5f);
+    h = lh_dropout(t, lh_linear(t, h, p->w, p->bias), 0.2f);
+    if (p->depth) {                              /* a part within a part   */
+        part_data inner = *p;
+        inner.depth = 0;
+        h = lh_recompute(t, part_layer, h, &inner, sizeof inner);
+    }
+    h = lh_add(t, lh_mul(t, h, p->constant), x);
+    return lh_add(t, h, lh_linear(t, lh_tanh(t, x), p->w, NULL));
+}
+
+/* A step of two micro-batches; the parameters' gradients into `gradient`. */
+static void part_step(lh_context *ctx, bool again, bool reuse,
+                      float gradient[2][64])
+{
+    const int64_t shape[2] = { 5, 8 }, square[2] = { 8, 8 };
+    lh_params *p = lh_params_new(ctx);
+    part_data data = { lh_params_add(p, "w", 2, square, true),
+                       lh_params_add(p, "bias", 1, square, false), NULL, 0 };
+    uint64_t random = 4;
+    for (int i = 0; i < 64; i++)
+        lh_tensor_data(data.w)[i] = (float)draw(&random);
+    for (int i = 0; i < 8; i++)
+        lh_tensor_data(data.bias)[i] = (float)draw(&random);
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tape_reuse(t, reuse);
+    for (int micro = 0; micro < 2; micro++) {
+        float value[40];
+        for (int i = 0; i < 40; i++)
+            value[i] = (float)draw(&random);
+        lh_tape_reset(t);
+        lh_tape_dropout(t, 3, 1, 5 * micro);
+        data.constant = lh_constant(t, value, 2, shape);
+        lh_tensor *x = lh_variable(t, value, 2, shape), *y = x;
+        y = lh_dropout(t, lh_linear(t, y, data.w, NULL), 0.3f);
+        for (data.depth = 0; data.depth < 2; data.depth++) {
+            lh_tensor *before = y;
+            y = again ? lh_recompute(t, part_layer, y, &data, sizeof data)
+                      : part_layer(t, y, &data);
+            y = lh_dropout(t, lh_add(t, y, before), 0.1f);
+        }
+        y = lh_linear(t, y, data.w, data.bias);
+        CHECK_EQ_INT(lh_backward(t, lh_mean(t, lh_square(t, y))), LH_OK);
+        memcpy(gradient[micro], lh_tensor_grad(x), 40 * sizeof(float));
+    }
+    memcpy(gradient[0], lh_tensor_grad(data.w), 64 * sizeof(float));
+    memcpy(gradient[1] + 40, lh_tensor_grad(data.bias), 8 * sizeof(float));
+    lh_tape_free(t);
+    lh_params_free(p);
+}
+
+static lh_tensor *lazy_part(lh_tape *t, lh_tensor *x, const void *data)
+{
+    (void)t;
+    return data ? *(lh_tensor *const *)data : x;
+}
+
+static lh_tensor *outer_part(lh_tape *t, lh_tensor *x, const void *data)
+{
+    return lh_add(t, x, *(lh_tensor *const *)data);
+}
+
+static void test_recompute(lh_context *ctx)
+{
+    static float plain[2][64], again[2][64];
+    part_step(ctx, false, false, plain);
+    for (int reuse = 0; reuse < 2; reuse++) {
+        part_step(ctx, true, reuse, again);
+        CHECK(memcmp(plain, again, sizeof plain) == 0);
+    }
+    lh_tape *t = lh_tape_new(ctx);
+    lh_params *p = lh_params_new(ctx);
+    lh_tensor *w = lh_params_add(p, "w", 1, (int64_t[]){ 1 }, false);
+    for (int i = 0; i < 4; i++) {                /* parts that cannot be   */
+        static const char *const said[] = {
+            "did not compute", "did not compute", "another tape", "parameter"
+        };
+        lh_tape_reset(t);
+        lh_tensor *x = lh_scalar(t, 2), *y = lh_scalar(t, 3);
+        y = i == 3 ? lh_recompute(t, square_part, w, &(float){ 1 }, 4)
+                   : lh_recompute(t, i < 2 ? lazy_part : outer_part, x,
+                                  i ? &y : NULL, i ? sizeof y : 0);
+        CHECK(y == NULL && lh_tape_status(t) == LH_ERROR_ARGUMENT);
+        CHECK(strstr(lh_error_message(ctx), said[i]) != NULL);
+        lh_error_clear(ctx);
+    }
+    lh_params_free(p);
+    lh_tape_free(t);
+}
+
 static void test_gradients_off(lh_context *ctx)
 {
     lh_params *params = lh_params_new(ctx);
@@ -924,6 +1046,7 @@ int main(void)
     test_in_place(ctx);
     test_poison(ctx);
     test_reuse();
+    test_recompute(ctx);
     test_gradients_off(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);

@@ -35,6 +35,12 @@ static bool run_tape(scene *s)
     return t;
 }
 
+static lh_tensor *run_part(lh_tape *t, lh_tensor *x, const void *data)
+{
+    (void)data;
+    return lh_add(t, x, lh_tanh(t, x));
+}
+
 static bool run_graph(scene *s)
 {
     const int64_t rows = 300;
@@ -63,6 +69,7 @@ static bool run_graph(scene *s)
                                  positions);
         x = lh_attention(t, q, lh_linear(t, x, w, NULL), x, 2, 2, 0,
                          offsets, 2);
+        x = lh_recompute(t, run_part, x, NULL, 0);
         x = lh_softmax(t, lh_dropout(t, lh_gelu(t, x), 0.1f));
         x = lh_slice(t, lh_reshape(t, x, 2, (int64_t[]){ 150, 32 }), 1, 100);
         lh_tensor *loss = lh_cross_entropy(t, x, ids);

@@ -132,6 +132,9 @@ static setup train_all(int kind, int threads, int64_t micro, double dropout)
     setup_trainer(&s, 3);
     if (threads > 1 || micro)                    /* memory given back      */
         s.trainer->tape->large = 64;
+    /* Layers computed again: with every micro-batch but the first, and with
+     * every number of threads. */
+    s.trainer->settings.recompute = threads > 1 || micro > 1;
     CHECK_OK(s.ctx, lh_train(s.trainer, NULL, NULL));
     return s;
 }
@@ -586,12 +589,15 @@ static void test_heap(void)
     lh_train_settings s = train_settings();
     s.steps = 30;
     s.micro_batch = 4;
-    lh_trainer *r = lh_trainer_new(ctx, m, k, d, &s);
-    CHECK_OK(ctx, lh_trainer_step(r, NULL));
-    int64_t before = memory.count;
-    CHECK_OK(ctx, lh_train(r, NULL, NULL));
-    CHECK_EQ_INT(memory.count - before, 0);
-    lh_trainer_free(r);
+    for (int recompute = 0; recompute < 2; recompute++) {
+        s.recompute = recompute;
+        lh_trainer *r = lh_trainer_new(ctx, m, k, d, &s);
+        CHECK_OK(ctx, lh_trainer_step(r, NULL));
+        int64_t before = memory.count;
+        CHECK_OK(ctx, lh_train(r, NULL, NULL));
+        CHECK_EQ_INT(memory.count - before, 0);
+        lh_trainer_free(r);
+    }
     lh_model_free(m);
     lh_tokenizer_free(k);
     lh_dataset_free(d);

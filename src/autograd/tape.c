@@ -34,6 +34,7 @@ LH_API void lh_tape_free(lh_tape *t)
 {
     if (!t)
         return;
+    lh_tape_free(t->inner);
     lh_arena_free(&t->arena);
     lh_arena_free(&t->elements);
     lh_free(t->ctx, t);
@@ -66,6 +67,12 @@ LH_API void lh_tape_reuse(lh_tape *t, bool on)
 {
     if (t)
         t->reuse = on;
+}
+
+LH_API void lh_tape_recompute(lh_tape *t, bool on)
+{
+    if (t)
+        t->recompute = on;
 }
 
 LH_API void lh_tape_dropout(lh_tape *t, int64_t seed, int64_t step,
@@ -251,7 +258,9 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
                          i);
             return false;
         }
-        if (input[i]->tape && input[i]->tape != t) {
+        /* A part that is computed again reads the outer tape's constants. */
+        if (input[i]->tape && input[i]->tape != t &&
+            (input[i]->tape != t->outer || input[i]->needs_grad)) {
             lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is on another"
                          " tape", op, i);
             return false;
@@ -322,7 +331,7 @@ static lh_tensor *tape_node(lh_tape *t, const lh_op *op,
         lh_edge *edge = &node->input[i];
         if (!edge->tensor->parameter)
             continue;
-        edge->use = tape_use(t, edge->tensor);
+        edge->use = t->uses ? *t->uses++ : tape_use(t, edge->tensor);
         if (edge->use < 0) {
             t->last = last;
             return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: out of memory",

@@ -65,7 +65,10 @@ struct lh_tape {
     lh_tensor *last;
     int64_t nodes;
     lh_status status;                  /* not LH_OK: poisoned              */
-    bool gradients, reuse;
+    bool gradients, reuse, recompute;
+    lh_tape *inner, *outer;            /* of recompute.c; NULL: none       */
+    const int *uses;                   /* the next uses of parameters, in
+                                          order; NULL: they are counted    */
     uint32_t pass;
     uint64_t graph;                    /* new at each reset, never reused  */
     int64_t dropout_seed, dropout_step, dropout_row;

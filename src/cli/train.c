@@ -160,6 +160,7 @@ static int train_settings(train_run *r)
             s->cool_down = s->steps / 5;
     }
     s->seed = (uint64_t)o->integer[OPT_seed];
+    s->recompute = o->given[OPT_recompute];
     train_fit(r);
     if (s->warm_up + s->cool_down > s->steps)
         return cli_usage("--warm-up and --cool-down are more than the %lld"

@@ -217,18 +217,19 @@ static lh_tensor *gpt_remember(lh_tape *t, const lh_cache *cache,
 
 /* What every layer of a pass needs. */
 typedef struct gpt_run {
-    const lh_config *c;
-    const lh_pass *pass;
+    const lh_model *m;
+    lh_pass pass;
     lh_tensor *cosine, *sine;          /* NULL: no rotary positions        */
+    int64_t layer;                     /* the one at hand                  */
 } gpt_run;
 
 /* q [N, H * D] from the normed x; k, v [N or all, kv_heads * D]. */
 static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
-                                const lh_model_layer *w, int64_t layer,
                                 lh_tensor *x)
 {
-    const lh_config *c = run->c;
-    const lh_pass *pass = run->pass;
+    const lh_config *c = &run->m->config;
+    const lh_model_layer *w = &run->m->layer[run->layer];
+    const lh_pass *pass = &run->pass;
     lh_tensor *q = lh_linear(t, x, w->q, w->q_bias);
     lh_tensor *k = lh_linear(t, x, w->k, w->k_bias);
     lh_tensor *v = lh_linear(t, x, w->v, w->v_bias);
@@ -241,8 +242,8 @@ static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
         k = lh_rotary(t, k, run->cosine, run->sine, pass->positions);
     }
     if (pass->cache) {
-        k = gpt_remember(t, pass->cache, pass->cache->key[layer], k);
-        v = gpt_remember(t, pass->cache, pass->cache->value[layer], v);
+        k = gpt_remember(t, pass->cache, pass->cache->key[run->layer], k);
+        v = gpt_remember(t, pass->cache, pass->cache->value[run->layer], v);
     }
     lh_tensor *y = lh_attention_spans(t, q, k, v, c->heads, c->kv_heads,
                                       0.0f, pass->spans, pass->span_count);
@@ -268,6 +269,18 @@ static lh_tensor *gpt_feed_forward(lh_tape *t, const lh_config *c,
     return gpt_dropout(t, c, h);
 }
 
+/* An lh_part: data is the gpt_run. */
+static lh_tensor *gpt_layer(lh_tape *t, lh_tensor *x, const void *data)
+{
+    const gpt_run *run = data;
+    const lh_config *c = &run->m->config;
+    const lh_model_layer *w = &run->m->layer[run->layer];
+    lh_tensor *h = gpt_norm(t, c, x, w->attention_gain, w->attention_shift);
+    x = lh_add(t, x, gpt_attention(t, run, h));
+    h = gpt_norm(t, c, x, w->feed_gain, w->feed_shift);
+    return lh_add(t, x, gpt_feed_forward(t, c, w, h));
+}
+
 static lh_tensor *gpt_embed(lh_tape *t, const lh_model *m,
                             const lh_pass *pass)
 {
@@ -288,21 +301,17 @@ LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
                                         const lh_pass *pass)
 {
     const lh_config *c = &m->config;
-    gpt_run run = { .c = c, .pass = pass };
+    gpt_run run = { .m = m, .pass = *pass };
     if (m->cosine) {
         int64_t table[2] = { c->context, c->head_size / 2 };
         run.cosine = lh_borrow(t, m->cosine, 2, table);
         run.sine = lh_borrow(t, m->sine, 2, table);
     }
     lh_tensor *x = gpt_embed(t, m, pass);
-    for (int64_t i = 0; i < c->layers; i++) {
-        const lh_model_layer *w = &m->layer[i];
-        lh_tensor *h = gpt_norm(t, c, x, w->attention_gain,
-                                w->attention_shift);
-        x = lh_add(t, x, gpt_attention(t, &run, w, i, h));
-        h = gpt_norm(t, c, x, w->feed_gain, w->feed_shift);
-        x = lh_add(t, x, gpt_feed_forward(t, c, w, h));
-    }
+    for (; run.layer < c->layers; run.layer++)
+        x = t->recompute && !pass->cache
+            ? lh_recompute(t, gpt_layer, x, &run, sizeof run)
+            : gpt_layer(t, x, &run);
     if (pass->wanted < pass->rows)
         x = lh_slice(t, x, pass->rows - pass->wanted, pass->wanted);
     if (c->final_norm)

@@ -138,6 +138,7 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
     *loss = 0;
     lh_tape_gradients(r->tape, true);
     lh_tape_reuse(r->tape, true);
+    lh_tape_recompute(r->tape, s->recompute);
     for (int64_t i = 0; i < s->batch; i += s->micro_batch) {
         lh_packer_clear(&r->packer);
         for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
