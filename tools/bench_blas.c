@@ -6,8 +6,8 @@
  *
  * reads lines "FORM M N K SECONDS" (form nt, nn or tn, as lh_kernel_time()
  * has them) and answers each with a line: the seconds of one product, the
- * least of many slices.  `bench_blas clock` gives the core's GHz.  Threads are the library's own environment
- * variable's to say. */
+ * least of many slices.  Threads are the library's own environment variable's
+ * to say.  `bench_blas clock` gives the core's GHz. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>

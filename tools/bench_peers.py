@@ -150,15 +150,15 @@ def fetch(package, beside):
 class Row:
     """A work, its opponents and what is to be reached.
 
-    ours: a measurement giving (seconds, share); peers: {name: measurement}.
-    share: of the limit; ratio: {peer: times as fast}; least: seconds.  The
-    best of several peers is the one that counts, unless each has a ratio."""
+    ours: a measurement giving (seconds, share); peers: {name: what makes a
+    measurement}.  To be reached: share, of fma alone or (memory) of reading
+    alone; ratio, {peer, or "best" of them: times as fast}; least, seconds."""
 
     def __init__(self, name, threads, ours, peers=None, share=None,
-                 ratio=None, least=None, unit=1.0):
+                 ratio=None, least=None, memory=False):
         self.name, self.threads, self.ours = name, threads, ours
         self.peers, self.share, self.ratio = peers or {}, share, ratio or {}
-        self.least, self.unit = least, unit
+        self.least, self.memory = least, memory
 
 
 def gemm_rows(bench):
@@ -220,7 +220,7 @@ def kernel_rows(bench):
             }, ratio={"PyTorch": ratio})
     yield Row("cross_entropy 256x50257", 2, bench.ours(
         ["cross_entropy_forward 256x50257",
-         "cross_entropy_backward 256x50257"], 2),
+         "cross_entropy_in_place 256x50257"], 2),
         {"PyTorch": lambda: torch.cross_entropy(256, 50257, 2)},
         ratio={"PyTorch": 8.0})
     for kernel in ("layer_norm_forward", "layer_norm_backward",
@@ -230,7 +230,8 @@ def kernel_rows(bench):
             yield Row(work, 1, bench.ours(work, 1, 0.05), {
                 "PyTorch": lambda kernel=kernel, rows=rows, columns=columns:
                 torch.rows_of(kernel, rows, columns, 1)
-            }, None if cached else 0.9, {"PyTorch": 2.0} if cached else None)
+            }, None if cached else 0.8, {"PyTorch": 2.0} if cached else None,
+                memory=True)
 
 
 def step_rows(bench):
@@ -287,7 +288,8 @@ def verdict(bench, row, mine, shares, peers):
         fine = fine and good
         parts.append(f"{text}{measured} of {wanted}")
     if shares and row.share:
-        share, wanted = statistics.median(shares), row.share * bench.factor
+        share, wanted = statistics.median(shares), row.share
+        wanted *= 1 if row.memory else bench.factor
         say("share ", f"{share:.1%}", f"{wanted:.1%}", share >= wanted)
     elif shares:
         parts.append(f"share {statistics.median(shares):.1%}")
@@ -320,9 +322,9 @@ def measure(bench, row):
         for name, once in peers.items():
             theirs[name].append(once())
     text, mark = verdict(bench, row, mine, shares, theirs)
-    print(f"{row.name:<28} {row.threads}  {shown(mine):<30} {mark:<11} {text}")
+    print(f"{row.name:<30} {row.threads}  {shown(mine):<30} {mark:<11} {text}")
     for name, times in theirs.items():
-        print(f"{'':<28}    {shown(times):<30} {name}")
+        print(f"{'':<30}    {shown(times):<30} {name}")
     sys.stdout.flush()
     return not mark.startswith("NOT")
 
@@ -341,9 +343,9 @@ def memory(bench):
                  "--seconds", "0.001"])
     theirs = peak([sys.executable, script, "step", "gpt2", "f32"])
     mark = "reached" if mine <= theirs else "NOT REACHED"
-    print(f"{'memory gpt2 f32':<28} 2  {f'{mine:.2f} GiB at its peak':<30}"
+    print(f"{'memory gpt2 f32':<30} 2  {f'{mine:.2f} GiB at its peak':<30}"
           f" {mark:<11} no more than PyTorch")
-    print(f"{'':<28}    {f'{theirs:.2f} GiB':<30} PyTorch", flush=True)
+    print(f"{'':<30}    {f'{theirs:.2f} GiB':<30} PyTorch", flush=True)
     return mine <= theirs
 
 
@@ -372,7 +374,7 @@ def machine(bench):
               f" {torch.backends.cpu.get_cpu_capability()}")
     except ImportError:
         raise SystemExit("PyTorch is not here: make .venv/ready") from None
-    print(f"\n{'work':<28} {'threads and time':<33} {'':<11} measured, of"
+    print(f"\n{'work':<30} {'threads and time':<33} {'':<11} measured, of"
           " what is to be reached")
 
 

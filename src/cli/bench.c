@@ -182,6 +182,7 @@ static const bench_work bench_table[] = {
     BENCH_ATTENTION(1024, 32) BENCH_ATTENTION(1024, 64)
     BENCH_ROWS(cross_entropy_forward, 256, 50257)
     BENCH_ROWS(cross_entropy_backward, 256, 50257)
+    BENCH_ROWS(cross_entropy_in_place, 256, 50257)
     BENCH_BOTH(layer_norm_forward) BENCH_BOTH(layer_norm_backward)
     BENCH_BOTH(layer_norm_gain)
     BENCH_BOTH(rms_norm_forward) BENCH_BOTH(rms_norm_backward)

@@ -212,15 +212,14 @@ static void timing_softmax(lh_timing_work *w)
 static void timing_cross_entropy(lh_timing_work *w)
 {
     int64_t rows = w->size[0], vocabulary = w->size[1];
+    float *x = timing_take(w, rows, vocabulary);
     w->args.cross_entropy = (lh_cross_entropy_args){
-        .x = timing_take(w, rows, vocabulary),
-        .targets = timing_ids(w, rows, vocabulary), .rows = rows,
+        .x = x, .targets = timing_ids(w, rows, vocabulary), .rows = rows,
         .vocabulary = vocabulary, .losses = timing_take(w, rows, 1),
-        .stats = timing_take(w, rows, 2),
-        .grads = timing_take(w, rows, 1),
+        .stats = timing_take(w, rows, 2), .grads = timing_take(w, rows, 1),
+        .dx = w->kernel == LH_KERNEL_cross_entropy_backward
+            ? timing_take(w, rows, vocabulary) : x,
     };
-    if (w->kernel != LH_KERNEL_cross_entropy_forward)
-        w->args.cross_entropy.dx = timing_take(w, rows, vocabulary);
     w->items = rows;
 }
 
