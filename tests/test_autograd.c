@@ -771,6 +771,65 @@ static void test_micro_batches(lh_context *ctx)
     lh_params_free(params);
 }
 
+/* A table that is looked up and is the head too, as GPT-2's: its gradient is
+ * the sum of what two tables of the same values get; in one part or two, step
+ * after step, whether or not the head comes first. */
+static void test_tied(lh_context *ctx)
+{
+    enum { V = 70, C = 9, ROWS = 8 };
+    const int64_t shape[2] = { V, C };
+    int32_t ids[ROWS] = { 3, 69, 3, 0, 64, 63, 3, 8 }, targets[ROWS];
+    float value[V * C];
+    uint64_t random = 17;
+    for (int i = 0; i < V * C; i++)
+        value[i] = (float)draw(&random);
+    for (int step = 0; step < 6; step++) {
+        lh_params *params = lh_params_new(ctx);
+        lh_tensor *p[3];
+        for (int i = 0; i < 3; i++) {
+            const char *names[3] = { "tied", "lookup", "head" };
+            p[i] = lh_params_add(params, names[i], 2, shape, true);
+            memcpy(lh_tensor_data(p[i]), value, sizeof value);
+        }
+        lh_tape *t = lh_tape_new(ctx);
+        for (int again = 0; again < 3; again++) {
+            int parts = 1 + step % 2;
+            int64_t rows = ROWS / parts;
+            for (int i = 0; i < ROWS; i++) {
+                ids[i] = (ids[i] * 3 + i + again) % V;
+                targets[i] = (ids[i] * 5 + 1) % V;
+            }
+            for (int part = 0; part < 2 * parts; part++) {
+                bool tied = part % 2;
+                int64_t at = part / 2 * rows;
+                lh_tape_reset(t);
+                lh_tensor *head = p[tied ? 0 : 2], *x;
+                lh_tensor *first = lh_constant(t, value, 2, shape);
+                if (step >= 4)                   /* the head's use first   */
+                    first = lh_linear(t, first, head, NULL);
+                x = lh_embedding(t, p[tied ? 0 : 1], ids + at, rows);
+                x = lh_linear(t, lh_tanh(t, x), head, NULL);
+                x = lh_cross_entropy_part(t, x, targets + at, ROWS, 0);
+                if (step >= 4)
+                    x = lh_add(t, x, lh_mean(t, first));
+                CHECK_EQ_INT(lh_backward(t, x), LH_OK);
+            }
+            const float *sum = lh_tensor_grad(p[0]);
+            const float *a = lh_tensor_grad(p[1]), *b = lh_tensor_grad(p[2]);
+            int64_t bad = 0;
+            for (int i = 0; step < 4 && i < V * C; i++)
+                bad += sum[i] != a[i] + b[i];
+            for (int i = 0; step >= 4 && i < V * C; i++)
+                bad += fabsf(sum[i] - (a[i] + b[i])) > 1e-6f;
+            CHECK_EQ_INT(bad, 0);
+            CHECK(sum == lh_tensor_grad(p[0]) && a[ids[0] * C] != 0);
+            lh_params_zero_grad(params);
+        }
+        lh_tape_free(t);
+        lh_params_free(params);
+    }
+}
+
 /* Cross-entropy in place of the logits gives the bytes of the two ops that
  * it stands for: loss, losses and gradients, of one backward and of two. */
 static void test_in_place(lh_context *ctx)
@@ -1043,6 +1102,7 @@ int main(void)
     test_scalars(ctx);
     test_depth(ctx);
     test_micro_batches(ctx);
+    test_tied(ctx);
     test_in_place(ctx);
     test_poison(ctx);
     test_reuse();

@@ -436,6 +436,13 @@ static void make_accumulate(trial *t)
     t->args.accumulate.y = floats(t, t->items);
 }
 
+static void make_fold(trial *t)
+{
+    t->items = size_of(t, 400);
+    t->args.fold.x = floats(t, t->items);
+    t->args.fold.y = floats(t, t->items);
+}
+
 static void make_adamw(trial *t)
 {
     lh_adamw_args *a = &t->args.adamw;

@@ -3,8 +3,10 @@
 
 static lh_status embedding_forward(lh_tensor *n)
 {
-    const lh_tensor *table = n->input[0].tensor;
-    return lh_launch(n->tape->ctx, LH_KERNEL_embedding_forward,
+    lh_tensor *table = n->input[0].tensor;
+    lh_status status = n->needs_grad && table->parameter &&
+                       !n->input[0].use ? lh_parameter_lookup(table) : LH_OK;
+    return status ? status : lh_launch(n->tape->ctx, LH_KERNEL_embedding_forward,
                      &(lh_embedding_args){
                          .ids = n->extra, .rows = n->shape[0],
                          .columns = n->shape[1],
@@ -14,7 +16,7 @@ static lh_status embedding_forward(lh_tensor *n)
 
 static lh_status embedding_backward(lh_tensor *n)
 {
-    float *dtable = lh_node_input_grad(n, 0);
+    float *dtable = lh_node_lookup_grad(n, 0, n->extra, n->shape[0]);
     if (!dtable)
         return LH_OK;
     return lh_launch(n->tape->ctx, LH_KERNEL_embedding_backward,

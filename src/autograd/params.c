@@ -29,6 +29,7 @@ static void params_free_tensor(lh_context *ctx, lh_tensor *x)
         for (int i = 0; i < own->parts; i++)
             lh_floats_free(ctx, own->part[i]);
         lh_free(ctx, own->part);
+        lh_free(ctx, own->looked);
         lh_free(ctx, own->name);
         lh_free(ctx, own);
     }
@@ -149,18 +150,72 @@ LH_API int64_t lh_params_size(const lh_params *p)
 
 /* ----------------------------------------------------------- gradients -- */
 
+/* Words of a bit per row. */
+static size_t params_words(const lh_tensor *x)
+{
+    return (size_t)(x->shape[0] + 63) / 64;
+}
+
+LH_INTERNAL lh_status lh_parameter_lookup(lh_tensor *x)
+{
+    lh_parameter *own = x->parameter;
+    own->lookup = true;
+    if (!own->looked)
+        own->looked = lh_alloc(own->ctx, params_words(x),
+                               sizeof *own->looked);
+    return own->looked ? LH_OK : LH_ERROR_MEMORY;
+}
+
+/* All parts are zero, and the next use is a graph's first. */
+static void params_forget(lh_tensor *x)
+{
+    lh_parameter *own = x->parameter;
+    own->graph = 0;
+    own->added = 0;
+    if (own->parts && own->looked)
+        memset(own->looked, 0, params_words(x) * sizeof *own->looked);
+}
+
+LH_INTERNAL float *lh_parameter_grad(lh_tensor *x, int use,
+                                     const int32_t *ids, int64_t count)
+{
+    lh_parameter *own = x->parameter;
+    if (own->lookup && own->uses > 1 && use < 2)
+        use = 1 - use;
+    if (!use)
+        return x->grad;
+    if (!ids || !own->looked)
+        own->added |= (uint32_t)1 << lh_min64(use - 1, 31);
+    else
+        for (int64_t i = 0; i < count; i++)
+            own->looked[ids[i] / 64] |= (uint64_t)1 << ids[i] % 64;
+    return own->part[use - 1];
+}
+
+/* Adds a part's elements first .. first + size - 1 and clears them. */
+static void params_fold_part(lh_tensor *x, float *part, int64_t first,
+                             int64_t size)
+{
+    lh_fold_args args = { part + first, x->grad + first };
+    lh_launch(x->parameter->ctx, LH_KERNEL_fold, &args, size, 1, 0);
+}
+
 LH_INTERNAL void lh_parameter_fold(lh_tensor *x)
 {
     lh_parameter *own = x->parameter;
+    int64_t columns = x->size / x->shape[0];
     lh_fpenv saved = lh_fpenv_enter();
     for (int i = 0; i < own->parts; i++) {
-        float *part = own->part[i];
-        for (int64_t j = 0; j < x->size; j++)
-            x->grad[j] += part[j];
-        memset(part, 0, (size_t)x->size * sizeof *part);
+        if (own->added >> lh_min64(i, 31) & 1)
+            params_fold_part(x, own->part[i], 0, x->size);
+        else if (own->looked)
+            for (int64_t row = 0; row < x->shape[0]; row++)
+                if (own->looked[row / 64] >> row % 64 & 1)
+                    params_fold_part(x, own->part[i], row * columns,
+                                     columns);
     }
     lh_fpenv_leave(saved);
-    own->graph = 0;
+    params_forget(x);
 }
 
 LH_API float *lh_tensor_grad(lh_tensor *x)
@@ -181,6 +236,6 @@ LH_API void lh_params_zero_grad(lh_params *p)
             memset(x->grad, 0, bytes);
         for (int j = 0; j < x->parameter->parts; j++)
             memset(x->parameter->part[j], 0, bytes);
-        x->parameter->graph = 0;
+        params_forget(x);
     }
 }

@@ -285,6 +285,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
     if (p->graph != t->graph) {
         p->graph = t->graph;
         p->uses = 0;
+        p->lookup = false;
     }
     if (!x->grad) {
         x->grad = lh_floats_alloc(p->ctx, (size_t)x->size);
@@ -408,7 +409,8 @@ LH_API const float *lh_node_grad(const lh_tensor *node)
 static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use)
 {
     if (x->parameter)
-        return use ? x->parameter->part[use - 1] : x->grad;
+        return x->parameter->parts ? lh_parameter_grad(x, use, NULL, 0)
+                                   : x->grad;
     size_t bytes = (size_t)x->size * sizeof(float);
     bool fresh = !x->grad || (x->op && x->pass != t->pass);
     if (!x->grad) {
@@ -433,6 +435,15 @@ LH_API float *lh_node_input_grad(lh_tensor *node, int i)
     if (!edge->tensor->needs_grad)
         return NULL;
     return tape_accumulator(node->tape, edge->tensor, edge->use);
+}
+
+LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
+                                       const int32_t *ids, int64_t count)
+{
+    const lh_edge *edge = &node->input[i];
+    return edge->tensor->parameter && edge->tensor->parameter->parts
+        ? lh_parameter_grad(edge->tensor, edge->use, ids, count)
+        : lh_node_input_grad(node, i);
 }
 
 /* For sabotage builds. */

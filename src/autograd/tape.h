@@ -22,11 +22,29 @@ typedef struct lh_parameter {
     uint64_t graph;                    /* whose uses are counted; 0: none  */
     int uses, parts;
     float **part;                      /* [parts]; part[0] is use 1        */
+    uint32_t added;                    /* bit i: to part i, of any row; the
+                                          last bit is all further parts'   */
+    bool lookup;                       /* use 0 is an embedding's          */
+    uint64_t *looked;                  /* a bit per row that lookups added
+                                          to in any part; NULL: none       */
 } lh_parameter;
 
 /* Adds the parts to the gradient in order of use and clears them: the end of
- * a step.  grad stays NULL where the parameter was never used. */
+ * a step.  Of a part to which only lookups added it takes the rows that they
+ * did.  grad stays NULL where the parameter was never used. */
 LH_INTERNAL void lh_parameter_fold(lh_tensor *parameter);
+
+/* The use of `parameter` at hand, its graph's first, is a lookup: makes room
+ * for its rows. */
+LH_INTERNAL lh_status lh_parameter_lookup(lh_tensor *parameter);
+
+/* The accumulator of use `use`.  A lookup names its rows, ids NULL is anybody
+ * else.  Where the first of several uses is a lookup's (a GPT with tied
+ * embeddings) part 0 is that use's and the gradient itself is the second
+ * use's, since the sum of the two is the same, and the part needs no pass
+ * over a whole vocabulary to be added and cleared. */
+LH_INTERNAL float *lh_parameter_grad(lh_tensor *parameter, int use,
+                                     const int32_t *ids, int64_t count);
 
 /* The context that a set of parameters was made with. */
 LH_INTERNAL lh_context *lh_params_context(const lh_params *p);
@@ -114,6 +132,10 @@ LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
  * t->pass; with t->reuse what it has passed is given back, but not that
  * gradient. */
 LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from);
+
+/* lh_node_input_grad() for an op that adds to the rows `ids` alone. */
+LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
+                                       const int32_t *ids, int64_t count);
 
 /* True where tape and inputs are sound; else poisons the tape where it is
  * not yet.  NULL inputs are refused here, optional ones are not passed. */

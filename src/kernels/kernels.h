@@ -455,6 +455,11 @@ typedef struct lh_accumulate_args {
     float *y;
 } lh_accumulate_args;
 
+/* The same, and x[i] becomes +0. */
+typedef struct lh_fold_args {
+    float *x, *y;
+} lh_fold_args;
+
 /* Any kernel's arguments, for who goes through the whole table. */
 typedef union lh_kernel_args {
     lh_gemm_args gemm;
@@ -474,6 +479,7 @@ typedef union lh_kernel_args {
     lh_adamw_args adamw;
     lh_map_args map;
     lh_accumulate_args accumulate;
+    lh_fold_args fold;
 } lh_kernel_args;
 
 #endif

@@ -148,11 +148,24 @@ static void VEC_SUFFIX(accumulate)(const void *args, int64_t begin,
                                    int64_t end, float *scratch)
 {
     const lh_accumulate_args *a = args;
+    const float *x = a->x + begin;
+    float *y = a->y + begin;
     (void)scratch;
-    for (int64_t i = begin; i < end; i += VEC_WIDTH)
-        VEC_SUFFIX(row_store)(a->y, i, end,
-                              VEC_SUFFIX(row_load)(a->y, i, end) +
-                              VEC_SUFFIX(row_load)(a->x, i, end));
+    LANES_ROW(i, stop, end - begin, VEC_SUFFIX(row_store)(y, i, stop,
+        VEC_SUFFIX(row_load)(y, i, stop) + VEC_SUFFIX(row_load)(x, i, stop)))
+}
+
+static void VEC_SUFFIX(fold)(const void *args, int64_t begin, int64_t end,
+                             float *scratch)
+{
+    const lh_fold_args *a = args;
+    const VEC zero = VEC_SET(0.0f);
+    float *x = a->x + begin, *y = a->y + begin;
+    (void)scratch;
+    LANES_ROW(i, stop, end - begin,
+        VEC_SUFFIX(row_store)(y, i, stop, VEC_SUFFIX(row_load)(y, i, stop) +
+                                          VEC_SUFFIX(row_load)(x, i, stop));
+        VEC_SUFFIX(row_store)(x, i, stop, zero))
 }
 
 /* -------------------------------------------------------------- adamw -- */

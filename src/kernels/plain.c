@@ -531,6 +531,15 @@ PLAIN(accumulate)
         a->y[i] = a->y[i] + a->x[i];
 }
 
+PLAIN(fold)
+{
+    PLAIN_ARGS(fold);
+    for (int64_t i = begin; i < end; i++) {
+        a->y[i] = a->y[i] + a->x[i];
+        a->x[i] = 0;
+    }
+}
+
 PLAIN(adamw)
 {
     PLAIN_ARGS(adamw);

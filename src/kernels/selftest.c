@@ -250,6 +250,14 @@ static int64_t selftest_accumulate(lh_kernel_args *args, const float *in,
     return SELFTEST_SIZE;
 }
 
+static int64_t selftest_fold(lh_kernel_args *args, const float *in,
+                             float *out)
+{
+    (void)in;
+    args->fold = (lh_fold_args){ out + SELFTEST_SIZE, out };
+    return SELFTEST_SIZE;
+}
+
 static int64_t selftest_adamw(lh_kernel_args *args, const float *in,
                               float *out)
 {

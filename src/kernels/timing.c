@@ -246,6 +246,15 @@ static void timing_accumulate(lh_timing_work *w)
     w->items = w->size[0] * w->size[1];
 }
 
+static void timing_fold(lh_timing_work *w)
+{
+    float *x = timing_take(w, w->size[0], w->size[1]);
+    w->args.fold = (lh_fold_args){
+        x, timing_take(w, w->size[0], w->size[1])
+    };
+    w->items = w->size[0] * w->size[1];
+}
+
 static void timing_square_sums(lh_timing_work *w)
 {
     int64_t size = w->size[0] * w->size[1];
@@ -317,6 +326,7 @@ static bool timing_case(lh_timing_work *w)
     TIMING_BOTH(cross_entropy): timing_cross_entropy(w); return true;
     TIMING_BOTH(dropout):       timing_dropout(w);       return true;
     case LH_KERNEL_square_sums: timing_square_sums(w);   return true;
+    case LH_KERNEL_fold:        timing_fold(w);          return true;
     case LH_KERNEL_accumulate:  timing_accumulate(w);    return true;
     case LH_KERNEL_adamw:       timing_adamw(w);         return true;
 #define UNARY(name, y, dx, doc) \
