@@ -60,64 +60,100 @@ static void VEC_SUFFIX(rotary_backward)(const void *args, int64_t begin,
 
 /* ------------------------------------------------------------ dropout -- */
 
-/* The factors of columns j .. j+63 of a row: 1 where kept, else 0. */
-static void VEC_SUFFIX(dropout_mask)(const lh_dropout_args *a, int64_t row,
-                                     int64_t j, int64_t count,
-                                     float mask[64])
+/* Pairs of integers as one of 64 bits. */
+typedef uint64_t VEC_SUFFIX(dropout_long)
+    __attribute__((vector_size(4 * VEC_WIDTH)));
+
+/* The words of columns j .. j + 2 * VEC_WIDTH - 1 of a row: lh_philox() for
+ * VEC_WIDTH / 2 blocks.  Each of the four counters lies in the lower half of
+ * its pair; what is above it no product sees.  The blocks stand such that
+ * the zip puts the words of the first half of them in order, and of the
+ * second. */
+LANES_INLINE void VEC_SUFFIX(dropout_words)(const lh_dropout_args *a,
+                                            int64_t row, int64_t j,
+                                            VEC_INT word[2])
 {
-    const uint32_t key[2] = { a->key0, a->key1 };
+    typedef VEC_SUFFIX(dropout_long) LONG;
+    static const uint64_t order[3][8] = { { 0, 1 }, { 0, 2, 1, 3 },
+                                          { 0, 4, 1, 5, 2, 6, 3, 7 } };
     uint64_t step_row = (uint64_t)(a->row0 + row);
-    for (int64_t i = 0; i < count; i += 4) {
-        const uint32_t counter[4] = { (uint32_t)((j + i) / 4),
-                                      (uint32_t)step_row,
-                                      (uint32_t)(step_row >> 32), 0 };
-        uint32_t words[4];
-        lh_philox(key, counter, words);
-        for (int l = 0; l < 4; l++)
-            mask[i + l] = words[l] >= a->threshold ? 1.0f : 0.0f;
+    uint32_t k0 = a->key0, k1 = a->key1;
+    const LONG zero = { 0 };
+    LONG c0, c1 = zero + (uint32_t)step_row, c2 = zero + (step_row >> 32);
+    LONG c3 = zero;
+    memcpy(&c0, order[VEC_WIDTH / 8], sizeof c0);
+    c0 += (uint64_t)(j / 4);
+    for (int round = 0; round < 10; round++) {
+        LONG p0 = (LONG)VEC_MUL_WIDE(c0, zero + 0xd2511f53u);
+        LONG p1 = (LONG)VEC_MUL_WIDE(c2, zero + 0xcd9e8d57u);
+        c0 = p1 >> 32 ^ c1 ^ (zero + k0);
+        c1 = p1;
+        c2 = p0 >> 32 ^ c3 ^ (zero + k1);
+        c3 = p0;
+        k0 += 0x9e3779b9u;
+        k1 += 0xbb67ae85u;
+    }
+    c0 = (c0 & 0xffffffffu) | c1 << 32;
+    c2 = (c2 & 0xffffffffu) | c3 << 32;
+    word[0] = VEC_ZIP_LOW(c0, c2);
+    word[1] = VEC_ZIP_HIGH(c0, c2);
+}
+
+/* The elements at .. stop - 1 of all, a vector at most, by their words. */
+LANES_INLINE void VEC_SUFFIX(dropout_vector)(const lh_dropout_args *a,
+                                             int64_t at, int64_t stop,
+                                             VEC_INT word, bool forward)
+{
+    const VEC zero = VEC_SET(0.0f), scale = VEC_SET(a->scale);
+    const VEC kept = (VEC)(word >= VEC_INT_SET(a->threshold));
+    if (forward) {
+        VEC x = VEC_SUFFIX(row_load)(a->x, at, stop);
+        VEC_SUFFIX(row_store)(a->y, at, stop,
+                              SELECT(kept, x * scale, zero));
+    } else {
+        VEC dy = VEC_SUFFIX(row_load)(a->dy, at, stop);
+        VEC dx = VEC_SUFFIX(row_load)(a->dx, at, stop);
+        VEC_SUFFIX(row_store)(a->dx, at, stop,
+                              SELECT(kept, FMA(dy, scale, dx), dx));
+    }
+}
+
+LANES_INLINE void VEC_SUFFIX(dropout)(const void *args, int64_t begin,
+                                      int64_t end, bool forward)
+{
+    const lh_dropout_args a = *(const lh_dropout_args *)args;
+    VEC_INT word[2];
+    for (int64_t i = begin; i < end; i++) {
+        int64_t at = i * a.columns, stop = at + a.columns, j = 0;
+        for (; a.columns - j >= 2 * VEC_WIDTH; j += 2 * VEC_WIDTH) {
+            int64_t now = at + j, next = now + VEC_WIDTH;
+            VEC_SUFFIX(dropout_words)(&a, i, j, word);
+            VEC_SUFFIX(dropout_vector)(&a, now, next, word[0], forward);
+            VEC_SUFFIX(dropout_vector)(&a, next, next + VEC_WIDTH, word[1],
+                                       forward);
+        }
+        if (j == a.columns)
+            continue;
+        VEC_SUFFIX(dropout_words)(&a, i, j, word);
+        VEC_SUFFIX(dropout_vector)(&a, at + j, stop, word[0], forward);
+        if (a.columns - j > VEC_WIDTH)
+            VEC_SUFFIX(dropout_vector)(&a, at + j + VEC_WIDTH, stop, word[1],
+                                       forward);
     }
 }
 
 static void VEC_SUFFIX(dropout_forward)(const void *args, int64_t begin,
                                         int64_t end, float *scratch)
 {
-    const lh_dropout_args *a = args;
-    const VEC zero = VEC_SET(0.0f), scale = VEC_SET(a->scale);
-    float mask[64];
     (void)scratch;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < a->columns; j += 64) {
-            int64_t n = lh_min64(64, a->columns - j);
-            int64_t at = i * a->columns + j;
-            VEC_SUFFIX(dropout_mask)(a, i, j, n, mask);
-            for (int64_t l = 0; l < n; l += VEC_WIDTH) {
-                VEC x = VEC_SUFFIX(row_load)(a->x + at, l, n);
-                VEC_SUFFIX(row_store)(a->y + at, l, n,
-                    SELECT(VEC_LOAD(mask + l) > zero, x * scale, zero));
-            }
-        }
+    VEC_SUFFIX(dropout)(args, begin, end, true);
 }
 
 static void VEC_SUFFIX(dropout_backward)(const void *args, int64_t begin,
                                          int64_t end, float *scratch)
 {
-    const lh_dropout_args *a = args;
-    const VEC zero = VEC_SET(0.0f), scale = VEC_SET(a->scale);
-    float mask[64];
     (void)scratch;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < a->columns; j += 64) {
-            int64_t n = lh_min64(64, a->columns - j);
-            int64_t at = i * a->columns + j;
-            VEC_SUFFIX(dropout_mask)(a, i, j, n, mask);
-            for (int64_t l = 0; l < n; l += VEC_WIDTH) {
-                VEC dy = VEC_SUFFIX(row_load)(a->dy + at, l, n);
-                VEC dx = VEC_SUFFIX(row_load)(a->dx + at, l, n);
-                VEC_SUFFIX(row_store)(a->dx + at, l, n,
-                    SELECT(VEC_LOAD(mask + l) > zero, FMA(dy, scale, dx),
-                           dx));
-            }
-        }
+    VEC_SUFFIX(dropout)(args, begin, end, false);
 }
 
 /* --------------------------------------------------------------- sums -- */

@@ -30,6 +30,13 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
 #define VEC_BITS(x) ((VEC_INT)(x))
 #define VEC_FLOAT(x) ((VEC)(x))
 
+#define VEC_MUL_WIDE(a, b) \
+    ((VEC_INT)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
+#define VEC_ZIP_LOW(a, b) \
+    ((VEC_INT)_mm256_unpacklo_epi64((__m256i)(a), (__m256i)(b)))
+#define VEC_ZIP_HIGH(a, b) \
+    ((VEC_INT)_mm256_unpackhi_epi64((__m256i)(a), (__m256i)(b)))
+
 #define K(c) VEC_SET((float)(c))
 #define FMA(a, b, c) \
     ((VEC)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))

@@ -21,6 +21,9 @@
 #undef VEC_INT_SET
 #undef VEC_BITS
 #undef VEC_FLOAT
+#undef VEC_MUL_WIDE
+#undef VEC_ZIP_LOW
+#undef VEC_ZIP_HIGH
 #undef K
 #undef FMA
 #undef FNMA

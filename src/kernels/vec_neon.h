@@ -34,6 +34,14 @@ static inline void lh_store_part_neon(float *p, VEC v, int64_t n)
 #define VEC_BITS(x) ((VEC_INT)(x))
 #define VEC_FLOAT(x) ((VEC)(x))
 
+#define VEC_MUL_WIDE(a, b) \
+    ((VEC_INT)vmull_u32(vmovn_u64((uint64x2_t)(a)), \
+                        vmovn_u64((uint64x2_t)(b))))
+#define VEC_ZIP_LOW(a, b) \
+    ((VEC_INT)vzip1q_u64((uint64x2_t)(a), (uint64x2_t)(b)))
+#define VEC_ZIP_HIGH(a, b) \
+    ((VEC_INT)vzip2q_u64((uint64x2_t)(a), (uint64x2_t)(b)))
+
 #define K(c) VEC_SET((float)(c))
 #define FMA(a, b, c) \
     ((VEC)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))

@@ -49,6 +49,13 @@ static __attribute__((noinline)) void lh_store_part_sse2(float *p, VEC v,
 #define VEC_BITS(x) ((VEC_INT)(x))
 #define VEC_FLOAT(x) ((VEC)(x))
 
+#define VEC_MUL_WIDE(a, b) \
+    ((VEC_INT)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
+#define VEC_ZIP_LOW(a, b) \
+    ((VEC_INT)_mm_unpacklo_epi64((__m128i)(a), (__m128i)(b)))
+#define VEC_ZIP_HIGH(a, b) \
+    ((VEC_INT)_mm_unpackhi_epi64((__m128i)(a), (__m128i)(b)))
+
 #define K(c) VEC_SET((float)(c))
 #define SQRT(x) ((VEC)_mm_sqrt_ps((__m128)(x)))
 #define MAX(a, b) ((VEC)_mm_max_ps((__m128)(a), (__m128)(b)))
