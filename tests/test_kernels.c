@@ -146,6 +146,13 @@ static void make_gemm(trial *t)
         g->m = size_of(t, 120);
         g->k = 64 + size_of(t, 40);
     }
+    /* Several blocks in each direction, packed and in place. */
+    if (chance(t, 1)) {
+        g->m = LH_GEMM_FLAT + 1 + below(t, 150);
+        g->n = 1 + below(t, LH_GEMM_PANEL + 100);
+        g->k = 385 + below(t, 100);
+        pages = chance(t, 50);
+    }
     g->c_row = g->n + pad[0];
     g->a_row = g->b_row = g->a_col = g->b_col = 1;
     if (chance(t, 50))

@@ -3,11 +3,9 @@
 
 static lh_status linear_product(lh_tensor *n, const lh_gemm_args *args)
 {
-    int64_t m = lh_min64(args->m, LH_GEMM_TILE);
-    int64_t w = lh_min64(args->n, LH_GEMM_TILE);
-    return lh_launch(n->tape->ctx, LH_KERNEL_gemm, args,
-                     lh_gemm_items(args->m, args->n), m * w * args->k,
-                     LH_GEMM_SCRATCH);
+    int64_t items = lh_gemm_items(args->m, args->n);
+    return lh_launch(n->tape->ctx, LH_KERNEL_gemm, args, items,
+                     args->m * args->n / items * args->k, LH_GEMM_SCRATCH);
 }
 
 static lh_status linear_forward(lh_tensor *n)

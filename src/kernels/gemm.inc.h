@@ -10,30 +10,36 @@
  *                constants of each instance, the registers have names (gcc
  *                spills arrays of vectors)
  *   gemm_strip   R rows of c, all vectors; gemm_block: all rows
- *   gemm_pack    an operand turned so that j is contiguous; gemm_pack_b: in
- *                panels of GEMM_WIDE columns, gemm_pack_a: in panels of rows
- *   gemm         rectangles of tiles of LH_GEMM_TILE: the kernel
+ *   gemm_ahead   what tiles fetch for the packing that comes after them
+ *   gemm_pack    an operand turned so that j is contiguous
+ *   gemm_first   a block of rows while b is packed panel by panel of
+ *                GEMM_WIDE columns; gemm_rest: a block that finds it packed
+ *   gemm         rectangles of items, block by block: the kernel
  *
  * Wanted from the including file: the vector macros of vec_*.h; transpose()
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
  * (12, 8 or 6) with two vectors. */
 
 /* l in one block, and rows of one block of a.  b's block, up to
- * LH_GEMM_PANEL columns of this depth, and a's fill the scratch: 384 KiB, in
- * a second-level cache.  A strip of a, 12 KiB, is read again for every panel
- * of GEMM_WIDE columns of b, and those stream by. */
-#define GEMM_DEPTH 256
+ * LH_GEMM_PANEL columns of this depth, is 576 KiB, two blocks of a (the one
+ * in use and the next one) 150 KiB each: in a second-level cache of 1 MiB.  A
+ * strip of a, 18 KiB, is read again for every panel of GEMM_WIDE columns of
+ * b, and those stream by. */
+#define GEMM_DEPTH 384
 #define GEMM_HIGH 96
 #define GEMM_WIDE (2 * VEC_WIDTH)
+/* l between two times that a tile asks for memory. */
+#define GEMM_CHUNK 16
 /* From l to l where a is packed across, and from row to row where along:
  * whole vectors, and no power of two, which would meet in few sets. */
 #define GEMM_LINE ((GEMM_ROWS + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH)
 #define GEMM_PITCH (GEMM_DEPTH + 16)
-_Static_assert(LH_GEMM_PANEL * GEMM_DEPTH + GEMM_HIGH * GEMM_PITCH <=
-                   LH_GEMM_SCRATCH &&
-               LH_GEMM_PANEL * GEMM_DEPTH +
-                   (GEMM_HIGH + GEMM_ROWS - 1) / GEMM_ROWS * GEMM_LINE *
-                   GEMM_DEPTH <= LH_GEMM_SCRATCH,
+/* Floats of a block of b, and of a in the larger of its two forms. */
+#define GEMM_B (LH_GEMM_PANEL * GEMM_DEPTH)
+#define GEMM_A (GEMM_HIGH / 6 * 8 * GEMM_DEPTH)
+_Static_assert(GEMM_HIGH / GEMM_ROWS * GEMM_LINE * GEMM_DEPTH <= GEMM_A &&
+               GEMM_HIGH * GEMM_PITCH <= GEMM_A &&
+               GEMM_B + 2 * GEMM_A <= LH_GEMM_SCRATCH,
                "packed operands do not fit into the scratch");
 
 /* A product on its way through the layers.  start: what the chains begin
@@ -52,7 +58,20 @@ typedef struct VEC_SUFFIX(gemm_work) {
     float *c;
     int64_t c_row;
     bool ragged;
+    struct VEC_SUFFIX(gemm_ahead) *ahead;  /* NULL: nothing to ask for     */
 } VEC_SUFFIX(gemm_work);
+
+/* Memory that will be packed soon.  Tiles ask for it on their way, so that it
+ * is in the second-level cache by then: packing would wait for memory while
+ * no fma runs.  A tile asks for one unit: four lines, `apart` bytes from each
+ * other, which move on by `step` with each GEMM_CHUNK of l.  The next unit
+ * begins `next` bytes on and, behind `wide` of them, `skip` further.  then:
+ * what follows, or NULL. */
+typedef struct VEC_SUFFIX(gemm_ahead) {
+    const char *at;
+    int64_t apart, step, next, skip, wide, left, units;
+    struct VEC_SUFFIX(gemm_ahead) *then;
+} VEC_SUFFIX(gemm_ahead);
 
 #undef GEMM_INLINE
 #define GEMM_INLINE static inline __attribute__((always_inline))
@@ -82,11 +101,23 @@ typedef struct VEC_SUFFIX(gemm_work) {
 #define GEMM_FMA(r, v) \
     if (v < vecs) \
         c##r##_##v = FMA(x, b##v, c##r##_##v);
-#define GEMM_STEP(r) \
+#define GEMM_STEP(r, from) \
     if (r < rows) { \
-        VEC x = VEC_SET(a[r * a_row]); \
+        VEC x = VEC_SET(from); \
         GEMM_EACH_VECTOR(GEMM_FMA, r) \
     }
+
+static void VEC_SUFFIX(gemm_ahead_next)(VEC_SUFFIX(gemm_work) *w)
+{
+    VEC_SUFFIX(gemm_ahead) *ahead = w->ahead;
+    ahead->at += ahead->next;
+    if (--ahead->left == 0) {
+        ahead->at += ahead->skip;
+        ahead->left = ahead->wide;
+    }
+    if (--ahead->units == 0)
+        w->ahead = ahead->then;
+}
 
 /* How the last vector of a tile may end: whole; c in part; b in part too. */
 #define GEMM_WHOLE 0
@@ -96,7 +127,7 @@ typedef struct VEC_SUFFIX(gemm_work) {
 /* Rows i .. i + rows - 1 and columns j .. j + vecs * VEC_WIDTH - 1 of the
  * product, or up to column n if that is less.  rows, vecs and part are
  * constants where it is called; only a tile of one vector has a part. */
-GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
+GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
                                        int64_t i, int64_t j, int rows,
                                        int vecs, int part)
 {
@@ -118,20 +149,48 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
         const float *start = w->start + i * start_row + j;
         GEMM_EACH(GEMM_LOAD)
     }
-    for (int64_t l = w->k; l > 0; l--) {
-        VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
-        b0 = part == GEMM_PART_B ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
-        if (vecs > 1)
-            b1 = VEC_LOAD(b + VEC_WIDTH);
-        if (vecs > 2) {
-            b2 = VEC_LOAD(b + panel + 2 * VEC_WIDTH);
-            b3 = VEC_LOAD(b + panel + 3 * VEC_WIDTH);
-        }
-        GEMM_STEP(0) GEMM_STEP(1) GEMM_STEP(2) GEMM_STEP(3)
-        GEMM_STEP(4) GEMM_STEP(5) GEMM_STEP(6) GEMM_STEP(7)
-        GEMM_STEP(8) GEMM_STEP(9) GEMM_STEP(10) GEMM_STEP(11)
-        a += a_col;
-        b += b_row;
+    /* Three bases and three distances: as many registers as there are.  The
+     * compiler would make one base and eleven distances of them. */
+    const float *a4 = a + 4 * a_row, *a8 = a + 8 * a_row;
+    int64_t a_row3 = 3 * a_row;
+    __asm__("" : "+r"(a4), "+r"(a8), "+r"(a_row3));
+    const char *ahead = (const char *)a;
+    int64_t apart = 0, step = 0;
+    if (w->ahead) {
+        ahead = w->ahead->at;
+        apart = w->ahead->apart;
+        step = w->ahead->step;
+        VEC_SUFFIX(gemm_ahead_next)(w);
+    }
+    for (int64_t l = w->k; l > 0; l -= GEMM_CHUNK) {
+        int64_t run = l < GEMM_CHUNK ? l : GEMM_CHUNK;
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + apart, 0, 2);
+        __builtin_prefetch(ahead + 2 * apart, 0, 2);
+        __builtin_prefetch(ahead + 3 * apart, 0, 2);
+        ahead += step;
+        do {
+            VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+            b0 = part == GEMM_PART_B ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
+            if (vecs > 1)
+                b1 = VEC_LOAD(b + VEC_WIDTH);
+            if (vecs > 2) {
+                b2 = VEC_LOAD(b + panel + 2 * VEC_WIDTH);
+                b3 = VEC_LOAD(b + panel + 3 * VEC_WIDTH);
+            }
+            GEMM_STEP(0, a[0]) GEMM_STEP(1, a[a_row])
+            GEMM_STEP(2, a[2 * a_row]) GEMM_STEP(3, a[a_row3])
+            GEMM_STEP(4, a4[0]) GEMM_STEP(5, a4[a_row])
+            GEMM_STEP(6, a4[2 * a_row]) GEMM_STEP(7, a4[a_row3])
+            GEMM_STEP(8, a8[0]) GEMM_STEP(9, a8[a_row])
+            GEMM_STEP(10, a8[2 * a_row]) GEMM_STEP(11, a8[a_row3])
+            a += a_col;
+            if (rows > 4)
+                a4 += a_col;
+            if (rows > 8)
+                a8 += a_col;
+            b += b_row;
+        } while (--run);
     }
     GEMM_EACH(GEMM_STORE)
 }
@@ -139,7 +198,7 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(const VEC_SUFFIX(gemm_work) *w,
 /* One strip of `rows` rows over all columns, with tiles of `vecs` vectors
  * and one vector at a time for what is left. */
 #define GEMM_STRIP(rows, vecs) \
-static void VEC_SUFFIX(gemm_strip##rows)(const VEC_SUFFIX(gemm_work) *w, \
+static void VEC_SUFFIX(gemm_strip##rows)(VEC_SUFFIX(gemm_work) *w, \
                                          int64_t i) \
 { \
     int64_t j = 0, whole = w->n; \
@@ -171,7 +230,7 @@ GEMM_STRIP(2, 4)
 GEMM_STRIP(1, 4)
 
 /* All m rows, in the largest strips that fit. */
-static void VEC_SUFFIX(gemm_block)(const VEC_SUFFIX(gemm_work) *w, int64_t m)
+static void VEC_SUFFIX(gemm_block)(VEC_SUFFIX(gemm_work) *w, int64_t m)
 {
     int64_t i = 0;
 #if GEMM_ROWS >= 12
@@ -228,125 +287,272 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
     }
 }
 
-/* ------------------------------------------------------------- kernel -- */
+/* ------------------------------------------------------------- blocks -- */
 
-/* b's columns 0..n-1 in panels of GEMM_WIDE, one behind the other. */
-static void VEC_SUFFIX(gemm_pack_b)(VEC_SUFFIX(gemm_work) *w, float *to,
-                                    int64_t row, int64_t col)
+/* A block on the way through the items: rows i .. i + rows - 1 (0: no more)
+ * of the rectangle p with l = from .. from + depth - 1; `item` is the first
+ * item behind the rectangle. */
+typedef struct VEC_SUFFIX(gemm_place) {
+    lh_gemm_part p;
+    int64_t item, i, rows, from, depth;
+} VEC_SUFFIX(gemm_place);
+
+/* What the blocks share: the packed block of b, those of a (the one in use
+ * and the next one), and what tiles ask for. */
+typedef struct VEC_SUFFIX(gemm_plan) {
+    const lh_gemm_args *g;
+    int64_t end;
+    bool pack_a;
+    float *b, *a[2];
+    VEC_SUFFIX(gemm_work) w;
+    VEC_SUFFIX(gemm_ahead) ahead[2];
+} VEC_SUFFIX(gemm_plan);
+
+/* The first of the parts, of about equal size and none above `most`, that
+ * `size` is cut into; a multiple of `unit`, as `most` is, or all of it. */
+static int64_t VEC_SUFFIX(gemm_even)(int64_t size, int64_t most, int64_t unit)
 {
-    for (int64_t j = 0; j < w->n; j += GEMM_WIDE)
-        VEC_SUFFIX(gemm_pack)(to + j * w->k, GEMM_WIDE, w->b + j * col, row,
-                              col, w->k, lh_min64(GEMM_WIDE, w->n - j));
-    w->b = to;
-    w->b_row = GEMM_WIDE;
-    w->b_panel = (w->k - 1) * GEMM_WIDE;
-    w->ragged = false;
+    int64_t parts = (size + most - 1) / most;
+    return parts < 2 ? size : (size / parts + unit - 1) / unit * unit;
 }
 
-/* `rows` rows of a nearer to each other or, where a lies across, in panels
- * of GEMM_ROWS. */
-static void VEC_SUFFIX(gemm_pack_a)(VEC_SUFFIX(gemm_work) *w, float *to,
-                                    int64_t rows)
+/* Moves on by a block: down the rows, then along l, then to the next
+ * rectangle. */
+static void VEC_SUFFIX(gemm_next)(const VEC_SUFFIX(gemm_plan) *plan,
+                                  VEC_SUFFIX(gemm_place) *q)
 {
-    const float *from = w->a;
-    w->a = to;
-    if (w->a_col == 1) {
-        VEC_SUFFIX(gemm_pack)(to, GEMM_PITCH, from, w->a_row, 1, rows, w->k);
-        w->a_row = GEMM_PITCH;
+    const lh_gemm_args *g = plan->g;
+    q->i += q->rows;
+    if (q->i >= q->p.i + q->p.m) {
+        q->from += q->depth;
+        if (q->from >= g->k) {
+            q->rows = 0;
+            if (q->item >= plan->end)
+                return;
+            q->p = lh_gemm_next(g->m, g->n, q->item, plan->end);
+            q->item += q->p.items;
+            q->from = 0;
+        }
+        q->i = q->p.i;
+        q->depth = VEC_SUFFIX(gemm_even)(g->k - q->from, GEMM_DEPTH, 16);
+    }
+    q->rows = VEC_SUFFIX(gemm_even)(q->p.i + q->p.m - q->i, GEMM_HIGH,
+                                    GEMM_ROWS);
+}
+
+/* b is packed where it lies across, and where enough rows use it that
+ * walking its long rows again and again would cost more. */
+static bool VEC_SUFFIX(gemm_packs_b)(const VEC_SUFFIX(gemm_plan) *plan,
+                                     const VEC_SUFFIX(gemm_place) *q)
+{
+    return plan->g->k > 0 &&
+           (plan->g->b_col != 1 || q->p.m >= 4 * GEMM_ROWS);
+}
+
+/* The next tiles are to ask for x[l * row + j * col], l < depth, j < count,
+ * one of row and col being 1; twice at most. */
+static void VEC_SUFFIX(gemm_see)(VEC_SUFFIX(gemm_plan) *plan, const float *x,
+                                 int64_t row, int64_t col, int64_t depth,
+                                 int64_t count)
+{
+    VEC_SUFFIX(gemm_ahead) *to = plan->ahead;
+    int64_t chunks = (plan->w.k + GEMM_CHUNK - 1) / GEMM_CHUNK;
+    if (depth <= 0 || count <= 0)
         return;
+    if (plan->w.ahead)
+        to = to->then = to + 1;
+    else
+        plan->w.ahead = to;
+    *to = (VEC_SUFFIX(gemm_ahead)){ .at = (const char *)x };
+    if (col == 1) {          /* an l for each chunk, in lines of its row   */
+        to->wide = count / 64 + 1;
+        to->apart = 64;
+        to->step = row * 4;
+        to->next = 256;
+        to->skip = chunks * to->step - to->wide * to->next;
+        to->units = (depth + chunks - 1) / chunks * to->wide;
+    } else {                 /* four j from their first l to the last      */
+        to->wide = to->units = (count + 3) / 4;
+        to->apart = col * 4;
+        to->step = 64;
+        to->next = 4 * to->apart;
     }
-    for (int64_t i = 0; i < rows; i += GEMM_ROWS)
-        for (int64_t v = 0; v < GEMM_LINE && v < rows - i; v += VEC_WIDTH) {
-            const float *s = from + i + v;
-            float *d = to + i / GEMM_ROWS * w->k * GEMM_LINE + v;
-            int part = (int)lh_min64(VEC_WIDTH, rows - i - v);
-            if (part == VEC_WIDTH)
-                for (int64_t l = w->k; l; l--, s += w->a_col, d += GEMM_LINE)
-                    VEC_STORE(d, VEC_LOAD(s));
-            else
-                for (int64_t l = w->k; l; l--, s += w->a_col, d += GEMM_LINE)
-                    VEC_STORE(d, VEC_LOAD_PART(s, part));
-        }
-    w->a_col = GEMM_LINE;
-    w->a_panel = w->k * GEMM_LINE - GEMM_ROWS;
+    to->left = to->wide;
 }
 
-/* The m rows from i and the n columns from j, over l = from..to-1. */
-static void VEC_SUFFIX(gemm_rectangle)(const lh_gemm_args *g, int64_t i,
-                                       int64_t m, int64_t j, int64_t n,
-                                       int64_t from, int64_t to,
-                                       float *scratch)
+/* b's panels from column j of the rectangle on, two of them. */
+static void VEC_SUFFIX(gemm_see_b)(VEC_SUFFIX(gemm_plan) *plan,
+                                   const VEC_SUFFIX(gemm_place) *q, int64_t j)
 {
-    VEC_SUFFIX(gemm_work) w = {
-        .n = n, .k = to - from,
-        .b = g->b + from * g->b_row + j * g->b_col, .b_row = g->b_row,
-        .c_row = g->c_row, .ragged = true,
+    const lh_gemm_args *g = plan->g;
+    VEC_SUFFIX(gemm_see)(plan, g->b + q->from * g->b_row +
+                         (q->p.j + j) * g->b_col, g->b_row, g->b_col,
+                         q->depth, lh_min64(2 * GEMM_WIDE, q->p.n - j));
+}
+
+/* Part t of `parts` of a's block at q: packed into `to`, rows nearer to each
+ * other or, where a lies across, in panels of GEMM_ROWS; or, with `to` NULL,
+ * only asked for. */
+static void VEC_SUFFIX(gemm_pack_a)(VEC_SUFFIX(gemm_plan) *plan,
+                                    const VEC_SUFFIX(gemm_place) *q,
+                                    float *to, int64_t t, int64_t parts)
+{
+    const lh_gemm_args *g = plan->g;
+    const float *from = g->a + q->i * g->a_row + q->from * g->a_col;
+    bool along = g->a_col == 1;
+    int64_t all = along ? q->rows : q->depth;
+    int64_t first = all * t / parts, last = all * (t + 1) / parts;
+    from += first * (along ? g->a_row : g->a_col);
+    if (!to && along)
+        VEC_SUFFIX(gemm_see)(plan, from, 1, g->a_row, q->depth, last - first);
+    else if (!to)
+        VEC_SUFFIX(gemm_see)(plan, from, g->a_col, 1, last - first, q->rows);
+    else if (along)
+        VEC_SUFFIX(gemm_pack)(to + first * GEMM_PITCH, GEMM_PITCH, from,
+                              g->a_row, 1, last - first, q->depth);
+    else for (int64_t l = first; l < last; l++, from += g->a_col) {
+        float *d = to + l * GEMM_LINE;
+        for (int64_t i = 0; i < q->rows; i += GEMM_ROWS) {
+            for (int64_t v = i; v < i + GEMM_LINE && v < q->rows;
+                 v += VEC_WIDTH)
+                VEC_STORE(d + v - i, q->rows - v >= VEC_WIDTH
+                              ? VEC_LOAD(from + v)
+                              : VEC_LOAD_PART(from + v, (int)(q->rows - v)));
+            d += q->depth * GEMM_LINE;
+        }
+    }
+}
+
+/* The work of the block at q, whose operands are packed as the plan says. */
+static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
+                                   const VEC_SUFFIX(gemm_place) *q)
+{
+    const lh_gemm_args *g = plan->g;
+    VEC_SUFFIX(gemm_work) *w = &plan->w;
+    *w = (VEC_SUFFIX(gemm_work)){
+        .n = q->p.n, .k = q->depth,
+        .a = g->a + q->i * g->a_row + q->from * g->a_col,
+        .a_row = g->a_row, .a_col = g->a_col,
+        .b = g->b + q->from * g->b_row + q->p.j * g->b_col,
+        .b_row = g->b_row, .ragged = true,
+        .c = g->c + q->i * g->c_row + q->p.j, .c_row = g->c_row,
     };
-    /* b is packed where it lies across, and where enough rows use it that
-     * walking its long rows again and again would cost more. */
-    if (w.k && (g->b_col != 1 || m >= 4 * GEMM_ROWS))
-        VEC_SUFFIX(gemm_pack_b)(&w, scratch, g->b_row, g->b_col);
-    scratch += LH_GEMM_PANEL * GEMM_DEPTH;
-    for (int64_t end = i + m; i < end; i += GEMM_HIGH) {
-        int64_t rows = lh_min64(GEMM_HIGH, end - i);
-        w.a = g->a + i * g->a_row + from * g->a_col;
-        w.a_row = g->a_row;
-        w.a_col = g->a_col;
-        w.a_panel = 0;
-        w.c = g->c + i * g->c_row + j;
-        if (from > 0 || g->accumulate) {
-            w.start = w.c;
-            w.start_row = g->c_row;
-        } else if (g->bias) {
-            w.start = g->bias + j;
-            w.start_row = 0;
+    if (plan->pack_a) {
+        w->a = plan->a[0];
+        if (g->a_col == 1) {
+            w->a_row = GEMM_PITCH;
+        } else {
+            w->a_col = GEMM_LINE;
+            w->a_panel = w->k * GEMM_LINE - GEMM_ROWS;
         }
-        /* In place a is read as fast as packed, unless its rows are whole
-         * pages apart and so meet in one set of the cache. */
-        if (rows >= GEMM_ROWS && w.k >= 64 &&
-            lh_max64(g->a_row, g->a_col) % 1024 == 0)
-            VEC_SUFFIX(gemm_pack_a)(&w, scratch, rows);
-        VEC_SUFFIX(gemm_block)(&w, rows);
-        if (SABOTAGED(gemm_lane) && n > 1) {
-            float lane = w.c[0];
-            w.c[0] = w.c[1];
-            w.c[1] = lane;
-        }
+    }
+    if (VEC_SUFFIX(gemm_packs_b)(plan, q)) {
+        w->b = plan->b;
+        w->b_row = GEMM_WIDE;
+        w->b_panel = (w->k - 1) * GEMM_WIDE;
+        w->ragged = false;
+    }
+    if (q->from > 0 || g->accumulate) {
+        w->start = w->c;
+        w->start_row = g->c_row;
+    } else if (g->bias) {
+        w->start = g->bias + q->p.j;
     }
 }
 
-/* A rectangle of tiles, b packed once for each block of l.  The blocks are of
- * about equal depth.  Few rows take few columns at a time, so that what they
- * pack is still in the first-level cache when they read it. */
-static void VEC_SUFFIX(gemm_part)(const lh_gemm_args *g,
-                                  const lh_gemm_part *p, float *scratch)
+/* The block at q, the first one with these columns and l: two panels of b
+ * are packed and used, then the next two.  Meanwhile those are asked for, and
+ * a part of the next block of a. */
+static void VEC_SUFFIX(gemm_first)(VEC_SUFFIX(gemm_plan) *plan,
+                                   const VEC_SUFFIX(gemm_place) *q,
+                                   const VEC_SUFFIX(gemm_place) *next)
 {
-    int64_t wide = p->m < GEMM_ROWS ? LH_GEMM_TILE : LH_GEMM_PANEL;
-    for (int64_t j = 0; j < p->n; j += wide) {
-        int64_t n = lh_min64(wide, p->n - j), from = 0;
-        do {
-            int64_t left = g->k - from, to = g->k;
-            if (left > GEMM_DEPTH) {
-                int64_t blocks = (left + GEMM_DEPTH - 1) / GEMM_DEPTH;
-                to = from + (left / blocks + 15) / 16 * 16;
-            }
-            VEC_SUFFIX(gemm_rectangle)(g, p->i, p->m, p->j + j, n, from, to,
-                                       scratch);
-            from = to;
-        } while (from < g->k);
+    const lh_gemm_args *g = plan->g;
+    const int64_t step = 2 * GEMM_WIDE, n = q->p.n;
+    const float *from = g->b + q->from * g->b_row + q->p.j * g->b_col;
+    VEC_SUFFIX(gemm_work) *w = &plan->w;
+    int64_t t = 0, parts = (n + step - 1) / step;
+    for (int64_t j = 0; j < n; j += step, t++) {
+        w->n = lh_min64(step, n - j);
+        for (int64_t i = 0; i < w->n; i += GEMM_WIDE)
+            VEC_SUFFIX(gemm_pack)(plan->b + (j + i) * w->k, GEMM_WIDE,
+                                  from + (j + i) * g->b_col, g->b_row,
+                                  g->b_col, w->k,
+                                  lh_min64(GEMM_WIDE, w->n - i));
+        w->b = plan->b + j * w->k;
+        w->ahead = NULL;
+        VEC_SUFFIX(gemm_see_b)(plan, q, j + step);
+        if (next->rows)
+            VEC_SUFFIX(gemm_pack_a)(plan, next, NULL, t, parts);
+        VEC_SUFFIX(gemm_block)(w, q->rows);
+        if (next->rows && plan->pack_a)
+            VEC_SUFFIX(gemm_pack_a)(plan, next, plan->a[1], t, parts);
+        w->c += step;
+        if (w->start)
+            w->start += step;
     }
 }
+
+/* The block at q, with b packed or in place, strip by strip; meanwhile a part
+ * of the next block of a is asked for, and packed behind each strip. */
+static void VEC_SUFFIX(gemm_rest)(VEC_SUFFIX(gemm_plan) *plan,
+                                  const VEC_SUFFIX(gemm_place) *q,
+                                  const VEC_SUFFIX(gemm_place) *next)
+{
+    VEC_SUFFIX(gemm_work) *w = &plan->w;
+    int64_t t = 0, parts = (q->rows + GEMM_ROWS - 1) / GEMM_ROWS;
+    for (int64_t i = 0; i < q->rows; i += GEMM_ROWS, t++) {
+        w->ahead = NULL;
+        if (next->rows) {
+            VEC_SUFFIX(gemm_pack_a)(plan, next, NULL, t, parts);
+            if (next->i == next->p.i && t == parts - 1)
+                VEC_SUFFIX(gemm_see_b)(plan, next, 0);
+        }
+        VEC_SUFFIX(gemm_block)(w, lh_min64(GEMM_ROWS, q->rows - i));
+        if (next->rows && plan->pack_a)
+            VEC_SUFFIX(gemm_pack_a)(plan, next, plan->a[1], t, parts);
+        w->a += w->a_panel ? w->a_panel + GEMM_ROWS : GEMM_ROWS * w->a_row;
+        w->c += GEMM_ROWS * w->c_row;
+        if (w->start)
+            w->start += GEMM_ROWS * w->start_row;
+    }
+}
+
+/* ------------------------------------------------------------- kernel -- */
 
 static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
                              float *scratch)
 {
     const lh_gemm_args *g = args;
-    while (begin < end) {
-        lh_gemm_part p = { .items = 1, .m = g->m, .n = g->n };
-        if (g->m > LH_GEMM_TILE || g->n > LH_GEMM_TILE)  /* divisions cost */
-            p = lh_gemm_next(g->m, g->n, begin, end);
-        VEC_SUFFIX(gemm_part)(g, &p, scratch);
-        begin += p.items;
+    /* a is read in place as fast as packed, unless its rows are whole pages
+     * apart and so meet in one set of the cache or, where it lies across,
+     * each l is on a page of its own. */
+    VEC_SUFFIX(gemm_plan) plan = {
+        .g = g, .end = end, .b = scratch,
+        .a = { scratch + GEMM_B, scratch + GEMM_B + GEMM_A },
+        .pack_a = g->m >= GEMM_ROWS && g->k >= 64 &&
+                  (g->a_col == 1 ? g->a_row % 1024 == 0 : g->a_col >= 1024),
+    };
+    VEC_SUFFIX(gemm_place) q = { .item = begin, .from = g->k }, next;
+    VEC_SUFFIX(gemm_next)(&plan, &q);
+    if (plan.pack_a && q.rows)
+        VEC_SUFFIX(gemm_pack_a)(&plan, &q, plan.a[0], 0, 1);
+    for (; q.rows; q = next) {
+        next = q;
+        VEC_SUFFIX(gemm_next)(&plan, &next);
+        VEC_SUFFIX(gemm_start)(&plan, &q);
+        float *c = plan.w.c, *packed = plan.a[0];
+        if (q.i == q.p.i && VEC_SUFFIX(gemm_packs_b)(&plan, &q))
+            VEC_SUFFIX(gemm_first)(&plan, &q, &next);
+        else
+            VEC_SUFFIX(gemm_rest)(&plan, &q, &next);
+        plan.a[0] = plan.a[1];
+        plan.a[1] = packed;
+        if (SABOTAGED(gemm_lane) && q.p.n > 1) {
+            float lane = c[0];
+            c[0] = c[1];
+            c[1] = lane;
+        }
     }
 }
 
@@ -355,6 +561,9 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
 #undef GEMM_LINE
 #undef GEMM_PITCH
 #undef GEMM_HIGH
+#undef GEMM_CHUNK
+#undef GEMM_A
+#undef GEMM_B
 #undef GEMM_WHOLE
 #undef GEMM_PART_C
 #undef GEMM_PART_B

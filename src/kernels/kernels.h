@@ -114,9 +114,9 @@ LH_INTERNAL int64_t lh_launch_grain(lh_isa isa);
  * a[i][l] is a[i * a_row + l * a_col], likewise b[l][j]; one of b_row, b_col
  * is 1 and one of a_row, a_col is 1.  c does not overlap a or b.  k = 0
  * stores the start.  y = x W^T is a = x, b_row = 1, b_col = k.
- * Items: tiles of LH_GEMM_TILE x LH_GEMM_TILE of c, lh_gemm_items() of them,
- * numbered panel by panel of LH_GEMM_PANEL columns, row by row within each:
- * lh_gemm_next().  Scratch: LH_GEMM_SCRATCH floats. */
+ * Items: lh_gemm_items() rectangles of c, numbered panel by panel of columns,
+ * from the top to the bottom of each: lh_gemm_next().  Scratch:
+ * LH_GEMM_SCRATCH floats. */
 typedef struct lh_gemm_args {
     int64_t m, n, k;
     const float *a;
@@ -129,41 +129,52 @@ typedef struct lh_gemm_args {
     bool accumulate;
 } lh_gemm_args;
 
+/* An item is LH_GEMM_DOWN rows of a panel of at most LH_GEMM_PANEL columns;
+ * where c has no more than LH_GEMM_FLAT rows, all of LH_GEMM_TILE columns. */
 #define LH_GEMM_TILE 64
-#define LH_GEMM_PANEL (4 * LH_GEMM_TILE)
-#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * LH_GEMM_TILE) * 256)
+#define LH_GEMM_PANEL (6 * LH_GEMM_TILE)
+#define LH_GEMM_DOWN 48
+#define LH_GEMM_FLAT 96
+#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 128) * 384)
+static inline int64_t lh_gemm_down(int64_t m)
+{
+    return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
+}
+
+/* Columns of an item: panels are of about equal width. */
+static inline int64_t lh_gemm_across(int64_t m, int64_t n)
+{
+    int64_t panels = (n + LH_GEMM_PANEL - 1) / LH_GEMM_PANEL;
+    int64_t unit = panels * LH_GEMM_TILE;
+    return m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE
+        ? LH_GEMM_TILE : (n + unit - 1) / unit * LH_GEMM_TILE;
+}
+
 static inline int64_t lh_gemm_items(int64_t m, int64_t n)
 {
-    return (m + LH_GEMM_TILE - 1) / LH_GEMM_TILE *
-           ((n + LH_GEMM_TILE - 1) / LH_GEMM_TILE);
+    int64_t down = lh_gemm_down(m), across = lh_gemm_across(m, n);
+    return (m + down - 1) / down * ((n + across - 1) / across);
 }
 
 /* The rectangle of c that the first `items` of some items make: rows i ..
- * i + m - 1, columns j .. j + n - 1.  A few items that follow each other lie
- * in one panel, so whoever does them packs little for much work. */
+ * i + m - 1, columns j .. j + n - 1, n no more than LH_GEMM_PANEL.  Whoever
+ * does items that follow each other packs little for much work. */
 typedef struct lh_gemm_part {
     int64_t items, i, m, j, n;
 } lh_gemm_part;
 
-/* The first rectangle of the items begin..end-1: whole rows of a panel if
- * they begin with one, else what there is of the first row. */
+/* The first rectangle of the items begin..end-1. */
 static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
                                         int64_t end)
 {
-    const int64_t tile = LH_GEMM_TILE, wide = LH_GEMM_PANEL / tile;
-    int64_t down = (m + tile - 1) / tile, across = (n + tile - 1) / tile;
-    int64_t panel = begin / (down * wide), at = begin - panel * down * wide;
-    int64_t width = lh_min64(wide, across - panel * wide);
-    int64_t row = at / width, column = at - row * width;
-    int64_t rows = 1, columns = width - column;
-    if (column == 0 && end - begin >= width)
-        rows = lh_min64((end - begin) / width, down - row);
-    else
-        columns = lh_min64(columns, end - begin);
-    lh_gemm_part p = { .items = rows * columns, .i = row * tile,
-                       .j = (panel * wide + column) * tile };
-    p.m = lh_min64(rows * tile, m - p.i);
-    p.n = lh_min64(columns * tile, n - p.j);
+    int64_t down = lh_gemm_down(m), across = lh_gemm_across(m, n);
+    int64_t rows = (m + down - 1) / down, panel = begin / rows;
+    int64_t row = begin - panel * rows;
+    int64_t most = rows > 1 ? rows - row : LH_GEMM_PANEL / across;
+    lh_gemm_part p = { .items = lh_min64(end - begin, most),
+                       .i = row * down, .j = panel * across };
+    p.m = lh_min64(rows > 1 ? p.items * down : down, m - p.i);
+    p.n = lh_min64(rows > 1 ? across : p.items * across, n - p.j);
     return p;
 }
 
@@ -192,7 +203,7 @@ typedef struct lh_gemm_bf16_args {
 /* Rows of a block at most, and of what all but the last are multiples. */
 #define LH_GEMM_BF16_HIGH 288
 #define LH_GEMM_BF16_ROWS 12
-#define LH_GEMM_BF16_SCRATCH 160000
+#define LH_GEMM_BF16_SCRATCH (LH_GEMM_SCRATCH + 3 * 64 * 256)
 static inline int64_t lh_gemm_bf16_high(int64_t m)
 {
     int64_t blocks = (m + LH_GEMM_BF16_HIGH - 1) / LH_GEMM_BF16_HIGH;
