@@ -340,7 +340,8 @@ static void make_attention(trial *t, bool forward)
     a->scale = 0.25f;
     a->span_count = 1 + below(t, 3);
     for (int64_t i = 0; i < a->span_count; i++) {
-        int64_t count = size_of(t, chance(t, 20) ? 90 : 14);
+        int64_t count = size_of(t, chance(t, 3) ? 220 :
+                                   chance(t, 20) ? 90 : 14);
         int64_t past = forward && chance(t, 50) ? below(t, 70) : 0;
         t->spans[i] = (lh_span){ rows, count, key_rows, past };
         rows += count;

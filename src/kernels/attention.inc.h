@@ -1,114 +1,310 @@
 /* Causal attention, forward and backward, one template for every
  * instruction set.
  *
- * All is made of matrix products on a tile of ATTENTION_TILE queries: the
- * scores (q times k turned over, so that vectors lie along the keys), the
- * mixture of values, and their gradients.  A query sees the keys up to its
- * own position: the keys that all queries of the tile see are one product;
- * the few that only the later ones see follow one by one, which goes on with
- * the same chains.  Masked pairs are never multiplied.
+ * The work is cut into blocks: ATTENTION_BLOCK keys by as many queries (the
+ * forward pass takes fewer queries).  A block's scores are a matrix product
+ * with the keys turned over, so that vectors lie along the keys; mixing
+ * values, and spreading gradients over keys and values, are products in which
+ * the block is the left operand and vectors lie along the head.  Those chains
+ * go on from block to block through memory, which loses nothing.
  *
- * Scratch, with ld = keys rounded up to 64: k turned over [D, ld], v turned
- * over [D, ld] (backward), the tile's rows [4, ld], 4096 floats for blocks of
- * products.  Needs lanes.inc.h, gemm.inc.h and attention_short.inc.h. */
+ *          keys 0 ..         The blocks below the diagonal are whole products.
+ *        +-----+-----+       On it, scores are made up to the last key that a
+ *   q    | \   |     |       strip of ATTENTION_ROWS queries sees, and chains
+ *   u 0  |   \ |     |       go in stairs: with each key one query of the
+ *   e .. +-----+-----+       strip less has seen its last one, and with each
+ *   r    |     | \   |       query one key of a strip more is seen.  A masked
+ *   i    |     |   \ |       pair never gets into a chain.
+ *   e    +-----+-----+
+ *
+ * Forward: all scores of the queries, row by row their softmax, then the
+ * mixture.  Backward knows the softmax's sums, so a block of keys meets all
+ * queries before the next one comes, and what is kept is one block, and dq.
+ *
+ * Heads whose size is not whole vectors are copied to rows that are.  Needs
+ * lanes.inc.h, gemm.inc.h and attention_short.inc.h. */
 
-#define ATTENTION_TILE 4
-#define ATTENTION_EXTRA 4096
+#if GEMM_ROWS >= 8
+#define ATTENTION_ROWS 8
+#else
+#define ATTENTION_ROWS 6
+#endif
+#define ATTENTION_BLOCK (8 * ATTENTION_ROWS)
+#define ATTENTION_QUERIES (4 * ATTENTION_ROWS)
+_Static_assert(ATTENTION_BLOCK <= LH_ATTENTION_BLOCK &&
+               ATTENTION_QUERIES <= LH_ATTENTION_QUERIES,
+               "blocks do not fit into the scratch");
 
-/* One document and one head on the way. */
+/* One document and one head on its way. */
 typedef struct VEC_SUFFIX(attention_work) {
     const lh_attention_args *a;
     const lh_span *span;
-    int64_t ld, y_row;
-    const float *q, *k, *v;                /* of the document and head     */
-    float *kt, *vt, *rows, *extra;         /* of the scratch               */
+    int64_t keys, wide, y_row;         /* wide: D in whole vectors         */
+    const float *k, *v;                /* of the document and key head     */
+    int64_t v_row;
+    float *kt;                         /* [blocks, D, ATTENTION_BLOCK]     */
+    float *scratch;                    /* what else there is               */
 } VEC_SUFFIX(attention_work);
+
+/* ------------------------------------------------------------- stairs -- */
+
+/* c[r] = chain over l of a[r][l] * b[l], for ATTENTION_ROWS rows r: from c,
+ * or from +0.  First or last come the steps of the stairs, from `stair` on:
+ * down, step r is missed by the rows before r; up, it is only for the rows
+ * up to r. */
+typedef struct VEC_SUFFIX(attention_strip) {
+    int64_t k, stair, stairs;          /* whole steps; stair .. stairs - 1 */
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t b_row;
+    float *c;
+    int64_t c_row;
+    bool start;
+} VEC_SUFFIX(attention_strip);
+
+#define ATTENTION_EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define ATTENTION_DECLARE(r) VEC c##r##_0 = zero, c##r##_1 = zero;
+#define ATTENTION_LOAD(r) \
+    if (r < ATTENTION_ROWS) { \
+        c##r##_0 = VEC_LOAD(c + r * s->c_row); \
+        if (vecs > 1) \
+            c##r##_1 = VEC_LOAD(c + r * s->c_row + VEC_WIDTH); \
+    }
+#define ATTENTION_STORE(r) \
+    if (r < ATTENTION_ROWS) { \
+        VEC_STORE(c + r * s->c_row, c##r##_0); \
+        if (vecs > 1) \
+            VEC_STORE(c + r * s->c_row + VEC_WIDTH, c##r##_1); \
+    }
+#define ATTENTION_STEP(r) \
+    if (r < ATTENTION_ROWS) { \
+        VEC x = VEC_SET(a[r * a_row]); \
+        c##r##_0 = FMA(x, b0, c##r##_0); \
+        if (vecs > 1) \
+            c##r##_1 = FMA(x, b1, c##r##_1); \
+    }
+#define ATTENTION_STAIR(r) \
+    case r: ATTENTION_STEP(r) __attribute__((fallthrough));
+#define ATTENTION_NEXT_B \
+    VEC b0 = VEC_LOAD(b), b1 = vecs > 1 ? VEC_LOAD(b + VEC_WIDTH) : zero; \
+    b += b_row;
+
+/* `vecs` vectors from column d on; vecs and up are constants. */
+GEMM_INLINE void VEC_SUFFIX(attention_tile)(
+    const VEC_SUFFIX(attention_strip) *s, int64_t d, int vecs, bool up)
+{
+    const int64_t a_row = up ? 1 : s->a_row, a_col = up ? s->a_col : 1;
+    const int64_t b_row = s->b_row;
+    const float *a = s->a, *b = s->b + d;
+    float *c = s->c + d;
+    const VEC zero = VEC_SET(0.0f);
+    ATTENTION_EACH(ATTENTION_DECLARE)
+    if (s->start) {
+        ATTENTION_EACH(ATTENTION_LOAD)
+    }
+    for (int64_t r = s->stair; up && r < s->stairs; r++, a += a_col) {
+        ATTENTION_NEXT_B
+        switch (r) {
+        ATTENTION_STAIR(7) ATTENTION_STAIR(6) ATTENTION_STAIR(5)
+        ATTENTION_STAIR(4) ATTENTION_STAIR(3) ATTENTION_STAIR(2)
+        ATTENTION_STAIR(1) ATTENTION_STAIR(0)
+        default:
+            break;
+        }
+    }
+    for (int64_t l = s->k; l > 0; l--, a += a_col) {
+        ATTENTION_NEXT_B
+        ATTENTION_EACH(ATTENTION_STEP)
+    }
+    for (int64_t r = s->stair; !up && r < s->stairs; r++, a += a_col) {
+        ATTENTION_NEXT_B
+        switch (r) {
+        ATTENTION_STAIR(1) ATTENTION_STAIR(2) ATTENTION_STAIR(3)
+        ATTENTION_STAIR(4) ATTENTION_STAIR(5) ATTENTION_STAIR(6)
+        ATTENTION_STAIR(7)
+        default:
+            break;
+        }
+    }
+    ATTENTION_EACH(ATTENTION_STORE)
+}
+
+#define ATTENTION_STRIP(name, up) \
+static void VEC_SUFFIX(name)(const VEC_SUFFIX(attention_strip) *s, \
+                             int64_t wide) \
+{ \
+    int64_t d = 0; \
+    for (; wide - d >= 2 * VEC_WIDTH; d += 2 * VEC_WIDTH) \
+        VEC_SUFFIX(attention_tile)(s, d, 2, up); \
+    if (d < wide) \
+        VEC_SUFFIX(attention_tile)(s, d, 1, up); \
+}
+ATTENTION_STRIP(attention_down, false)
+ATTENTION_STRIP(attention_up, true)
+
+/* ------------------------------------------------------------- blocks -- */
+
+/* In all of them `sees` keys of the block of n keys are seen by the first
+ * query, one more by each next one; it is negative where the block begins
+ * behind the first query's own key, and n or more where all see all. */
+
+/* c[r][j] = chain over d of x[r][d] * turned[d][j]. */
+static void VEC_SUFFIX(attention_scores)(
+    const VEC_SUFFIX(attention_work) *w, const float *x, int64_t x_row,
+    const float *turned, int64_t queries, int64_t n, int64_t sees, float *c,
+    int64_t c_row)
+{
+    VEC_SUFFIX(gemm_work) g = {
+        .n = (n + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH,
+        .k = w->a->head_size, .a = x, .a_row = x_row, .a_col = 1,
+        .b = turned, .b_row = ATTENTION_BLOCK, .c = c, .c_row = c_row,
+    };
+    int64_t step = sees >= n ? queries : ATTENTION_ROWS;
+    for (int64_t r = 0; r < queries; r += step) {
+        int64_t rows = lh_min64(step, queries - r);
+        if (sees < n)
+            g.n = (lh_min64(n, sees + r + rows - 1) + VEC_WIDTH - 1) /
+                  VEC_WIDTH * VEC_WIDTH;
+        g.a = x + r * x_row;
+        g.c = c + r * c_row;
+        if (g.n > 0)
+            VEC_SUFFIX(gemm_block)(&g, rows);
+    }
+}
+
+/* to[r] = chain over keys j, from +0 or from to, of rows[r][j] * x[j]; a
+ * strip is whole in `rows` and `to`, whatever the number of queries. */
+static void VEC_SUFFIX(attention_mix)(
+    const VEC_SUFFIX(attention_work) *w, const float *rows, int64_t rows_row,
+    const float *x, int64_t x_row, int64_t queries, int64_t n, int64_t sees,
+    float *to, bool start)
+{
+    if (queries == 1) {                /* decoding                         */
+        VEC_SUFFIX(gemm_work) g = {
+            .n = w->wide, .k = lh_min64(n, sees), .a = rows, .a_col = 1,
+            .b = x, .b_row = x_row, .c = to, .start = start ? to : NULL,
+        };
+        VEC_SUFFIX(gemm_block)(&g, 1);
+        return;
+    }
+    for (int64_t r = 0; r < queries; r += ATTENTION_ROWS) {
+        int64_t k = lh_max64(0, lh_min64(n, sees + r));
+        VEC_SUFFIX(attention_strip) s = {
+            .k = k, .stair = k - sees - r + 1, .a = rows + r * rows_row,
+            .a_row = rows_row, .a_col = 1, .b = x, .b_row = x_row,
+            .c = to + r * w->wide, .c_row = w->wide, .start = start,
+        };
+        s.stairs = lh_min64(ATTENTION_ROWS, s.stair + n - k);
+        if (s.k > 0 || s.stair < s.stairs)
+            VEC_SUFFIX(attention_down)(&s, w->wide);
+    }
+}
+
+/* dx[j] = chain over the queries r that see key j, from dx[j], of
+ * rows[r][j] * f[r]: on the diagonal (the first query sees the first key
+ * alone), or where all see all. */
+static void VEC_SUFFIX(attention_spread)(
+    const VEC_SUFFIX(attention_work) *w, const float *rows, const float *f,
+    int64_t f_row, int64_t queries, int64_t n, bool diagonal, float *dx,
+    int64_t dx_row)
+{
+    for (int64_t j = 0; j < n; j += ATTENTION_ROWS) {
+        int64_t first = diagonal ? j : 0;
+        VEC_SUFFIX(attention_strip) s = {
+            .stairs = diagonal ? lh_min64(ATTENTION_ROWS - 1, queries - j)
+                               : 0,
+            .a = rows + first * ATTENTION_BLOCK + j,
+            .a_col = ATTENTION_BLOCK, .b = f + first * f_row, .b_row = f_row,
+            .c = dx + j * dx_row, .c_row = dx_row, .start = true,
+        };
+        s.k = queries - first - s.stairs;
+        VEC_SUFFIX(attention_up)(&s, w->wide);
+    }
+}
 
 static void VEC_SUFFIX(attention_start)(VEC_SUFFIX(attention_work) *w,
                                         const lh_attention_args *a,
-                                        int64_t span, int64_t kv_head,
-                                        float *scratch)
+                                        int64_t span, int64_t kv_head)
 {
     const lh_span *s = &a->spans[span];
-    int64_t size = a->head_size, keys = s->past + s->count;
+    int64_t size = a->head_size;
     w->a = a;
     w->span = s;
-    w->ld = (keys + 63) / 64 * 64;
+    w->keys = s->past + s->count;
+    w->wide = (size + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH;
     w->y_row = a->heads * size;
     w->k = a->k + s->k_row * a->k_row + kv_head * size;
     w->v = a->v + s->k_row * a->k_row + kv_head * size;
-    w->kt = scratch;
-    w->vt = w->kt + size * w->ld;
-    w->rows = w->vt + size * w->ld;
-    w->extra = w->rows + ATTENTION_TILE * w->ld;
-    VEC_SUFFIX(gemm_pack)(w->kt, w->ld, w->k, 1, a->k_row, size, keys);
 }
 
-/* rows[r][j] = q of query i + r times key j, for all keys of the tile. */
-static void VEC_SUFFIX(attention_scores)(
-    const VEC_SUFFIX(attention_work) *w, const float *q, int64_t queries,
-    int64_t keys)
+/* Rows of whole vectors: x itself, or a copy of it. */
+static const float *VEC_SUFFIX(attention_whole)(
+    const VEC_SUFFIX(attention_work) *w, float *to, const float *x,
+    int64_t rows, int64_t *row)
 {
-    VEC_SUFFIX(gemm_work) g = {
-        .n = keys, .k = w->a->head_size, .a = q, .a_row = w->a->q_row,
-        .a_col = 1, .b = w->kt, .b_row = w->ld, .c = w->rows,
-        .c_row = w->ld,
-    };
-    VEC_SUFFIX(gemm_block)(&g, queries);
-}
-
-/* out[r] = chain over keys j, from +0, of rows[r][j] * x[j], for the tile's
- * queries, of which the first sees `common` keys and each next one more;
- * columns of x from d to d + n - 1. */
-static void VEC_SUFFIX(attention_mix)(const VEC_SUFFIX(attention_work) *w,
-                                      const float *x, int64_t d, int64_t n,
-                                      int64_t queries, int64_t common,
-                                      float *out, int64_t out_row)
-{
-    VEC_SUFFIX(gemm_work) g = {
-        .n = n, .k = common, .a = w->rows, .a_row = w->ld, .a_col = 1,
-        .b = x + d, .b_row = w->a->k_row, .c = out, .c_row = out_row,
-        .ragged = true,
-    };
-    VEC_SUFFIX(gemm_block)(&g, queries);
-    for (int64_t r = 1; r < queries; r++) {
-        g.k = r;
-        g.a = w->rows + r * w->ld + common;
-        g.b = x + d + common * w->a->k_row;
-        g.start = g.c = out + r * out_row;
-        VEC_SUFFIX(gemm_block)(&g, 1);
-    }
-}
-
-/* dx[j] = chain over the tile's queries r that see key j, from dx[j], of
- * rows[r][j] * f[r]; f has rows of the given stride. */
-static void VEC_SUFFIX(attention_spread)(
-    const VEC_SUFFIX(attention_work) *w, const float *f, int64_t f_row,
-    int64_t queries, int64_t common, float *dx)
-{
-    VEC_SUFFIX(gemm_work) g = {
-        .n = w->a->head_size, .k = queries, .a = w->rows, .a_row = 1,
-        .a_col = w->ld, .b = f, .b_row = f_row, .start = dx,
-        .start_row = w->a->k_row, .c = dx, .c_row = w->a->k_row,
-        .ragged = true,
-    };
-    VEC_SUFFIX(gemm_block)(&g, common);
-    for (int64_t r = 1; r < queries; r++) {
-        g.k = queries - r;
-        g.a = w->rows + r * w->ld + common + r - 1;
-        g.b = f + r * f_row;
-        g.start = g.c = dx + (common + r - 1) * w->a->k_row;
-        VEC_SUFFIX(gemm_block)(&g, 1);
-    }
+    if (w->wide == w->a->head_size)
+        return x;
+    VEC_SUFFIX(gemm_pack)(to, w->wide, x, *row, 1, rows, w->a->head_size);
+    *row = w->wide;
+    return to;
 }
 
 /* ------------------------------------------------------------ forward -- */
+
+/* e of the kernel's formulas for n scores, in place, and m and r. */
+static void VEC_SUFFIX(attention_softmax)(float *s, int64_t n, float scale,
+                                          float *stats)
+{
+    float max = VEC_SUFFIX(lanes)(LANES_MAX_BY, n, s, NULL, NULL, 0.0f,
+                                  scale);
+    const VEC by = VEC_SET(scale), most = VEC_SET(max);
+    for (int64_t j = 0; j < n; j += VEC_WIDTH)
+        VEC_STORE(s + j, EXP(VEC_LOAD(s + j) * by - most));
+    stats[0] = max;
+    stats[1] = 1.0f / VEC_SUFFIX(lanes_sum)(s, n);
+}
+
+/* The queries from i of head h. */
+static void VEC_SUFFIX(attention_forward_tile)(
+    const VEC_SUFFIX(attention_work) *w, int64_t h, int64_t i, float *rows)
+{
+    const lh_attention_args *a = w->a;
+    const int64_t block = ATTENTION_BLOCK;
+    int64_t queries = lh_min64(ATTENTION_QUERIES, w->span->count - i);
+    int64_t first = w->span->past + i, keys = first + queries;
+    int64_t row = w->span->q_row + i, size = a->head_size;
+    int64_t ld = (w->keys + 63) / 64 * 64 + 16;
+    const float *q = a->q + row * a->q_row + h * size;
+    float *y = a->y + row * w->y_row + h * size;
+    float *stats = a->stats + (row * a->heads + h) * 2;
+    float *mixed = rows + ATTENTION_QUERIES * ld;
+    for (int64_t from = 0; from < keys; from += block)
+        VEC_SUFFIX(attention_scores)(w, q, a->q_row, w->kt + from * size,
+                                     queries, lh_min64(block, keys - from),
+                                     first + 1 - from, rows + from, ld);
+    for (int64_t r = 0; r < queries; r++)
+        VEC_SUFFIX(attention_softmax)(rows + r * ld, first + r + 1, a->scale,
+                                      stats + r * a->heads * 2);
+    for (int64_t from = 0; from < keys; from += block)
+        VEC_SUFFIX(attention_mix)(w, rows + from, ld, w->v + from * w->v_row,
+                                  w->v_row, queries,
+                                  lh_min64(block, keys - from),
+                                  first + 1 - from, mixed, from > 0);
+    for (int64_t r = 0; r < queries; r++) {
+        VEC scale = VEC_SET(stats[r * a->heads * 2 + 1]);
+        for (int64_t d = 0; d < size; d += VEC_WIDTH)
+            VEC_SUFFIX(row_store)(y + r * w->y_row, d, size, scale *
+                                  VEC_LOAD(mixed + r * w->wide + d));
+    }
+}
 
 static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
                                           int64_t end, float *scratch)
 {
     const lh_attention_args *a = args;
     int64_t size = a->head_size, group = a->heads / a->kv_heads;
+    int64_t packed = -1;
     for (int64_t item = begin; item < end; item++) {
         VEC_SUFFIX(attention_work) w;
         const lh_span *span = &a->spans[item / a->heads];
@@ -118,127 +314,164 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
                                  lh_min64(a->heads - h, end - item));
             VEC_SUFFIX(short_forward)(a, span, h, n, scratch);
             item += n - 1;
+            packed = -1;
             continue;
         }
-        VEC_SUFFIX(attention_start)(&w, a, item / a->heads, h / group,
-                                    scratch);
-        for (int64_t i = 0; i < w.span->count; i += ATTENTION_TILE) {
-            int64_t queries = lh_min64(ATTENTION_TILE, w.span->count - i);
-            int64_t row = w.span->q_row + i, common = w.span->past + i + 1;
-            float *y = a->y + row * w.y_row + h * size;
-            float *stats = a->stats + (row * a->heads + h) * 2;
-            VEC_SUFFIX(attention_scores)(&w, a->q + row * a->q_row +
-                                         h * size, queries,
-                                         common + queries - 1);
-            for (int64_t r = 0; r < queries; r++) {
-                float *s = w.rows + r * w.ld, max, sum;
-                int64_t n = common + r;
-                for (int64_t j = 0; j < n; j += VEC_WIDTH)
-                    VEC_STORE(s + j, VEC_LOAD(s + j) * VEC_SET(a->scale));
-                max = VEC_SUFFIX(lanes_max)(s, n);
-                sum = VEC_SUFFIX(exp_row)(s, s, max, n);
-                stats[r * a->heads * 2] = max;
-                stats[r * a->heads * 2 + 1] = 1.0f / sum;
-            }
-            VEC_SUFFIX(attention_mix)(&w, w.v, 0, size, queries, common, y,
-                                      w.y_row);
-            for (int64_t r = 0; r < queries; r++) {
-                VEC scale = VEC_SET(stats[r * a->heads * 2 + 1]);
-                float *yr = y + r * w.y_row;
-                for (int64_t d = 0; d < size; d += VEC_WIDTH)
-                    VEC_SUFFIX(row_store)(yr, d, size, scale *
-                        VEC_SUFFIX(row_load)(yr, d, size));
-            }
+        VEC_SUFFIX(attention_start)(&w, a, item / a->heads, h / group);
+        int64_t blocks = (w.keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
+        float *v = scratch + blocks * ATTENTION_BLOCK * size;
+        float *rows = v + blocks * ATTENTION_BLOCK * w.wide;
+        w.kt = scratch;
+        w.v_row = a->k_row;
+        if (packed != item / group) {  /* heads of a group share keys      */
+            packed = item / group;
+            for (int64_t j = 0; j < w.keys; j += ATTENTION_BLOCK)
+                VEC_SUFFIX(gemm_pack)(w.kt + j * size, ATTENTION_BLOCK,
+                                      w.k + j * a->k_row, 1, a->k_row, size,
+                                      lh_min64(ATTENTION_BLOCK, w.keys - j));
+            w.v = VEC_SUFFIX(attention_whole)(&w, v, w.v, w.keys, &w.v_row);
+        } else if (w.wide != size) {
+            w.v = v;
+            w.v_row = w.wide;
         }
+        for (int64_t i = 0; i < w.span->count; i += ATTENTION_QUERIES)
+            VEC_SUFFIX(attention_forward_tile)(&w, h, i, rows);
     }
 }
 
 /* ----------------------------------------------------------- backward -- */
 
-/* rows[r][j] from p to t = (p * (g - D)) * scale, where g is dy of the query
- * times v of the key, in blocks that fit the extra memory. */
+/* A block of keys and a block of queries on their way.  Where heads are not
+ * whole vectors, or strips of keys not whole, copies stand for k, dk, dv, q
+ * and dy. */
+typedef struct VEC_SUFFIX(attention_back) {
+    VEC_SUFFIX(attention_work) w;
+    float *kt, *vt;                    /* [D, ATTENTION_BLOCK]             */
+    float *p, *t;                      /* [ATTENTION_BLOCK, the same]      */
+    float *copy[5];                    /* each [ATTENTION_BLOCK, wide]     */
+    float *dots;                       /* [queries]: D                     */
+    float *dq;                         /* [queries, wide]: chains over j   */
+    const float *k;
+    float *dk, *dv;
+    int64_t k_row, dk_row;
+} VEC_SUFFIX(attention_back);
+
+/* p from the scores, t from p and g, in their places. */
 static void VEC_SUFFIX(attention_slopes)(
-    const VEC_SUFFIX(attention_work) *w, const float *y, const float *dy,
-    int64_t queries, int64_t common)
+    const VEC_SUFFIX(attention_back) *b, int64_t i, int64_t queries,
+    int64_t n, bool diagonal, const float *stats)
 {
-    const int64_t block = ATTENTION_EXTRA / ATTENTION_TILE;
-    const VEC scale = VEC_SET(w->a->scale);
-    int64_t keys = common + queries - 1;
-    float dots[ATTENTION_TILE];
-    for (int64_t r = 0; r < queries; r++)
-        dots[r] = VEC_SUFFIX(lanes_dot)(dy + r * w->y_row,
-                                        y + r * w->y_row, w->a->head_size);
-    for (int64_t from = 0; from < keys; from += block) {
-        int64_t n = lh_min64(block, keys - from);
-        VEC_SUFFIX(gemm_work) g = {
-            .n = n, .k = w->a->head_size, .a = dy, .a_row = w->y_row,
-            .a_col = 1, .b = w->vt + from, .b_row = w->ld, .c = w->extra,
-            .c_row = block,
-        };
-        VEC_SUFFIX(gemm_block)(&g, queries);
-        for (int64_t r = 0; r < queries; r++) {
-            float *t = w->rows + r * w->ld + from;
-            const float *gr = w->extra + r * block;
-            const VEC dot = VEC_SET(dots[r]);
-            for (int64_t j = 0; j < n; j += VEC_WIDTH)
-                VEC_STORE(t + j, (VEC_LOAD(t + j) *
-                                  (VEC_LOAD(gr + j) - dot)) * scale);
-        }
-    }
-}
-
-/* dq += the tile's rows times k. */
-static void VEC_SUFFIX(attention_dq)(const VEC_SUFFIX(attention_work) *w,
-                                     float *dq, int64_t queries,
-                                     int64_t common)
-{
-    const int64_t block = ATTENTION_EXTRA / ATTENTION_TILE;
-    int64_t size = w->a->head_size;
-    for (int64_t d = 0; d < size; d += block) {
-        int64_t n = lh_min64(block, size - d);
-        VEC_SUFFIX(attention_mix)(w, w->k, d, n, queries, common, w->extra,
-                                  block);
-        for (int64_t r = 0; r < queries; r++) {
-            float *to = dq + r * w->a->q_row + d;
-            const float *from = w->extra + r * block;
-            for (int64_t j = 0; j < n; j += VEC_WIDTH)
-                VEC_SUFFIX(row_store)(to, j, n,
-                    VEC_SUFFIX(row_load)(to, j, n) +
-                    VEC_SUFFIX(row_load)(from, j, n));
-        }
-    }
-}
-
-static void VEC_SUFFIX(attention_back_tile)(VEC_SUFFIX(attention_work) *w,
-                                            int64_t h, int64_t i, float *dk,
-                                            float *dv)
-{
-    const lh_attention_args *a = w->a;
-    int64_t queries = lh_min64(ATTENTION_TILE, w->span->count - i);
-    int64_t row = w->span->q_row + i, common = w->span->past + i + 1;
-    const float *q = a->q + row * a->q_row + h * a->head_size;
-    const float *dy = a->dy + row * w->y_row + h * a->head_size;
-    const float *y = a->y + row * w->y_row + h * a->head_size;
-    const float *stats = a->stats + (row * a->heads + h) * 2;
-    VEC_SUFFIX(attention_scores)(w, q, queries, common + queries - 1);
+    const lh_attention_args *a = b->w.a;
+    const VEC scale = VEC_SET(a->scale);
     for (int64_t r = 0; r < queries; r++) {
         const VEC max = VEC_SET(stats[r * a->heads * 2]);
         const VEC inverse = VEC_SET(stats[r * a->heads * 2 + 1]);
-        float *p = w->rows + r * w->ld;
-        for (int64_t j = 0; j < common + r; j += VEC_WIDTH)
-            VEC_STORE(p + j, EXP(VEC_LOAD(p + j) * VEC_SET(a->scale) - max) *
-                             inverse);
+        const VEC dot = VEC_SET(b->dots[i + r]);
+        float *p = b->p + r * ATTENTION_BLOCK;
+        float *t = b->t + r * ATTENTION_BLOCK;
+        int64_t seen = diagonal ? r + 1 : n;
+        for (int64_t j = 0; j < seen; j += VEC_WIDTH) {
+            VEC x = EXP(VEC_LOAD(p + j) * scale - max) * inverse;
+            VEC_STORE(p + j, x);
+            VEC_STORE(t + j, (x * (VEC_LOAD(t + j) - dot)) * scale);
+        }
     }
-    if (dv)
-        VEC_SUFFIX(attention_spread)(w, dy, w->y_row, queries, common, dv);
-    if (!a->dq && !dk)
+}
+
+/* The queries from i of head h with the block of n keys from j. */
+static void VEC_SUFFIX(attention_back_tile)(
+    const VEC_SUFFIX(attention_back) *b, int64_t h, int64_t i, int64_t j,
+    int64_t n)
+{
+    const VEC_SUFFIX(attention_work) *w = &b->w;
+    const lh_attention_args *a = w->a;
+    int64_t queries = lh_min64(ATTENTION_BLOCK, w->span->count - i);
+    int64_t row = w->span->q_row + i, size = a->head_size;
+    int64_t q_row = a->q_row, dy_row = w->y_row;
+    int64_t sees = i == j ? 1 : n;
+    bool diagonal = i == j;
+    const float *q = a->q + row * q_row + h * size;
+    const float *dy = a->dy + row * dy_row + h * size;
+    const float *stats = a->stats + (row * a->heads + h) * 2;
+    VEC_SUFFIX(attention_scores)(w, q, q_row, b->kt, queries, n, sees, b->p,
+                                 ATTENTION_BLOCK);
+    VEC_SUFFIX(attention_scores)(w, dy, dy_row, b->vt, queries, n, sees, b->t,
+                                 ATTENTION_BLOCK);
+    VEC_SUFFIX(attention_slopes)(b, i, queries, n, diagonal, stats);
+    q = VEC_SUFFIX(attention_whole)(w, b->copy[0], q, queries, &q_row);
+    dy = VEC_SUFFIX(attention_whole)(w, b->copy[1], dy, queries, &dy_row);
+    if (b->dv)
+        VEC_SUFFIX(attention_spread)(w, b->p, dy, dy_row, queries, n,
+                                     diagonal, b->dv, b->dk_row);
+    if (b->dk)
+        VEC_SUFFIX(attention_spread)(w, b->t, q, q_row, queries, n, diagonal,
+                                     b->dk, b->dk_row);
+    if (!a->dq)
         return;
-    VEC_SUFFIX(attention_slopes)(w, y, dy, queries, common);
-    if (a->dq)
-        VEC_SUFFIX(attention_dq)(w, a->dq + row * a->q_row +
-                                 h * a->head_size, queries, common);
-    if (dk)
-        VEC_SUFFIX(attention_spread)(w, q, a->q_row, queries, common, dk);
+    float *dq = b->dq + i * w->wide;
+    VEC_SUFFIX(attention_mix)(w, b->t, ATTENTION_BLOCK, b->k, b->k_row,
+                              queries, n, sees, dq, j > 0);
+    for (int64_t r = 0; r < queries && diagonal; r++) {
+        float *to = a->dq + (row + r) * a->q_row + h * size;
+        for (int64_t d = 0; d < size; d += VEC_WIDTH)
+            VEC_SUFFIX(row_store)(to, d, size,
+                                  VEC_SUFFIX(row_load)(to, d, size) +
+                                  VEC_LOAD(dq + r * w->wide + d));
+    }
+}
+
+/* The block of keys from j with all queries of head h that see some. */
+static void VEC_SUFFIX(attention_back_keys)(VEC_SUFFIX(attention_back) *b,
+                                            int64_t h, int64_t j, float *dk,
+                                            float *dv)
+{
+    VEC_SUFFIX(attention_work) *w = &b->w;
+    const lh_attention_args *a = w->a;
+    int64_t n = lh_min64(ATTENTION_BLOCK, w->keys - j), size = a->head_size;
+    bool copied = w->wide != size || n % ATTENTION_ROWS;
+    VEC_SUFFIX(gemm_pack)(b->kt, ATTENTION_BLOCK, w->k + j * a->k_row, 1,
+                          a->k_row, size, n);
+    VEC_SUFFIX(gemm_pack)(b->vt, ATTENTION_BLOCK, w->v + j * a->k_row, 1,
+                          a->k_row, size, n);
+    b->k_row = b->dk_row = a->k_row;
+    b->k = VEC_SUFFIX(attention_whole)(w, b->copy[2], w->k + j * a->k_row, n,
+                                       &b->k_row);
+    b->dk = dk ? dk + j * a->k_row : NULL;
+    b->dv = dv ? dv + j * a->k_row : NULL;
+    if (copied) {
+        b->dk_row = w->wide;
+        if (dk)
+            VEC_SUFFIX(gemm_pack)(b->copy[3], w->wide, b->dk, a->k_row, 1, n,
+                                  size);
+        if (dv)
+            VEC_SUFFIX(gemm_pack)(b->copy[4], w->wide, b->dv, a->k_row, 1, n,
+                                  size);
+        b->dk = dk ? b->copy[3] : NULL;
+        b->dv = dv ? b->copy[4] : NULL;
+    }
+    for (int64_t i = j; i < w->span->count; i += ATTENTION_BLOCK)
+        VEC_SUFFIX(attention_back_tile)(b, h, i, j, n);
+    for (int64_t r = 0; r < n && copied; r++)
+        for (int64_t d = 0; d < size; d += VEC_WIDTH) {
+            int64_t at = (j + r) * a->k_row, from = r * w->wide + d;
+            if (dk)
+                VEC_SUFFIX(row_store)(dk + at, d, size,
+                                      VEC_LOAD(b->dk + from));
+            if (dv)
+                VEC_SUFFIX(row_store)(dv + at, d, size,
+                                      VEC_LOAD(b->dv + from));
+        }
+}
+
+static void VEC_SUFFIX(attention_back_head)(VEC_SUFFIX(attention_back) *b,
+                                            int64_t h, float *dk, float *dv)
+{
+    const VEC_SUFFIX(attention_work) *w = &b->w;
+    int64_t size = w->a->head_size, at = w->span->q_row * w->y_row + h * size;
+    for (int64_t i = 0; i < w->span->count; i++, at += w->y_row)
+        b->dots[i] = VEC_SUFFIX(lanes_dot)(w->a->dy + at, w->a->y + at, size);
+    for (int64_t j = 0; j < w->keys; j += ATTENTION_BLOCK)
+        VEC_SUFFIX(attention_back_keys)(b, h, j, dk, dv);
 }
 
 static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
@@ -247,7 +480,7 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
     const lh_attention_args *a = args;
     int64_t size = a->head_size, group = a->heads / a->kv_heads;
     for (int64_t item = begin; item < end; item++) {
-        VEC_SUFFIX(attention_work) w;
+        VEC_SUFFIX(attention_back) b;
         const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
@@ -261,19 +494,31 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
             item += kv_heads - 1;
             continue;
         }
-        VEC_SUFFIX(attention_start)(&w, a, item / a->kv_heads, kv_head,
-                                    scratch);
-        int64_t at = w.span->k_row * a->k_row + kv_head * size;
-        float *dk = a->dk ? a->dk + at : NULL;
-        float *dv = a->dv ? a->dv + at : NULL;
-        if (a->dq || dk)
-            VEC_SUFFIX(gemm_pack)(w.vt, w.ld, w.v, 1, a->k_row, size,
-                                  w.span->past + w.span->count);
+        VEC_SUFFIX(attention_start)(&b.w, a, item / a->kv_heads, kv_head);
+        b.p = scratch;
+        b.t = b.p + ATTENTION_BLOCK * ATTENTION_BLOCK;
+        b.kt = b.t + ATTENTION_BLOCK * ATTENTION_BLOCK;
+        b.vt = b.kt + ATTENTION_BLOCK * size;
+        b.copy[0] = b.vt + ATTENTION_BLOCK * size;
+        for (int c = 1; c < 5; c++)
+            b.copy[c] = b.copy[c - 1] + ATTENTION_BLOCK * b.w.wide;
+        b.dq = b.copy[4] + ATTENTION_BLOCK * b.w.wide;
+        b.dots = b.dq + (b.w.keys + ATTENTION_ROWS) * b.w.wide;
+        int64_t at = span->k_row * a->k_row + kv_head * size;
         for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-            for (int64_t i = 0; i < w.span->count; i += ATTENTION_TILE)
-                VEC_SUFFIX(attention_back_tile)(&w, h, i, dk, dv);
+            VEC_SUFFIX(attention_back_head)(&b, h, a->dk ? a->dk + at : NULL,
+                                            a->dv ? a->dv + at : NULL);
     }
 }
 
-#undef ATTENTION_TILE
-#undef ATTENTION_EXTRA
+#undef ATTENTION_ROWS
+#undef ATTENTION_BLOCK
+#undef ATTENTION_QUERIES
+#undef ATTENTION_EACH
+#undef ATTENTION_DECLARE
+#undef ATTENTION_LOAD
+#undef ATTENTION_STORE
+#undef ATTENTION_STEP
+#undef ATTENTION_STAIR
+#undef ATTENTION_NEXT_B
+#undef ATTENTION_STRIP

@@ -350,10 +350,16 @@ typedef struct lh_attention_args {
     float *dq, *dk, *dv;                   /* as q, k, v                   */
 } lh_attention_args;
 
-/* Floats of scratch for at most `keys` keys in a span. */
+/* Floats of scratch for at most `keys` keys in a span: keys turned over,
+ * values, and LH_ATTENTION_QUERIES rows of scores; or, backward, five blocks
+ * of rows, four that are turned over or scores, and dq. */
+#define LH_ATTENTION_QUERIES 32
+#define LH_ATTENTION_BLOCK 64
 static inline int64_t lh_attention_scratch(int64_t keys, int64_t head_size)
 {
-    return (4 + 2 * head_size) * ((keys + 63) / 64 * 64) + 4096;
+    const int64_t block = LH_ATTENTION_BLOCK, wide = (head_size + 15) & ~15;
+    return (2 * wide + LH_ATTENTION_QUERIES) * (keys + 2 * block) +
+           block * (7 * wide + 2 * block);
 }
 
 /* Softmax of each row: m = lanes max; e[j] = exp(x[j] - m); z = lanes sum;

@@ -18,6 +18,7 @@
 #define LANES_SUM2 5           /* p * q, rounded and added                 */
 #define LANES_DOT_N 6          /* p * ((q - u) * r)                        */
 #define LANES_DOT3_N 7         /* (p * s) * ((q - u) * r)                  */
+#define LANES_MAX_BY 8         /* p * r                                    */
 
 #define LANES_INLINE static inline __attribute__((always_inline))
 
@@ -29,6 +30,8 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
         return lane + p;
     case LANES_MAX:
         return MAX(lane, p);
+    case LANES_MAX_BY:
+        return MAX(lane, p * r);
     case LANES_DOT:
         return FMA(p, q, lane);
     case LANES_CENTRED:
@@ -46,7 +49,7 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
 
 LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
 {
-    if (what == LANES_MAX)
+    if (what == LANES_MAX || what == LANES_MAX_BY)
         return MAX(a, b);
     return a + b;
 }
@@ -60,9 +63,10 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
 {
     enum { LANES = 64 / VEC_WIDTH };
     const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
-    const bool two = three || (what != LANES_SUM && what != LANES_MAX &&
+    const bool max = what == LANES_MAX || what == LANES_MAX_BY;
+    const bool two = three || (what != LANES_SUM && !max &&
                                what != LANES_CENTRED);
-    const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
+    const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
     const VEC u = VEC_SET(centre), r = VEC_SET(factor);
     VEC lane[LANES];
     int64_t j = 0;
@@ -85,8 +89,7 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     for (int half = LANES / 2; half; half /= 2)
         for (int i = 0; i < half; i++)
             lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
-    return what == LANES_MAX ? VEC_SUFFIX(fold_max)(lane[0])
-                             : VEC_SUFFIX(fold_add)(lane[0]);
+    return max ? VEC_SUFFIX(fold_max)(lane[0]) : VEC_SUFFIX(fold_add)(lane[0]);
 }
 #else
 /* X(i) for each register of the 64 lanes; LANES_PAIRS joins the halves. */
@@ -138,9 +141,10 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     static const float lanes_index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
                                            11, 12, 13, 14, 15 };
     const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
-    const bool two = three || (what != LANES_SUM && what != LANES_MAX &&
+    const bool max = what == LANES_MAX || what == LANES_MAX_BY;
+    const bool two = three || (what != LANES_SUM && !max &&
                                what != LANES_CENTRED);
-    const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
+    const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
     const VEC u = VEC_SET(centre), r = VEC_SET(factor);
     int64_t j = 0;
     LANES_EACH(LANES_DECLARE)
@@ -149,8 +153,7 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     }
     LANES_EACH(LANES_REST)
     LANES_TREE(LANES_JOIN)
-    return what == LANES_MAX ? VEC_SUFFIX(fold_max)(lane0)
-                             : VEC_SUFFIX(fold_add)(lane0);
+    return max ? VEC_SUFFIX(fold_max)(lane0) : VEC_SUFFIX(fold_add)(lane0);
 }
 #endif
 
