@@ -294,6 +294,7 @@ static void make_norm(trial *t)
     a->scale = floats(t, a->rows);
     a->dy = floats(t, a->rows * a->columns);
     a->dx = floats(t, a->rows * a->columns);
+    a->first = chance(t, 30);
     a->dgain = maybe(t, a->columns);
     a->dbias = maybe(t, a->columns);
 }
@@ -327,6 +328,7 @@ static void make_rotary(trial *t)
     a->y = floats(t, a->rows * a->heads * a->head_size);
     a->dy = floats(t, a->rows * a->heads * a->head_size);
     a->dx = floats(t, a->rows * a->heads * a->head_size);
+    a->first = chance(t, 30);
 }
 
 /* Spans one behind the other; with a past only where `forward`. */
@@ -418,6 +420,7 @@ static void make_dropout(trial *t)
     a->y = floats(t, a->rows * a->columns);
     a->dy = floats(t, a->rows * a->columns);
     a->dx = floats(t, a->rows * a->columns);
+    a->first = chance(t, 30);
 }
 
 static void make_sum(trial *t)
@@ -485,6 +488,8 @@ static void make_map_backward(trial *t)
     a->dy = floats(t, t->items);
     a->da = maybe(t, t->items);
     a->db = a->da && a->b == a->a ? a->da : maybe(t, t->items);
+    a->first_a = chance(t, 30);
+    a->first_b = a->db != a->da && chance(t, 30);
 }
 
 /* Differs by its nature: only that it runs and counts. */

@@ -13,13 +13,14 @@ typedef struct dropout_extra {
 } dropout_extra;
 
 static lh_status dropout_launch(lh_tensor *n, lh_kernel kernel,
-                                const float *dy, float *dx)
+                                const float *dy, float *dx, bool first)
 {
     lh_dropout_args args = ((const dropout_extra *)n->extra)->args;
     args.x = n->input[0].tensor->data;
     args.y = n->data;
     args.dy = dy;
     args.dx = dx;
+    args.first = first;
     return lh_launch(n->tape->ctx, kernel, &args, args.rows,
                      8 * args.columns, 0);
 }
@@ -28,15 +29,16 @@ static lh_status dropout_forward(lh_tensor *n)
 {
     dropout_extra *e = n->extra;
     e->args.scale = 1.0f / (1.0f - e->rate);
-    return dropout_launch(n, LH_KERNEL_dropout_forward, NULL, NULL);
+    return dropout_launch(n, LH_KERNEL_dropout_forward, NULL, NULL, false);
 }
 
 static lh_status dropout_backward(lh_tensor *n)
 {
-    float *dx = lh_node_input_grad(n, 0);
+    bool first;
+    float *dx = lh_node_input_first(n, 0, &first);
     if (!dx)
         return LH_OK;
-    return dropout_launch(n, LH_KERNEL_dropout_backward, n->grad, dx);
+    return dropout_launch(n, LH_KERNEL_dropout_backward, n->grad, dx, first);
 }
 
 LH_TABLE_DEFINED const lh_op lh_op_dropout = {

@@ -26,9 +26,10 @@ static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
         .s = n->inputs == 1 ? *(const float *)n->extra : 0.0f,
         .y = n->data,
         .dy = n->grad,
-        .da = lh_node_input_grad(n, 0),
-        .db = n->inputs > 1 ? lh_node_input_grad(n, 1) : NULL,
     };
+    args.da = lh_node_input_first(n, 0, &args.first_a);
+    if (n->inputs > 1)
+        args.db = lh_node_input_first(n, 1, &args.first_b);
     return lh_launch(n->tape->ctx, kernel, &args, n->size, ELEMENTWISE_COST,
                      0);
 }

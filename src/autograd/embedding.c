@@ -6,7 +6,9 @@ static lh_status embedding_forward(lh_tensor *n)
     lh_tensor *table = n->input[0].tensor;
     lh_status status = n->needs_grad && table->parameter &&
                        !n->input[0].use ? lh_parameter_lookup(table) : LH_OK;
-    return status ? status : lh_launch(n->tape->ctx, LH_KERNEL_embedding_forward,
+    if (status)
+        return status;
+    return lh_launch(n->tape->ctx, LH_KERNEL_embedding_forward,
                      &(lh_embedding_args){
                          .ids = n->extra, .rows = n->shape[0],
                          .columns = n->shape[1],

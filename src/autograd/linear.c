@@ -25,7 +25,8 @@ static lh_status linear_backward(lh_tensor *n)
 {
     const lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t rows = lh_rows(x), outputs = w->shape[0], k = w->shape[1];
-    float *dx = lh_node_input_grad(n, 0);
+    bool first;
+    float *dx = lh_node_input_first(n, 0, &first);
     float *dw = lh_node_input_grad(n, 1);
     float *dbias = n->inputs > 2 ? lh_node_input_grad(n, 2) : NULL;
     lh_status status = LH_OK;
@@ -34,7 +35,7 @@ static lh_status linear_backward(lh_tensor *n)
             .m = rows, .n = k, .k = outputs,
             .a = n->grad, .a_row = outputs, .a_col = 1,
             .b = w->data, .b_row = k, .b_col = 1,
-            .c = dx, .c_row = k, .accumulate = true,
+            .c = dx, .c_row = k, .accumulate = !first,
         });
     if (dw && !status)                           /* dw += dy^T x           */
         status = linear_product(n, &(lh_gemm_args){

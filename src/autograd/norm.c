@@ -41,7 +41,7 @@ static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
     const norm_extra *e = n->extra;
     lh_norm_args args = norm_args(n);
     args.dy = n->grad;
-    args.dx = lh_node_input_grad(n, 0);
+    args.dx = lh_node_input_first(n, 0, &args.first);
     args.dgain = e->gain ? lh_node_input_grad(n, 1) : NULL;
     args.dbias = e->bias ? lh_node_input_grad(n, 1 + e->gain) : NULL;
     lh_status status = LH_OK;

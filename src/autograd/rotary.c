@@ -28,7 +28,7 @@ static lh_status rotary_backward(lh_tensor *n)
 {
     lh_rotary_args args = rotary_args(n);
     args.dy = n->grad;
-    args.dx = lh_node_input_grad(n, 0);
+    args.dx = lh_node_input_first(n, 0, &args.first);
     if (!args.dx)
         return LH_OK;
     return lh_launch(n->tape->ctx, LH_KERNEL_rotary_backward, &args,

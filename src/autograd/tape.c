@@ -403,10 +403,12 @@ LH_API const float *lh_node_grad(const lh_tensor *node)
     return node ? node->grad : NULL;
 }
 
-/* The accumulator that use `use` of x adds to in this pass, ready to be
- * added to.  A value in between begins each pass at +0; variables and
- * parameters keep what they have. */
-static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use)
+/* The accumulator that use `use` of x adds to in this pass.  A value in
+ * between begins each pass at +0; variables and parameters keep what they
+ * have.  Where `first` is given and nothing has been added it is left as it
+ * is and *first set; else it is ready to be added to. */
+static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
+                               bool *first)
 {
     if (x->parameter)
         return x->parameter->parts ? lh_parameter_grad(x, use, NULL, 0)
@@ -421,7 +423,9 @@ static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use)
             return NULL;
         }
     }
-    if (fresh)
+    if (fresh && first)
+        *first = true;
+    else if (fresh)
         memset(x->grad, 0, bytes);
     x->pass = t->pass;
     return x->grad;
@@ -434,7 +438,16 @@ LH_API float *lh_node_input_grad(lh_tensor *node, int i)
     const lh_edge *edge = &node->input[i];
     if (!edge->tensor->needs_grad)
         return NULL;
-    return tape_accumulator(node->tape, edge->tensor, edge->use);
+    return tape_accumulator(node->tape, edge->tensor, edge->use, NULL);
+}
+
+LH_INTERNAL float *lh_node_input_first(lh_tensor *node, int i, bool *first)
+{
+    const lh_edge *edge = &node->input[i];
+    *first = false;
+    return edge->tensor->needs_grad
+        ? tape_accumulator(node->tape, edge->tensor, edge->use, first)
+        : NULL;
 }
 
 LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
@@ -500,7 +513,7 @@ LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss)
         return t->status;
     lh_fpenv saved = lh_fpenv_enter();
     t->pass++;
-    float *one = tape_accumulator(t, loss, 0);
+    float *one = tape_accumulator(t, loss, 0, NULL);
     if (one)
         one[0] += 1.0f;
     lh_tape_walk(t, loss);

@@ -133,6 +133,11 @@ LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
  * gradient. */
 LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from);
 
+/* lh_node_input_grad() for an op that can begin a sum: where nothing has been
+ * added in this pass *first is set and the gradient is not zeroed; the op
+ * then writes all of it, each element as if +0 had been there. */
+LH_INTERNAL float *lh_node_input_first(lh_tensor *node, int i, bool *first);
+
 /* lh_node_input_grad() for an op that adds to the rows `ids` alone. */
 LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
                                        const int32_t *ids, int64_t count);

@@ -53,9 +53,9 @@
 
 /* A row's slopes stand before the first store: what they share (swiglu's
  * sigmoid) is then computed once. */
-#define ELEMENTWISE_ADD(d, slope, load, store) \
+#define ELEMENTWISE_ADD(d, first, slope, load, store) \
     if (m.d) { \
-        store(m.d, FMA(dy, slope, load(m.d))); \
+        store(m.d, FMA(dy, slope, m.first ? VEC_SET(0.0f) : load(m.d))); \
     }
 
 #define ELEMENTWISE_UNARY_FORWARD(name, load, store) \
@@ -64,7 +64,7 @@
 #define ELEMENTWISE_UNARY_BACKWARD(name, load, store) \
     VEC dy = load(m.dy); \
     VEC da = VEC_SUFFIX(name##_slope)(load(m.a), s, s, load(m.y)); \
-    ELEMENTWISE_ADD(da, da, load, store)
+    ELEMENTWISE_ADD(da, first_a, da, load, store)
 #define ELEMENTWISE_BINARY_FORWARD(name, load, store) \
     VEC a = load(m.a); \
     store(m.y, VEC_SUFFIX(name##_value)(a, load(m.b), s, a));
@@ -72,8 +72,8 @@
     VEC a = load(m.a), b = load(m.b), y = load(m.y), dy = load(m.dy); \
     VEC da = VEC_SUFFIX(name##_slope_a)(a, b, s, y); \
     VEC db = VEC_SUFFIX(name##_slope_b)(a, b, s, y); \
-    ELEMENTWISE_ADD(da, da, load, store) \
-    ELEMENTWISE_ADD(db, db, load, store)
+    ELEMENTWISE_ADD(da, first_a, da, load, store) \
+    ELEMENTWISE_ADD(db, first_b, db, load, store)
 
 /* ------------------------------------------------- two kernels for each -- */
 

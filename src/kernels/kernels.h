@@ -14,8 +14,9 @@
  * element i goes into lane i mod 64 (by fma for products, by + for sums, by
  * max for maxima, which start at -inf), then lane j takes lane j+32, j+16,
  * j+8, j+4, j+2, j+1 in turn; lane 0 is the result.  max(a, b) is
- * a > b ? a : b.  All rows are contiguous unless a stride is given; strides
- * count floats.
+ * a > b ? a : b.  A gradient that is added to and is a sum's `first` part is
+ * taken for +0 and not read.  All rows are contiguous unless a stride is
+ * given; strides count floats.
  */
 #ifndef LH_KERNELS_H
 #define LH_KERNELS_H
@@ -290,6 +291,7 @@ typedef struct lh_norm_args {
     float *scale;                          /* [rows]: r                    */
     const float *dy;
     float *dx;                             /* [rows, columns]              */
+    bool first;                            /* of dx                        */
     float *dgain, *dbias;                  /* [columns], each may be NULL  */
 } lh_norm_args;
 
@@ -309,6 +311,7 @@ typedef struct lh_rotary_args {
     float *y;
     const float *dy;
     float *dx;
+    bool first;
 } lh_rotary_args;
 
 /* One document's part of a batch: `count` rows of queries from row q_row,
@@ -405,6 +408,7 @@ typedef struct lh_dropout_args {
     float *y;
     const float *dy;
     float *dx;
+    bool first;
 } lh_dropout_args;
 
 /* sum = lanes over i of x[i] (sums), stored in *sum.  One item. */
@@ -451,6 +455,7 @@ typedef struct lh_map_args {
     float *y;                              /* backward: read alone         */
     const float *dy;
     float *da, *db;
+    bool first_a, first_b;                 /* of da and db                 */
 } lh_map_args;
 
 /* The machine's limit: `rounds` times LH_FMA_CHAINS independent chains of

@@ -180,6 +180,13 @@ LANES_INLINE VEC VEC_SUFFIX(row_load)(const float *p, int64_t j, int64_t n)
                               : VEC_LOAD_PART(p + j, (int)(n - j));
 }
 
+/* What a gradient holds so far: +0 where this is the first part of it. */
+LANES_INLINE VEC VEC_SUFFIX(row_sum)(const float *p, int64_t j, int64_t n,
+                                     bool first)
+{
+    return first ? VEC_SET(0.0f) : VEC_SUFFIX(row_load)(p, j, n);
+}
+
 LANES_INLINE void VEC_SUFFIX(row_store)(float *p, int64_t j, int64_t n,
                                         VEC v)
 {

@@ -48,10 +48,10 @@ static void VEC_SUFFIX(rotary_backward)(const void *args, int64_t begin,
                 VEC y0 = VEC_SUFFIX(row_load)(low, j, half);
                 VEC y1 = VEC_SUFFIX(row_load)(high, j, half);
                 VEC_SUFFIX(row_store)(dlow, j, half,
-                    VEC_SUFFIX(row_load)(dlow, j, half) +
+                    VEC_SUFFIX(row_sum)(dlow, j, half, a->first) +
                     FMA(y1, s, y0 * c));
                 VEC_SUFFIX(row_store)(dhigh, j, half,
-                    VEC_SUFFIX(row_load)(dhigh, j, half) +
+                    VEC_SUFFIX(row_sum)(dhigh, j, half, a->first) +
                     FNMA(y0, s, y1 * c));
             }
         }
@@ -112,7 +112,7 @@ LANES_INLINE void VEC_SUFFIX(dropout_vector)(const lh_dropout_args *a,
                               SELECT(kept, x * scale, zero));
     } else {
         VEC dy = VEC_SUFFIX(row_load)(a->dy, at, stop);
-        VEC dx = VEC_SUFFIX(row_load)(a->dx, at, stop);
+        VEC dx = VEC_SUFFIX(row_sum)(a->dx, at, stop, a->first);
         VEC_SUFFIX(row_store)(a->dx, at, stop,
                               SELECT(kept, FMA(dy, scale, dx), dx));
     }

@@ -180,7 +180,7 @@ PLAIN(rms_norm_backward)
         float e = plain_total(lanes) * r * r / (float)a->columns;
         for (int64_t j = 0; j < a->columns; j++) {
             float h = a->gain ? dy[j] * a->gain[j] : dy[j];
-            dx[j] = lh_fmaf(FNMA(x[j], e, h), r, dx[j]);
+            dx[j] = lh_fmaf(FNMA(x[j], e, h), r, a->first ? 0 : dx[j]);
         }
     }
 }
@@ -242,7 +242,7 @@ PLAIN(layer_norm_backward)
         for (int64_t j = 0; j < a->columns; j++) {
             float h = a->gain ? dy[j] * a->gain[j] : dy[j];
             float n = (x[j] - a->mean[i]) * r;
-            dx[j] = lh_fmaf(FNMA(n, d, h - s), r, dx[j]);
+            dx[j] = lh_fmaf(FNMA(n, d, h - s), r, a->first ? 0 : dx[j]);
         }
     }
 }
@@ -290,6 +290,8 @@ PLAIN(rotary_backward)
                 float c = a->cosine[a->positions[i] * half + d];
                 float s = a->sine[a->positions[i] * half + d];
                 float d0 = a->dy[at], d1 = a->dy[at + half];
+                if (a->first)
+                    a->dx[at] = a->dx[at + half] = 0;
                 a->dx[at] += FMA(d1, s, d0 * c);
                 a->dx[at + half] += FNMA(d0, s, d1 * c);
             }
@@ -501,6 +503,8 @@ PLAIN(dropout_backward)
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->columns; j++) {
             int64_t at = i * a->columns + j;
+            if (a->first)
+                a->dx[at] = 0;
             if (plain_kept(a, i, j))
                 a->dx[at] = lh_fmaf(a->dy[at], a->scale, a->dx[at]);
         }

@@ -59,8 +59,8 @@ static void VEC_SUFFIX(rms_norm_backward)(const void *args, int64_t begin,
             if (gain)
                 h = h * VEC_SUFFIX(row_load)(gain, j, stop);
             h = FNMA(VEC_SUFFIX(row_load)(x, j, stop), e, h);
-            VEC_SUFFIX(row_store)(dx, j, stop,
-                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, stop))))
+            VEC_SUFFIX(row_store)(dx, j, stop, FMA(h, scale,
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first))))
     }
 }
 
@@ -118,8 +118,8 @@ static void VEC_SUFFIX(layer_norm_backward)(const void *args, int64_t begin,
             if (gain)
                 h = h * VEC_SUFFIX(row_load)(gain, j, stop);
             h = FNMA(v, dot, h - sum);
-            VEC_SUFFIX(row_store)(dx, j, stop,
-                FMA(h, scale, VEC_SUFFIX(row_load)(dx, j, stop))))
+            VEC_SUFFIX(row_store)(dx, j, stop, FMA(h, scale,
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first))))
     }
 }
 
