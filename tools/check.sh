@@ -63,7 +63,12 @@ symbols() { sh tools/check_symbols.sh; }
 generated() {
     make -s "$BUILD/tools/op_reference" &&
     "$BUILD/tools/op_reference" | cmp - docs/ops.md &&
-    sh tools/check_names.sh
+    sh tools/check_names.sh || return 1
+    command -v python3 >/dev/null || return 0
+    mkdir -p "$logs/figures" && python3 tools/figures.py "$logs/figures" &&
+    for figure in "$logs"/figures/*.svg; do
+        cmp "$figure" "docs/${figure##*/}" || return 1
+    done
 }
 headers() {
     for cxx in g++ clang++; do
