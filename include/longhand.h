@@ -556,6 +556,24 @@ typedef struct lh_progress {
     double learning_rate, gradient_norm;
 } lh_progress;
 
+/* Bytes that training a model of this config holds. */
+typedef struct lh_plan {
+    int64_t parameters, gradients, moments;
+    int64_t activations;          /* and the gradients of values in between */
+    int64_t scratch;              /* of kernels, and what is small         */
+    int64_t data;                 /* text, tokens, windows, batches        */
+    int64_t peak;                 /* all of them: the most held at once    */
+} lh_plan;
+
+/* What a trainer over data d, and the model, will hold, by the code that
+ * trains, run without arithmetic and memory: no other number of the config
+ * than its own is used, a large model costs milliseconds.  d NULL: windows
+ * as long as the context.  Documents of unequal length: the longest of them
+ * are taken to meet in one batch. */
+LH_API lh_status lh_train_plan(lh_context *ctx, const lh_config *config,
+                               const lh_train_settings *settings,
+                               const lh_dataset *d, lh_plan *plan);
+
 typedef struct lh_trainer lh_trainer;
 
 /* A trainer over borrowed model, tokenizer and data (tokenized here). */

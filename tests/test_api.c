@@ -109,6 +109,8 @@ static void nulls_tape(void)
     CHECK(!lh_tensor_shape(NULL) && !lh_cross_entropy_losses(NULL));
     CHECK_EQ_INT(lh_tensor_size(NULL), 0);
     CHECK_EQ_INT(lh_tensor_dims(NULL), 0);
+    lh_plan plan;
+    UNHEARD(lh_train_plan(NULL, NULL, NULL, NULL, &plan));
     CHECK(lh_value(NULL) != lh_value(NULL));
     CHECK(!lh_node_input(NULL, 0) && !lh_node_data(NULL));
     CHECK(!lh_node_grad(NULL) && !lh_node_input_grad(NULL, 0));

@@ -19,6 +19,14 @@ static inline int64_t lh_rows(const lh_tensor *x)
     return x->size / x->shape[x->dims - 1];
 }
 
+/* The node's elements from elsewhere. */
+static inline lh_status lh_node_copy(lh_tensor *node, const float *from)
+{
+    if (!node->tape->ctx->dry)
+        memcpy(node->data, from, (size_t)node->size * sizeof(float));
+    return LH_OK;
+}
+
 /* Bytes of the arena for what a node keeps from forward to backward; NULL
  * with the failure recorded. */
 static inline void *lh_node_keep(lh_tensor *node, size_t size)

@@ -26,6 +26,7 @@ static lh_tensor *recompute_run(lh_tape *t, const recompute_extra *e,
     lh_tape_reset(inner);
     inner->graph = t->graph;
     inner->large = t->large;
+    inner->gradients = t->gradients;
     inner->dropout_seed = e->dropout_seed;
     inner->dropout_step = e->dropout_step;
     inner->dropout_row = e->dropout_row;
@@ -70,8 +71,7 @@ static const int *recompute_uses(lh_tape *t, lh_tensor *last)
 static lh_status recompute_forward(lh_tensor *n)
 {
     const recompute_extra *e = n->extra;
-    memcpy(n->data, e->result, (size_t)n->size * sizeof(float));
-    return LH_OK;
+    return lh_node_copy(n, e->result);
 }
 
 static lh_status recompute_backward(lh_tensor *n)
@@ -103,19 +103,10 @@ LH_API lh_tensor *lh_recompute(lh_tape *t, lh_part *part, lh_tensor *x,
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "recompute: no part, no"
                             " data, or a parameter as input; parameters are"
                             " used within the part");
-    if (!t->gradients || t->outer)       /* nothing is kept in any case    */
+    if (t->outer)                        /* nothing is kept in any case    */
         return part(t, x, data);
-    if (!t->inner) {
-        t->inner = lh_tape_new(t->ctx);
-        if (!t->inner) {
-            t->status = LH_ERROR_MEMORY;
-            return NULL;
-        }
-        t->inner->outer = t;
-        t->inner->reuse = true;
-    }
     void *copy = lh_arena_alloc(&t->arena, size);
-    if (!copy) {
+    if (!copy || !lh_tape_inner(t)) {
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }

@@ -15,9 +15,7 @@ static lh_status shape_add(lh_tensor *n, float *dx)
 
 static lh_status reshape_forward(lh_tensor *n)
 {
-    memcpy(n->data, n->input[0].tensor->data,
-           (size_t)n->size * sizeof(float));
-    return LH_OK;
+    return lh_node_copy(n, n->input[0].tensor->data);
 }
 
 static lh_status reshape_backward(lh_tensor *n)
@@ -52,9 +50,7 @@ static lh_status slice_forward(lh_tensor *n)
 {
     const lh_tensor *x = n->input[0].tensor;
     int64_t first = *(const int64_t *)n->extra;
-    memcpy(n->data, x->data + first * (x->size / x->shape[0]),
-           (size_t)n->size * sizeof(float));
-    return LH_OK;
+    return lh_node_copy(n, x->data + first * (x->size / x->shape[0]));
 }
 
 static lh_status slice_backward(lh_tensor *n)

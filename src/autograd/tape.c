@@ -46,10 +46,42 @@ LH_API void lh_tape_reset(lh_tape *t)
         return;
     lh_arena_reset(&t->arena);
     lh_arena_reset(&t->elements);
+    if (t->inner)
+        lh_tape_reset(t->inner);
     t->last = NULL;
     t->nodes = 0;
     t->status = LH_OK;
     t->graph = ++t->ctx->graphs;
+}
+
+LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t)
+{
+    if (!t->inner) {
+        t->inner = lh_tape_new(t->ctx);
+        if (!t->inner)
+            return NULL;
+        t->inner->outer = t;
+        t->inner->reuse = true;
+    }
+    return t->inner;
+}
+
+LH_INTERNAL lh_status lh_tape_like(lh_tape *t, const lh_tape *other)
+{
+    lh_status status = lh_arena_reserve(&t->arena, other->arena.most);
+    if (!status)
+        status = lh_arena_reserve(&t->elements, other->elements.most);
+    if (status || !other->inner)
+        return status;
+    lh_tape *inner = lh_tape_inner(t);
+    return inner ? lh_tape_like(inner, other->inner) : LH_ERROR_MEMORY;
+}
+
+LH_INTERNAL int64_t lh_tape_bytes(const lh_tape *t)
+{
+    return (int64_t)(lh_arena_bytes(&t->arena) +
+                     lh_arena_bytes(&t->elements)) +
+           (t->inner ? lh_tape_bytes(t->inner) : 0);
 }
 
 LH_API lh_status lh_tape_status(const lh_tape *t)
@@ -425,7 +457,7 @@ static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
     }
     if (fresh && first)
         *first = true;
-    else if (fresh)
+    else if (fresh && !t->ctx->dry)
         memset(x->grad, 0, bytes);
     x->pass = t->pass;
     return x->grad;

@@ -113,6 +113,14 @@ LH_INTERNAL lh_tensor *lh_cross_entropy_take(lh_tape *t, lh_tensor *logits,
                                              int64_t step_targets,
                                              float start);
 
+/* The tape within the tape (recompute.c), made at its first use. */
+LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t);
+
+/* Gives a fresh tape blocks as large as what `other` used at most before its
+ * resets; the bytes of all blocks of a tape. */
+LH_INTERNAL lh_status lh_tape_like(lh_tape *t, const lh_tape *other);
+LH_INTERNAL int64_t lh_tape_bytes(const lh_tape *t);
+
 /* Poisons the tape with a failure (see lh_fail) and returns NULL. */
 LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
                                     const char *format, ...)

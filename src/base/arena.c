@@ -24,6 +24,22 @@ static lh_arena_block *arena_block(lh_arena *arena, size_t size)
     return block;
 }
 
+LH_INTERNAL lh_status lh_arena_reserve(lh_arena *arena, size_t size)
+{
+    if (arena->first || !size)
+        return LH_OK;
+    arena->first = arena->current = arena_block(arena, size);
+    return arena->first ? LH_OK : LH_ERROR_MEMORY;
+}
+
+LH_INTERNAL size_t lh_arena_bytes(const lh_arena *arena)
+{
+    size_t bytes = 0;
+    for (const lh_arena_block *b = arena->first; b; b = b->next)
+        bytes += b->size + sizeof *b + LH_ALIGN;
+    return bytes;
+}
+
 LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size)
 {
     if (size > SIZE_MAX - LH_ALIGN) {
@@ -110,9 +126,13 @@ LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size)
 
 LH_INTERNAL void lh_arena_reset(lh_arena *arena)
 {
+    size_t used = 0;
     arena->pieces = 0;
-    for (lh_arena_block *b = arena->first; b; b = b->next)
+    for (lh_arena_block *b = arena->first; b; b = b->next) {
+        used += b->used;
         b->used = 0;
+    }
+    arena->most = used > arena->most ? used : arena->most;
     arena->current = arena->first;
 }
 

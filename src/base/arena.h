@@ -30,6 +30,7 @@ typedef struct lh_arena {
     lh_arena_block *first, *current;
     lh_arena_piece piece[LH_ARENA_PIECES];     /* free                     */
     int pieces;
+    size_t most;                       /* used before any reset            */
 } lh_arena;
 
 /* `size` bytes aligned to LH_ALIGN, content undefined; NULL with
@@ -51,6 +52,11 @@ static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
  * has room, else new; and one of them back, with the size asked for. */
 LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size);
 LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size);
+
+/* A first block for so many bytes, where there is none yet.  bytes: what all
+ * blocks of an arena take. */
+LH_INTERNAL lh_status lh_arena_reserve(lh_arena *arena, size_t size);
+LH_INTERNAL size_t lh_arena_bytes(const lh_arena *arena);
 
 /* Takes everything back; the blocks stay. */
 LH_INTERNAL void lh_arena_reset(lh_arena *arena);

@@ -113,7 +113,7 @@ LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size)
         memory = calloc(1, bytes);
     } else {
         memory = ctx->allocator.allocate(ctx->allocator.user, bytes);
-        if (memory)
+        if (memory && !ctx->dry)                 /* those are zeros        */
             memset(memory, 0, bytes);
     }
     return memory ? memory : base_no_memory(ctx, count, size);

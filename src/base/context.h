@@ -20,6 +20,7 @@ struct lh_context {
     float *scratch;                    /* [threads, scratch_floats], owned */
     size_t scratch_floats;             /* of each thread; lh_launch grows  */
     uint64_t graphs;                   /* made so far: tapes number theirs */
+    bool dry;                          /* see kernels/dry.h                */
 };
 
 #endif

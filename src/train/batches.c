@@ -23,7 +23,7 @@ static lh_status batches_room(lh_windows *w, int64_t *capacity, int64_t more)
                        " tokens");
     if (needed <= *capacity)
         return LH_OK;
-    int64_t grown = lh_max64(needed, *capacity + *capacity / 2 + 1024);
+    int64_t grown = lh_max64(needed, *capacity + *capacity / 2);
     int32_t *tokens = lh_resize(w->ctx, w->tokens, (size_t)*capacity,
                                 (size_t)grown, sizeof *tokens);
     if (!tokens)
@@ -60,7 +60,10 @@ static lh_status batches_tokenize(lh_windows *w, const lh_tokenizer *k,
 {
     int64_t documents = lh_dataset_documents(d), capacity = 0;
     int32_t border = lh_tokenizer_border(k);
-    lh_status status = batches_room(w, &capacity, 1);
+    size_t bytes;
+    lh_dataset_bytes(d, &bytes);                 /* a token has at least 1 */
+    lh_status status = batches_room(w, &capacity, (int64_t)bytes +
+                                                  documents + 1);
     if (!status)
         w->tokens[w->token_count++] = border;
     for (int64_t i = 0; i < documents && !status; i++) {

@@ -7,7 +7,7 @@
 #include "train/train.h"
 
 /* Rows run at once: enough for full tiles, little memory. */
-#define EVALUATE_ROWS 512
+#define EVALUATE_ROWS 256
 
 /* Adds the losses of one batch of windows. */
 static lh_status evaluate_batch(lh_tape *t, lh_model *m, const lh_packer *p,
@@ -39,6 +39,7 @@ LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
     double sum = 0;
     int64_t scored = 0;
     lh_tape_gradients(t, false);
+    lh_tape_recompute(t, true);                  /* one layer at a time    */
     lh_tape_dropout(t, -1, 0, 0);
     for (int64_t i = 0; i < count && !status; i += at_once) {
         lh_packer_clear(&packer);

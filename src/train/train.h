@@ -91,6 +91,21 @@ struct lh_adamw {
 
 /* ------------------------------------------------------------ trainer -- */
 
+/* A trainer over windows, which it then owns, that are there already; NULL
+ * with the windows freed.  Settings: lh_train_check() took them. */
+LH_INTERNAL lh_trainer *lh_trainer_over(lh_context *ctx, lh_model *m,
+                                        lh_windows *w,
+                                        const lh_train_settings *settings);
+LH_INTERNAL lh_status lh_train_check(lh_context *ctx,
+                                     const lh_train_settings *s);
+
+/* lh_train_plan() of what has been checked.  `like` (may be NULL) is a fresh
+ * tape that gets blocks of the size needed. */
+LH_INTERNAL lh_status lh_plan_make(lh_context *ctx, const lh_config *c,
+                                   const lh_train_settings *s,
+                                   const lh_dataset *d, lh_plan *plan,
+                                   lh_tape *like);
+
 struct lh_trainer {
     lh_context *ctx;
     lh_model *model;                   /* borrowed                         */

@@ -15,9 +15,8 @@ static bool trainer_share(double x)
     return x >= 0 && x < 1;
 }
 
-static lh_status trainer_check(lh_context *ctx, const lh_model *m,
-                               const lh_tokenizer *k,
-                               const lh_train_settings *s)
+LH_INTERNAL lh_status lh_train_check(lh_context *ctx,
+                                     const lh_train_settings *s)
 {
     if (s->steps < 1 || s->batch < 1 || s->batch > INT32_MAX ||
         s->steps > INT64_MAX / 2 / s->batch)
@@ -38,26 +37,14 @@ static lh_status trainer_check(lh_context *ctx, const lh_model *m,
     if (!trainer_share(s->held_out))
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the held-out share must be"
                        " at least 0 and below 1");
-    if (lh_tokenizer_vocabulary(k) > lh_model_config(m)->vocabulary)
-        return lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens,"
-                       " the model takes %lld",
-                       (long long)lh_tokenizer_vocabulary(k),
-                       (long long)lh_model_config(m)->vocabulary);
     return LH_OK;
 }
 
-static lh_status trainer_make(lh_trainer *r, const lh_tokenizer *k,
-                              const lh_dataset *d)
+static lh_status trainer_make(lh_trainer *r)
 {
     lh_train_settings *s = &r->settings;
-    lh_status status = lh_windows_make(r->ctx, &r->windows, k, d,
-                                       lh_model_config(r->model)->context,
-                                       s->held_out, s->seed);
-    if (status)
-        return status;
     if (!s->micro_batch || s->micro_batch > s->batch)
         s->micro_batch = s->batch;
-    r->data_hash = lh_windows_hash(&r->windows);
     r->order.epoch = -1;
     r->order.order = lh_alloc(r->ctx, (size_t)r->windows.training,
                               sizeof *r->order.order);
@@ -68,6 +55,46 @@ static lh_status trainer_make(lh_trainer *r, const lh_tokenizer *k,
         return LH_ERROR_MEMORY;
     return lh_packer_make(r->ctx, &r->packer, s->micro_batch,
                           s->micro_batch * r->windows.longest);
+}
+
+LH_INTERNAL lh_trainer *lh_trainer_over(lh_context *ctx, lh_model *m,
+                                        lh_windows *w,
+                                        const lh_train_settings *settings)
+{
+    lh_trainer *r = lh_alloc(ctx, 1, sizeof *r);
+    if (!r) {
+        lh_windows_free(w);
+        return NULL;
+    }
+    r->ctx = ctx;
+    r->model = m;
+    r->settings = *settings;
+    r->windows = *w;
+    if (trainer_make(r)) {
+        lh_trainer_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static lh_trainer *trainer_new(lh_context *ctx, lh_model *m,
+                               const lh_tokenizer *k, const lh_dataset *d,
+                               const lh_train_settings *s)
+{
+    const lh_config *c = lh_model_config(m);
+    lh_windows w;
+    lh_plan plan;
+    if (lh_windows_make(ctx, &w, k, d, c->context, s->held_out, s->seed))
+        return NULL;
+    lh_trainer *r = lh_trainer_over(ctx, m, &w, s);
+    if (!r)
+        return NULL;
+    r->data_hash = lh_windows_hash(&r->windows);
+    /* Blocks of the size that a step needs, for a tape that has none. */
+    if (!lh_plan_make(ctx, c, s, d, &plan, r->tape))
+        return r;
+    lh_trainer_free(r);
+    return NULL;
 }
 
 LH_API lh_trainer *lh_trainer_new(lh_context *ctx, lh_model *m,
@@ -81,22 +108,17 @@ LH_API lh_trainer *lh_trainer_new(lh_context *ctx, lh_model *m,
                 " tokenizer, no data or no settings");
         return NULL;
     }
-    if (trainer_check(ctx, m, k, settings))
+    if (lh_train_check(ctx, settings))
         return NULL;
-    lh_trainer *r = lh_alloc(ctx, 1, sizeof *r);
-    if (!r)
-        return NULL;
-    r->ctx = ctx;
-    r->model = m;
-    r->settings = *settings;
-    r->windows.ctx = ctx;
-    lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = trainer_make(r, k, d);
-    lh_fpenv_leave(saved);
-    if (status) {
-        lh_trainer_free(r);
+    if (lh_tokenizer_vocabulary(k) > lh_model_config(m)->vocabulary) {
+        lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens, the"
+                " model takes %lld", (long long)lh_tokenizer_vocabulary(k),
+                (long long)lh_model_config(m)->vocabulary);
         return NULL;
     }
+    lh_fpenv saved = lh_fpenv_enter();
+    lh_trainer *r = trainer_new(ctx, m, k, d, settings);
+    lh_fpenv_leave(saved);
     return r;
 }
 
