@@ -656,6 +656,9 @@ LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
  * GPT2LMHeadModel or LlamaForCausalLM can say is written as such. */
 LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
                                const lh_tokenizer *k, const char *directory);
+/* config.json alone. */
+LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
+                                lh_config *config);
 /* Reads them.  tokenizer may be NULL. */
 LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
                                lh_model **m, lh_tokenizer **k);

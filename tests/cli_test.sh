@@ -82,7 +82,7 @@ drift() {
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
                 "$out/man" || echo "man lacks --$option"
             case $option in
-            help|json|quiet|resume|recompute) continue ;;
+            help|json|quiet|resume|recompute|plan) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
             [ $? -eq 2 ] && grep -q "^longhand $s: --$option needs a value" \
@@ -369,6 +369,26 @@ check "info --json" succeeds info --json
 check "info --json" says '^{"version": .*}}$'
 check "info MODEL" succeeds info "$out/whole"
 check "info MODEL" says 'parameters  *4,'
+gpt2="--preset gpt2 --vocabulary 50257 --batch 4 --context 64"
+check "info --plan" succeeds info --plan $gpt2 --micro-batch 2
+check "info --plan" says '^step *4 windows of 64, 2 at once'
+check "info --plan" says '^parameters *495 MB *494,[0-9]*,[0-9]*$'
+check "info --plan" says '^peak *2\.[0-9]* GB'
+check "info --plan --json" succeeds info --plan $gpt2 --recompute --json
+check "info --plan --json" says '^{"parameters": 494[0-9]*, "gradients": '
+check "info --plan MODEL" succeeds info --plan "$out/whole" --batch 8
+check "info --plan MODEL" says '^model  1 layer, 16 wide'
+check "sizes without --plan" refuses 2 "without --plan" info --width 8
+check "sizes of a model that is there" refuses 2 "has its own" \
+    info --plan "$out/whole" --layers 2
+check "a plan that cannot be" refuses 2 "not a multiple" \
+    info --plan --width 9 --heads 2
+check "train says its peak" succeeds train --steps 1 --count 0
+check "train says its peak" says '^memory [0-9.]* [kM]B at its peak$'
+check "no memory for a model" refuses 1 "take a smaller model" \
+    train --layers 1000 --width 8192 --heads 8
+check "no memory for a batch" refuses 1 "take a smaller --micro-batch" \
+    train --layers 4 --width 512 --batch 1000000
 check "LONGHAND_CPU=c" env LONGHAND_CPU=c $LONGHAND info >"$out/stdout"
 check "LONGHAND_CPU=c" says '^level  *c$'
 check "a wrong LONGHAND_CPU" env LONGHAND_CPU=z80 sh -c \

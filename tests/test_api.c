@@ -409,6 +409,11 @@ static void nulls_world(const world *w)
     UNHEARD(lh_model_load(NULL, "x", &m, NULL));
     DENIED(lh_model_load(ctx, NULL, &m, NULL));
     DENIED(lh_model_load(ctx, "x", NULL, NULL));
+    lh_config config;
+    UNHEARD(lh_config_load(NULL, "x", &config));
+    DENIED(lh_config_load(ctx, NULL, &config));
+    DENIED(lh_config_load(ctx, "x", NULL));
+    DENIED(lh_train_plan(ctx, NULL, NULL, NULL, NULL));
     lh_error_clear(ctx);
 }
 

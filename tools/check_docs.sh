@@ -47,6 +47,7 @@ normal() {
         -e 's/[0-9:]+ left/N left/g' -e 's/[0-9.:]+ s in all/N s in all/g' \
         -e 's/(avx512_bf16|avx512|avx2|sse2|neon_bf16|neon|c) kernels/ISA kernels/' \
         -e 's/[0-9]+ threads?/N threads/' -e 's/[0-9]+ passed/N passed/' \
+        -e 's/^memory .* at/memory N at/' \
         -e 's/ +/ /g' -e 's/ $//' "$1"
 }
 

@@ -111,6 +111,8 @@ lh_context *cli_context(const cli_options *o, cli_option threads,
 /* "12,345" into text[32]; "1:05" or "2 h 5 min" into text[32]. */
 const char *cli_count(char *text, int64_t n);
 const char *cli_duration(char *text, double seconds);
+/* "2.36 GB" into text[32]. */
+const char *cli_bytes(char *text, int64_t bytes);
 
 /* JSON: a string with its quotes (invalid UTF-8 becomes U+FFFD); a finite
  * number, or null. */
@@ -155,6 +157,18 @@ typedef struct cli_writing {
 int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
               const lh_tokenizer *k, const cli_writing *w, char **text,
               size_t *size);
+
+/* ----------------------------------------------------------- settings -- */
+
+/* The preset's config and settings, each number overridden by its option.
+ * The vocabulary is left 0. */
+int cli_config(lh_context *ctx, const cli_options *o, const char *preset,
+               lh_config *c);
+int cli_settings(lh_context *ctx, const cli_options *o, const char *preset,
+                 lh_train_settings *s);
+
+/* Bytes of memory that this process may have; 0: not known. */
+int64_t cli_memory(void);
 
 /* -------------------------------------------------------- subcommands -- */
 

@@ -169,15 +169,114 @@ static void info_model_json(lh_model *m, const lh_tokenizer *k)
     printf("}}\n");
 }
 
+/* ----------------------------------------------------------------- plan -- */
+
+/* What these change a plan has; without --plan, or of a model that is there,
+ * they say nothing. */
+static int info_needless(const cli_options *o)
+{
+    static const cli_option sizes[] = {
+        OPT_layers, OPT_width, OPT_heads, OPT_kv_heads, OPT_feed_forward,
+        OPT_context, OPT_dropout, OPT_vocabulary, OPT_preset, OPT_batch,
+        OPT_micro_batch, OPT_recompute, OPT_held_out,
+    };
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        if (!o->given[sizes[i]])
+            continue;
+        const char *name = cli_option_table[sizes[i]].name;
+        if (!o->given[OPT_plan])
+            return cli_usage("--%s says nothing without --plan", name);
+        if (o->operands && i < 8)
+            return cli_usage("--%s is for a model to be made; %s has its"
+                             " own", name, o->operand[0]);
+    }
+    return CLI_DONE;
+}
+
+/* The tokens of a run on the built-in names. */
+static int64_t info_vocabulary(lh_context *ctx)
+{
+    size_t size;
+    lh_dataset *d = lh_dataset_names(ctx);
+    const char *text = lh_dataset_bytes(d, &size);
+    lh_tokenizer *k = lh_tokenizer_characters(ctx, text, size);
+    int64_t count = lh_tokenizer_vocabulary(k);
+    lh_tokenizer_free(k);
+    lh_dataset_free(d);
+    return count;
+}
+
+static void info_plan_show(const lh_config *c, const lh_train_settings *s,
+                           const lh_plan *p, bool json)
+{
+    const struct { const char *name; int64_t bytes; } row[] = {
+        { "parameters", p->parameters }, { "gradients", p->gradients },
+        { "moments", p->moments }, { "activations", p->activations },
+        { "scratch", p->scratch }, { "data", p->data }, { "peak", p->peak },
+        { "machine", cli_memory() },
+    };
+    int rows = (int)(sizeof row / sizeof *row);
+    int64_t part = s->micro_batch && s->micro_batch < s->batch
+        ? s->micro_batch : s->batch;
+    char a[32], b[32], d[32];
+    if (!json)
+        printf("model  %lld layer%s, %lld wide, %lld heads, context %lld, %s"
+               " tokens\nstep   %s windows of %lld, %s at once%s\n\n",
+               (long long)c->layers, c->layers > 1 ? "s" : "",
+               (long long)c->width, (long long)c->heads,
+               (long long)c->context, cli_count(a, c->vocabulary),
+               cli_count(b, s->batch), (long long)c->context,
+               cli_count(d, part),
+               s->recompute ? "; layers computed again" : "");
+    for (int i = 0; i < rows; i++) {
+        if (json)
+            printf("%s\"%s\": %lld", i ? ", " : "{", row[i].name,
+                   (long long)row[i].bytes);
+        else
+            printf("%s%-12s %9s %22s\n", i == rows - 2 ? "\n" : "",
+                   row[i].name, cli_bytes(a, row[i].bytes),
+                   cli_count(b, row[i].bytes));
+    }
+    if (json)
+        printf("}\n");
+}
+
+static int info_plan(lh_context *ctx, const cli_options *o)
+{
+    const char *preset = o->given[OPT_preset] ? o->text[OPT_preset] : "micro";
+    lh_config c;
+    lh_train_settings s;
+    lh_plan plan;
+    int code = cli_settings(ctx, o, preset, &s);
+    if (!code && !o->operands)
+        code = cli_config(ctx, o, preset, &c);
+    if (code)
+        return code;
+    if (o->operands && lh_config_load(ctx, o->operand[0], &c))
+        return cli_error(ctx);
+    if (o->given[OPT_vocabulary])
+        c.vocabulary = o->integer[OPT_vocabulary];
+    else if (!o->operands)
+        c.vocabulary = info_vocabulary(ctx);
+    if (lh_train_plan(ctx, &c, &s, NULL, &plan)) {
+        code = cli_error(ctx);
+        return lh_error_status(ctx) == LH_ERROR_SHAPE ? CLI_USAGE : code;
+    }
+    info_plan_show(&c, &s, &plan, o->given[OPT_json]);
+    return CLI_DONE;
+}
+
 int cli_info(const cli_options *o)
 {
     lh_model *m = NULL;
     lh_tokenizer *k = NULL;
-    int code;
-    lh_context *ctx = cli_context(o, OPT_threads, &code);
+    int code = info_needless(o);
+    lh_context *ctx = code ? NULL : cli_context(o, OPT_threads, &code);
     if (!ctx)
         return code;
-    if (!o->operands)
+    if (o->given[OPT_plan])
+        code = info_plan(ctx, o);
+    else if (!o->operands)
         (o->given[OPT_json] ? info_machine_json : info_machine)(ctx);
     else
         code = cli_model_load(ctx, o->operand[0], &m, &k);

@@ -104,6 +104,18 @@ const char *cli_count(char *text, int64_t n)
     return text;
 }
 
+const char *cli_bytes(char *text, int64_t bytes)
+{
+    static const char *const unit[] = { "bytes", "kB", "MB", "GB", "TB" };
+    double x = (double)bytes;
+    int i = 0;
+    for (; x >= 999.5 && i < 4; i++)
+        x /= 1000;
+    snprintf(text, 32, "%.*f %s", i && x < 9.995 ? 2 : i && x < 99.95 ? 1 : 0,
+             x, unit[i]);
+    return text;
+}
+
 const char *cli_duration(char *text, double seconds)
 {
     double s = seconds < 0 ? 0 : seconds > 3e9 ? 3e9 : seconds;

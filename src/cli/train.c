@@ -31,6 +31,7 @@ typedef struct train_run {
     double saved;                 /* when, by cli_clock()                  */
     int64_t begun;                /* steps done before this process        */
     int64_t saved_step;           /* of the checkpoint; 0: none            */
+    int64_t peak;                 /* bytes that it will hold               */
 } train_run;
 
 /* -------------------------------------------------------------- signals -- */
@@ -60,44 +61,6 @@ static void train_signals(void)
 }
 
 /* ------------------------------------------------------------- settings -- */
-
-#define TRAIN_SET(field, from) \
-    (field) = o->given[OPT_##from] ? o->integer[OPT_##from] : (field)
-#define TRAIN_SET_REAL(field, from) \
-    (field) = o->given[OPT_##from] ? o->real[OPT_##from] : (field)
-
-/* What follows from width and heads keeps the preset's proportions. */
-static int train_config(train_run *r)
-{
-    const cli_options *o = r->o;
-    lh_config *c = &r->config, preset;
-    if (lh_preset(r->ctx, r->preset, c))
-        return cli_error(r->ctx), CLI_USAGE;
-    preset = *c;
-    TRAIN_SET(c->layers, layers);
-    TRAIN_SET(c->width, width);
-    TRAIN_SET(c->heads, heads);
-    TRAIN_SET(c->context, context);
-    TRAIN_SET_REAL(c->dropout, dropout);
-    if (o->given[OPT_heads])
-        c->kv_heads = preset.kv_heads == preset.heads ? c->heads
-                    : c->heads % preset.kv_heads ? 1 : preset.kv_heads;
-    TRAIN_SET(c->kv_heads, kv_heads);
-    if (o->given[OPT_width] || o->given[OPT_heads]) {
-        if (c->width % c->heads)
-            return cli_usage("--width %lld is not a multiple of --heads"
-                             " %lld", (long long)c->width,
-                             (long long)c->heads);
-        c->head_size = c->width / c->heads;
-        c->feed_forward = (c->width * preset.feed_forward +
-                           preset.width / 2) / preset.width;
-    }
-    TRAIN_SET(c->feed_forward, feed_forward);
-    if (c->heads % c->kv_heads)
-        return cli_usage("--heads %lld is not a multiple of --kv-heads %lld",
-                         (long long)c->heads, (long long)c->kv_heads);
-    return CLI_DONE;
-}
 
 /* A preset's warm-up and held-out share are meant for its own length of run
  * and some data; where they do not fit and are not asked for, they give. */
@@ -141,41 +104,22 @@ static int train_settings(train_run *r)
 {
     const cli_options *o = r->o;
     lh_train_settings *s = &r->settings;
-    if (lh_train_preset(r->ctx, r->preset, s))
-        return cli_error(r->ctx), CLI_USAGE;
-    TRAIN_SET(s->steps, steps);
-    TRAIN_SET(s->batch, batch);
-    TRAIN_SET(s->micro_batch, micro_batch);
-    TRAIN_SET(s->warm_up, warm_up);
-    TRAIN_SET(s->cool_down, cool_down);
-    TRAIN_SET_REAL(s->adamw.learning_rate, lr);
-    TRAIN_SET_REAL(s->adamw.weight_decay, weight_decay);
-    TRAIN_SET_REAL(s->adamw.clip, clip);
-    TRAIN_SET_REAL(s->held_out, held_out);
-    if (o->given[OPT_schedule]) {
-        static const lh_schedule schedule[] = { LH_CONSTANT, LH_LINEAR,
-                                                LH_COSINE, LH_TRAPEZOID };
-        s->schedule = schedule[o->integer[OPT_schedule]];
-        if (s->schedule == LH_TRAPEZOID && !s->cool_down)
-            s->cool_down = s->steps / 5;
-    }
-    s->seed = (uint64_t)o->integer[OPT_seed];
-    s->recompute = o->given[OPT_recompute];
+    int code = cli_settings(r->ctx, o, r->preset, s);
+    if (code)
+        return code;
     train_fit(r);
     if (s->warm_up + s->cool_down > s->steps)
         return cli_usage("--warm-up and --cool-down are more than the %lld"
                          " --steps", (long long)s->steps);
     r->report_every = s->steps > 1000 ? s->steps / 1000 : 1;
     r->eval_every = train_eval_every(r);
-    TRAIN_SET(r->eval_every, eval_every);
+    if (o->given[OPT_eval_every])
+        r->eval_every = o->integer[OPT_eval_every];
     if (s->held_out <= 0 && o->given[OPT_eval_every])
         return cli_usage("--eval-every needs documents to evaluate on; add"
                          " --held-out 0.1");
     return CLI_DONE;
 }
-
-#undef TRAIN_SET
-#undef TRAIN_SET_REAL
 
 /* --------------------------------------------------------------- making -- */
 
@@ -208,6 +152,38 @@ static int train_refused(train_run *r)
                     (long long)low + 1, lh_error_message(r->ctx));
 }
 
+static int train_impossible(const train_run *r)
+{
+    int code = cli_error(r->ctx);
+    lh_status status = lh_error_status(r->ctx);
+    return status == LH_ERROR_SHAPE || status == LH_ERROR_ARGUMENT
+        ? CLI_USAGE : code;
+}
+
+/* A run that the machine has not the memory for is not begun. */
+static int train_plan(train_run *r)
+{
+    char peak[32], most[32], part[32];
+    lh_plan plan;
+    if (lh_train_plan(r->ctx, &r->config, &r->settings, r->data.dataset,
+                      &plan))
+        return train_impossible(r);
+    int64_t memory = cli_memory();
+    r->peak = plan.peak;
+    if (!memory || plan.peak <= memory)
+        return CLI_DONE;
+    cli_bytes(peak, plan.peak);
+    cli_bytes(most, memory);
+    cli_bytes(part, plan.activations);
+    if (plan.peak - plan.activations > memory)
+        return cli_fail("the run needs %s of memory, this machine has %s;"
+                        " take a smaller model: --layers, --width", peak,
+                        most);
+    return cli_fail("the run needs %s of memory, %s of it for activations,"
+                    " this machine has %s; take a smaller --micro-batch, or"
+                    " --recompute", peak, part, most);
+}
+
 static int train_make(train_run *r)
 {
     size_t size;
@@ -218,19 +194,17 @@ static int train_make(train_run *r)
     if (!r->k)
         return train_refused(r);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
+    int code = train_plan(r);
+    if (code)
+        return code;
     r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
     if (r->m)
         r->trainer = lh_trainer_new(r->ctx, r->m, r->k, r->data.dataset,
                                     &r->settings);
-    if (r->trainer)
-        return CLI_DONE;
-    int code = cli_error(r->ctx);
-    lh_status status = lh_error_status(r->ctx);
-    return status == LH_ERROR_SHAPE || status == LH_ERROR_ARGUMENT
-        ? CLI_USAGE : code;
+    return r->trainer ? CLI_DONE : train_impossible(r);
 }
 
-/* What the run is about, in five lines. */
+/* What the run is about, in six lines. */
 static void train_say(const train_run *r)
 {
     static const char *const schedule[] = { "constant", "linear", "cosine",
@@ -266,6 +240,7 @@ static void train_say(const train_run *r)
            s->adamw.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
+    printf("\nmemory %s at its peak", cli_bytes(a, r->peak));
     printf("\nout    %s", r->dir.path ? r->dir.path
            : "nothing is saved; --out DIR does");
     if (r->dir.resumes)
@@ -469,7 +444,7 @@ static int train_prepare(train_run *r)
         return code;
     r->preset = o->given[OPT_preset] ? o->text[OPT_preset]
               : r->data.by == LH_DOCUMENTS_LINES ? "micro" : "nano";
-    code = train_config(r);
+    code = cli_config(r->ctx, o, r->preset, &r->config);
     if (!code)
         code = train_settings(r);
     if (!code)

@@ -424,6 +424,20 @@ static lh_status disk_load(lh_context *ctx, char *const path[DISK_PARTS],
     return LH_OK;
 }
 
+LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
+                                lh_config *config)
+{
+    if (!ctx || !directory || !config)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_config_load: no"
+                       " directory, or no place for the config");
+    lh_layout layout = LH_LAYOUT_LONGHAND;
+    char *path = lh_path_join(ctx, directory, disk_name[DISK_CONFIG]);
+    lh_status status = path ? disk_read_config(ctx, path, config, &layout)
+                            : LH_ERROR_MEMORY;
+    lh_free(ctx, path);
+    return status;
+}
+
 LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
                                lh_model **m, lh_tokenizer **k)
 {
