@@ -133,9 +133,17 @@ static int bad_mkdir(const char *path, int mode)
     return fault_here('k') ? -1 : lh_io_system.mkdir(path, mode);
 }
 
+static int64_t bad_read_at(int fd, void *data, size_t size, int64_t offset)
+{
+    if (fault_here('r'))
+        return -1;
+    return lh_io_system.read_at(fd, data,
+                                fault.is_short && size ? 1 : size, offset);
+}
+
 static const lh_io bad_io = {
     bad_open, bad_read, bad_write, bad_size, bad_sync, bad_close,
-    bad_rename, bad_unlink, bad_mkdir,
+    bad_rename, bad_unlink, bad_mkdir, bad_read_at,
 };
 
 /* ----------------------------------------------------------- the folder -- */
@@ -301,6 +309,45 @@ static void test_odd_writes(void)
     CHECK(holds(path, "mine"));
     unlink(path);
     CHECK_EQ_INT(entries(root), 0);
+    CHECK_EQ_INT(memory.live, 0);
+}
+
+/* Pieces of a file, with every call failing once. */
+static void test_reader(void)
+{
+    const char *path = in_root("file");
+    lh_reader r;
+    char got[4] = "";
+    int failures = 0;
+    put(path, "0123456789");
+    for (int64_t n = 1; n < 20; n++) {
+        fault_reset();
+        fault.fail_at = n;
+        fault.error = EIO;
+        lh_error_clear(&ctx);
+        lh_status status = lh_reader_open(&ctx, &r, path);
+        if (!status)
+            status = lh_reader_at(&r, got, 3, 5);
+        lh_reader_close(&r);
+        lh_reader_close(&r);
+        failures += status == LH_ERROR_IO && strstr(ctx.message, path);
+        CHECK(status || !strcmp(got, "567"));
+        CHECK_EQ_INT(open_files, 0);
+        if (!fault.failed)
+            break;
+    }
+    CHECK_EQ_INT(failures, 2);                   /* open and read          */
+    fault_reset();
+    fault.is_short = fault.interrupt = true;
+    lh_error_clear(&ctx);
+    CHECK_EQ_INT(lh_reader_open(&ctx, &r, path), LH_OK);
+    CHECK_EQ_INT(r.size, 10);
+    CHECK_EQ_INT(lh_reader_at(&r, got, 3, 7), LH_OK);
+    CHECK_STR(got, "789");
+    CHECK_EQ_INT(lh_reader_at(&r, got, 3, 8), LH_ERROR_IO);
+    CHECK(strstr(ctx.message, "shorter") != NULL);
+    lh_reader_close(&r);
+    unlink(path);
     CHECK_EQ_INT(memory.live, 0);
 }
 
@@ -523,6 +570,7 @@ int main(void)
     test_failing_writes(EIO);
     test_failing_writes(ENOSPC);
     test_odd_writes();
+    test_reader();
     test_targets();
     test_killed();
     test_reading();

@@ -111,6 +111,64 @@ static void test_measured(void)
     free(text);
 }
 
+/* Saving, loading and going on take no more than the run did, whatever the
+ * layout in the file. */
+static void test_files(int kind)
+{
+    static const planned run = { "files", 1, 128, 3, 16, 1, 0, 1, false,
+                                 false, 0, 0 };
+    char directory[64], path[96];
+    size_t size;
+    char *text = text_make(50, 63, &size);
+    torture memory = { 0 };
+    lh_context *ctx = lh_context_new(&(lh_settings){
+        .allocator = torture_allocator(&memory), .threads = 1 });
+    lh_dataset *d = lh_dataset_text(ctx, text, size, LH_DOCUMENTS_WHOLE);
+    lh_tokenizer *k = lh_tokenizer_characters(ctx, text, size);
+    planned p = run;
+    p.kind = kind;
+    lh_config c = planned_config(&p, lh_tokenizer_vocabulary(k));
+    lh_train_settings s = { .steps = 2, .batch = 1,
+                            .adamw = LH_ADAMW_DEFAULT };
+    lh_model *m = lh_model_new(ctx, &c, 1), *again = NULL;
+    lh_trainer *r = lh_trainer_new(ctx, m, k, d, &s);
+    CHECK_OK(ctx, lh_trainer_step(r, NULL));
+    int64_t peak = memory.peak_bytes, weights = 4 * lh_params_size(
+        lh_model_params(m));
+    fresh_directory(directory);
+    snprintf(path, sizeof path, "%s/trainer.safetensors", directory);
+    CHECK_OK(ctx, lh_trainer_save(r, path));
+    CHECK_OK(ctx, lh_model_save(ctx, m, k, directory));
+    lh_trainer_free(r);
+    CHECK(memory.peak_bytes < peak + weights / 4);
+    memory.peak_bytes = memory.live_bytes;
+    int64_t before = memory.live_bytes;
+    CHECK_OK(ctx, lh_model_load(ctx, directory, &again, NULL));
+    CHECK(models_equal(m, again));
+    CHECK(memory.peak_bytes - before < weights + weights / 3);
+    lh_model_free(again);
+    r = lh_trainer_new(ctx, m, k, d, &s);
+    CHECK_OK(ctx, lh_trainer_load(r, path));
+    CHECK_OK(ctx, lh_trainer_step(r, NULL));
+    CHECK(memory.peak_bytes < peak + weights / 4);
+    lh_trainer_free(r);
+    lh_model_free(m);
+    lh_tokenizer_free(k);
+    lh_dataset_free(d);
+    lh_context_free(ctx);
+    CHECK_EQ_INT(memory.live, 0);
+    for (int i = 0; i < 4; i++) {
+        static const char *const name[] = {
+            "trainer.safetensors", "model.safetensors", "config.json",
+            "tokenizer.json"
+        };
+        snprintf(path, sizeof path, "%s/%s", directory, name[i]);
+        unlink(path);
+    }
+    CHECK_EQ_INT(rmdir(directory), 0);
+    free(text);
+}
+
 /* What is asked of memory, and what a plan of a model that no machine has. */
 static void test_shares(void)
 {
@@ -152,5 +210,7 @@ int main(void)
 {
     test_measured();
     test_shares();
+    test_files(1);
+    test_files(3);
     return test_end("plan");
 }

@@ -85,9 +85,14 @@ static int file_mkdir(const char *path, int mode)
     return mkdir(path, (mode_t)mode);
 }
 
+static int64_t file_read_at(int fd, void *data, size_t size, int64_t offset)
+{
+    return pread(fd, data, size, offset);
+}
+
 LH_TABLE_DEFINED const lh_io lh_io_system = {
     file_open, file_read, file_write, file_size, file_sync,
-    file_close, file_rename, file_unlink, file_mkdir,
+    file_close, file_rename, file_unlink, file_mkdir, file_read_at,
 };
 
 /* -------------------------------------------------------------- errors -- */
@@ -223,6 +228,54 @@ LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
     if (status)
         lh_buffer_free(ctx, buffer);
     return status;
+}
+
+LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
+                                     const char *path)
+{
+    size_t length = strlen(path) + 1;
+    *r = (lh_reader){ .fd = -1 };
+    char *copy = lh_alloc(ctx, length, 1);
+    if (!copy)
+        return LH_ERROR_MEMORY;
+    int fd = file_open_again(ctx, path, O_RDONLY);
+    if (fd < 0) {
+        lh_free(ctx, copy);
+        return file_fail(ctx, "open", path, errno);
+    }
+    memcpy(copy, path, length);
+    *r = (lh_reader){ ctx, copy, fd, ctx->io->size(fd) };
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_reader_at(const lh_reader *r, void *data,
+                                   size_t size, int64_t offset)
+{
+    char *to = data;
+    while (size) {
+        int64_t got = r->ctx->io->read_at(
+            r->fd, to, size < FILE_CHUNK ? size : FILE_CHUNK, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return file_fail(r->ctx, "read", r->path, errno);
+        if (got == 0)
+            return lh_fail(r->ctx, LH_ERROR_IO, "cannot read %s: it has"
+                           " become shorter meanwhile", r->path);
+        to += got;
+        offset += got;
+        size -= (size_t)got;
+    }
+    return LH_OK;
+}
+
+LH_INTERNAL void lh_reader_close(lh_reader *r)
+{
+    if (!r->ctx)
+        return;
+    (void)r->ctx->io->close(r->fd);
+    lh_free(r->ctx, r->path);
+    *r = (lh_reader){ .fd = -1 };
 }
 
 /* ------------------------------------------------------------- writing -- */

@@ -18,6 +18,7 @@ typedef struct lh_io {
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, int mode);
+    int64_t (*read_at)(int fd, void *data, size_t size, int64_t offset);
 } lh_io;
 
 LH_TABLE const lh_io lh_io_system;
@@ -26,6 +27,22 @@ LH_TABLE const lh_io lh_io_system;
  * Short reads are gone on with; EINTR is retried.  LH_ERROR_IO. */
 LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
                                    lh_buffer *buffer);
+
+/* A file that is read by pieces.  size below 0: it is no regular one and can
+ * be read only whole, by lh_file_read().  lh_reader_at() takes `size` bytes at
+ * an offset; fewer are LH_ERROR_IO. */
+typedef struct lh_reader {
+    lh_context *ctx;                           /* NULL: not open           */
+    char *path;                                /* owned                    */
+    int fd;
+    int64_t size;
+} lh_reader;
+
+LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
+                                     const char *path);
+LH_INTERNAL lh_status lh_reader_at(const lh_reader *r, void *data,
+                                   size_t size, int64_t offset);
+LH_INTERNAL void lh_reader_close(lh_reader *r);
 
 /* A file written aside: begin makes PATH.tmp-<pid> beside it, add appends,
  * commit syncs, renames over PATH and syncs the directory.  After a failure,

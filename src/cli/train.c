@@ -429,6 +429,8 @@ static int train_end(train_run *r)
         return train_stopped(r);
     if (r->begun == r->settings.steps && r->view.mode == CLI_VIEW_PLAIN)
         printf("all %lld steps were done\n", (long long)r->settings.steps);
+    lh_trainer_free(r->trainer);  /* its memory is the sampling's          */
+    r->trainer = NULL;
     return train_write(r);
 }
 

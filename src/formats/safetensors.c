@@ -15,6 +15,9 @@
 
 /* The format's reference implementation takes no longer header. */
 #define STORED_HEADER_MAX 100000000u
+/* Bytes that are read together where they are not read to their place; a
+ * multiple of every element size. */
+#define STORED_ROOM 16384
 
 /* --------------------------------------------------------------- bytes -- */
 
@@ -53,11 +56,11 @@ static float stored_f16(uint32_t half)
     return sign ? -small : small;
 }
 
-LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
-                                       float *data)
+/* `from` may be `data` itself where the elements are as wide. */
+static lh_status stored_convert(lh_context *ctx, const lh_stored *s,
+                                const unsigned char *from, size_t count,
+                                float *data)
 {
-    const unsigned char *from = s->data;
-    size_t count = (size_t)s->size;
     lh_fpenv saved;
     switch (s->dtype) {
     case LH_DTYPE_F32:
@@ -89,14 +92,58 @@ LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
     }
 }
 
+/* A piece of the tensor's bytes, in place or into `room`. */
+static const unsigned char *stored_bytes_at(const lh_stored *s, size_t first,
+                                            size_t size, void *room)
+{
+    if (s->data)
+        return (const unsigned char *)s->data + first;
+    return lh_reader_at(s->reader, room, size, s->offset + (int64_t)first)
+        ? NULL : room;
+}
+
+LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
+                                       float *data)
+{
+    unsigned char room[STORED_ROOM];
+    size_t width = lh_dtype_bytes(s->dtype), count = (size_t)s->size;
+    bool plain = s->data || s->dtype == LH_DTYPE_F32;
+    lh_status status = LH_OK;
+    for (size_t i = 0, n; i < count && !status; i += n) {
+        n = plain || count - i < STORED_ROOM / width ? count - i
+                                                     : STORED_ROOM / width;
+        const unsigned char *from = stored_bytes_at(
+            s, i * width, n * width, plain ? (void *)data : room);
+        status = from ? stored_convert(ctx, s, from, n, data + i)
+                      : LH_ERROR_IO;
+    }
+    return status;
+}
+
+LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b)
+{
+    unsigned char room[2][STORED_ROOM];
+    size_t size = (size_t)a->size * lh_dtype_bytes(a->dtype);
+    bool same = a->dtype == b->dtype && a->size == b->size;
+    for (size_t i = 0, n; i < size && same; i += n) {
+        n = size - i < STORED_ROOM ? size - i : STORED_ROOM;
+        const unsigned char *x = stored_bytes_at(a, i, n, room[0]);
+        const unsigned char *y = stored_bytes_at(b, i, n, room[1]);
+        same = x && y && memcmp(x, y, n) == 0;
+    }
+    return same;
+}
+
 /* ------------------------------------------------------------- entries -- */
 
 /* What entries are read against. */
 typedef struct stored_reader {
     lh_context *ctx;
     const char *where;
-    const unsigned char *data;     /* behind the header                    */
+    const unsigned char *data;     /* behind the header; NULL: in a file   */
     int64_t size;                  /* bytes of it                          */
+    const lh_reader *reader;
+    int64_t begin;                 /* where it begins in the file          */
 } stored_reader;
 
 static lh_status stored_fail(const stored_reader *r, const lh_json *entry,
@@ -179,7 +226,9 @@ static lh_status stored_read_range(const stored_reader *r,
         bytes != end->integer - begin->integer)
         return stored_fail(r, entry, "its data_offsets do not agree with "
                                      "its shape and dtype");
-    s->data = r->data + begin->integer;
+    s->data = r->data ? r->data + begin->integer : NULL;
+    s->reader = r->reader;
+    s->offset = r->begin + begin->integer;
     return LH_OK;
 }
 
@@ -216,8 +265,8 @@ static int64_t stored_bytes(const lh_stored *s)
 static int stored_compare(const void *a, const void *b)
 {
     const lh_stored *x = a, *y = b;
-    if (x->data != y->data)
-        return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
     int64_t nx = stored_bytes(x), ny = stored_bytes(y);
     return nx < ny ? -1 : nx > ny;
 }
@@ -237,7 +286,7 @@ static lh_status stored_tile(const stored_reader *r, lh_safetensors *file)
     int64_t end = 0;
     for (size_t i = 0; i < count && !status; i++) {
         const lh_stored *s = sorted[i];
-        int64_t begin = (const unsigned char *)s->data - r->data;
+        int64_t begin = s->offset - r->begin;
         char shown[LH_UTF8_SHOWN];
         if (begin != end)
             status = lh_fail(r->ctx, LH_ERROR_FORMAT,
@@ -288,18 +337,37 @@ static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
     return status ? status : stored_tile(r, file);
 }
 
-/* Reads file->bytes, which `file` owns already. */
-static lh_status stored_parse(lh_context *ctx, const char *where,
-                              lh_safetensors *file)
+/* The first `size` bytes of the file into file->bytes. */
+static lh_status stored_begin(lh_safetensors *file, size_t size)
 {
-    const unsigned char *bytes = (const unsigned char *)file->bytes.data;
-    size_t size = file->bytes.size;
+    lh_buffer *bytes = &file->bytes;
+    char *grown = lh_resize(file->ctx, bytes->data, bytes->capacity,
+                            size + 1, 1);
+    if (!grown)
+        return LH_ERROR_MEMORY;
+    bytes->data = grown;
+    bytes->capacity = size + 1;
+    size_t had = bytes->size;
+    bytes->size = size;
+    return lh_reader_at(&file->reader, grown + had, size - had,
+                        (int64_t)had);
+}
+
+/* Reads file->bytes, which `file` owns already, or what it reads there, of
+ * `size` bytes in all. */
+static lh_status stored_parse(lh_context *ctx, const char *where,
+                              lh_safetensors *file, size_t size)
+{
+    bool reads = file->reader.ctx != NULL;
     if (size < 8)
         return lh_fail(ctx, LH_ERROR_FORMAT,
                        "%s: %zu bytes are no safetensors file: it begins "
                        "with 8 bytes that hold its header's length", where,
                        size);
-    uint64_t length = stored_little(bytes, 8);
+    lh_status status = reads ? stored_begin(file, 8) : LH_OK;
+    if (status)
+        return status;
+    uint64_t length = stored_little((unsigned char *)file->bytes.data, 8);
     if (length > STORED_HEADER_MAX)
         return lh_fail(ctx, LH_ERROR_FORMAT,
                        "%s: a header of %llu bytes is none: this is no "
@@ -310,15 +378,23 @@ static lh_status stored_parse(lh_context *ctx, const char *where,
                        "%s: its header should have %llu bytes, the file has "
                        "%zu more: it is cut off", where,
                        (unsigned long long)length, size - 8);
-    if (!length || bytes[8] != '{')
+    size_t data = 8 + (size_t)length;
+    if (reads)
+        status = stored_begin(file, data);
+    if (status)
+        return status;
+    if (!length || file->bytes.data[8] != '{')
         return lh_fail(ctx, LH_ERROR_FORMAT,
                        "%s: byte 8: a header begins with '{'", where);
-    size_t data = 8 + (size_t)length;
-    lh_status status = lh_json_parse(ctx, where, file->bytes.data + 8,
+    status = lh_json_parse(ctx, where, file->bytes.data + 8,
                                      (size_t)length, &file->header);
     if (status)
         return status;
-    stored_reader r = { ctx, where, bytes + data, (int64_t)(size - data) };
+    stored_reader r = {
+        ctx, where,
+        reads ? NULL : (unsigned char *)file->bytes.data + data,
+        (int64_t)(size - data), &file->reader, (int64_t)data,
+    };
     return stored_entries(&r, file);
 }
 
@@ -326,9 +402,15 @@ LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
                                           lh_safetensors *file)
 {
     *file = (lh_safetensors){ .ctx = ctx };
-    lh_status status = lh_file_read(ctx, path, &file->bytes);
+    lh_status status = lh_reader_open(ctx, &file->reader, path);
+    size_t size = (size_t)file->reader.size;
+    if (!status && file->reader.size < 0) {      /* a pipe                 */
+        lh_reader_close(&file->reader);
+        status = lh_file_read(ctx, path, &file->bytes);
+        size = file->bytes.size;
+    }
     if (!status)
-        status = stored_parse(ctx, path, file);
+        status = stored_parse(ctx, path, file, size);
     if (status)
         lh_safetensors_close(file);
     return status;
@@ -342,7 +424,7 @@ LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
     *file = (lh_safetensors){ .ctx = ctx };
     lh_status status = lh_buffer_add(ctx, &file->bytes, bytes, size);
     if (!status)
-        status = stored_parse(ctx, where, file);
+        status = stored_parse(ctx, where, file, size);
     if (status)
         lh_safetensors_close(file);
     return status;
@@ -354,6 +436,7 @@ LH_INTERNAL void lh_safetensors_close(lh_safetensors *file)
     lh_free(ctx, file->tensor);
     lh_json_free(&file->header);
     lh_buffer_free(ctx, &file->bytes);
+    lh_reader_close(&file->reader);
     *file = (lh_safetensors){ .ctx = ctx };
 }
 
@@ -374,3 +457,4 @@ LH_INTERNAL const char *lh_safetensors_text(const lh_safetensors *file,
 }
 
 #undef STORED_HEADER_MAX
+#undef STORED_ROOM

@@ -49,21 +49,27 @@ typedef struct lh_stored {
     int dims;                          /* 0..LH_MAX_DIMS; 0: one element   */
     int64_t shape[LH_MAX_DIMS];
     int64_t size;                      /* elements                         */
-    const void *data;                  /* little-endian, maybe unaligned   */
+    const void *data;                  /* little-endian, maybe unaligned;
+                                          NULL: in the file, not in memory */
+    const lh_reader *reader;           /* of that file                     */
+    int64_t offset;                    /* of the first byte: in the file,
+                                          or behind the header             */
 } lh_stored;
 
 /* ------------------------------------------------------------- reading -- */
 
 typedef struct lh_safetensors {
     lh_context *ctx;
-    lh_buffer bytes;                   /* the whole file                   */
+    lh_buffer bytes;                   /* the whole file, or the header    */
+    lh_reader reader;                  /* open: the data is read from it   */
     lh_json_document header;
     lh_stored *tensor;                 /* [count], in the file's order     */
     int64_t count;
     const lh_json *metadata;           /* object of strings, or NULL       */
 } lh_safetensors;
 
-/* From a file, or from bytes, which are copied.  `where` names them. */
+/* From a file, whose tensors stay there until they are asked for (`file` is
+ * not to be copied); or from bytes, which are.  `where` names them. */
 LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
                                           lh_safetensors *file);
 LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
@@ -80,6 +86,8 @@ LH_INTERNAL const char *lh_safetensors_text(const lh_safetensors *file,
  * integer dtype. */
 LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
                                        float *data);
+/* Whether two tensors of a file have the same bytes. */
+LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b);
 
 /* ------------------------------------------------------------- writing -- */
 
@@ -91,5 +99,12 @@ LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
                                            int64_t count,
                                            const char *const *metadata,
                                            int64_t pairs);
+
+/* The same, where tensors without data get it from fill(user, i) when their
+ * turn comes: until the next call. */
+LH_INTERNAL lh_status lh_safetensors_write_by(
+    lh_context *ctx, const char *path, const lh_stored *tensor,
+    int64_t count, const char *const *metadata, int64_t pairs,
+    const void *(*fill)(void *user, int64_t i), void *user);
 
 #endif

@@ -165,10 +165,10 @@ static void storing_convert(lh_dtype dtype, const void *from, size_t count,
 }
 
 static lh_status storing_data(lh_writer *w, const lh_stored *s,
+                              const unsigned char *from,
                               unsigned char *chunk)
 {
     size_t bytes = lh_dtype_bytes(s->dtype), left = (size_t)s->size;
-    const unsigned char *from = s->data;
     lh_status status = LH_OK;
     while (left && !status) {
         size_t count = STORING_CHUNK / bytes;
@@ -187,6 +187,15 @@ LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
                                            const char *const *metadata,
                                            int64_t pairs)
 {
+    return lh_safetensors_write_by(ctx, path, tensor, count, metadata, pairs,
+                                   NULL, NULL);
+}
+
+LH_INTERNAL lh_status lh_safetensors_write_by(
+    lh_context *ctx, const char *path, const lh_stored *tensor,
+    int64_t count, const char *const *metadata, int64_t pairs,
+    const void *(*fill)(void *user, int64_t i), void *user)
+{
     lh_buffer header = { 0 };
     unsigned char *chunk = lh_alloc(ctx, STORING_CHUNK, 1);
     lh_status status = chunk ? LH_OK : LH_ERROR_MEMORY;
@@ -203,7 +212,10 @@ LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
         if (!status)
             status = lh_writer_add(&w, header.data, header.size);
         for (int64_t i = 0; i < count && !status; i++)
-            status = storing_data(&w, &tensor[i], chunk);
+            status = storing_data(&w, &tensor[i],
+                                  tensor[i].data || !fill
+                                      ? tensor[i].data : fill(user, i),
+                                  chunk);
         if (!status)
             status = lh_writer_commit(&w);
         lh_writer_abandon(&w);

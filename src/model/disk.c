@@ -136,29 +136,41 @@ static lh_tensor *disk_tensor(const lh_model *m, const disk_piece *p)
 
 /* -------------------------------------------------------------- saving -- */
 
-static lh_status disk_stored(const disk_plan *plan, const lh_model *m,
-                             int64_t i, lh_stored *s, float **owned)
+/* What is being written: entries that are not a parameter as it stands are
+ * put together in `room` when their turn comes. */
+typedef struct disk_saving {
+    disk_plan plan;
+    const lh_model *m;
+    float *room;
+} disk_saving;
+
+static int64_t disk_stored(const disk_saving *saving, int64_t i,
+                           lh_stored *s)
 {
-    const disk_entry *e = &plan->entry[i];
+    const disk_entry *e = &saving->plan.entry[i];
     s->name = e->name;
     s->dtype = LH_DTYPE_F32;
     s->dims = e->inputs ? 2 : 1;
     s->shape[0] = e->transposed ? e->inputs : e->outputs;
     s->shape[1] = e->transposed ? e->outputs : e->inputs;
     s->size = disk_size(e);
-    if (disk_plain(e)) {
-        s->data = disk_tensor(m, &plan->piece[e->piece_at[0]])->data;
-        return LH_OK;
-    }
-    *owned = lh_alloc(plan->ctx, (size_t)s->size, sizeof **owned);
-    if (!*owned)
-        return LH_ERROR_MEMORY;
+    if (!disk_plain(e))
+        return s->size;
+    s->data = disk_tensor(saving->m,
+                          &saving->plan.piece[e->piece_at[0]])->data;
+    return 0;
+}
+
+static const void *disk_gather(void *user, int64_t i)
+{
+    disk_saving *saving = user;
+    const disk_entry *e = &saving->plan.entry[i];
     for (int64_t j = 0; j < e->pieces; j++) {
-        const disk_piece *p = &plan->piece[e->piece_at[j]];
-        disk_copy(e, p, *owned, disk_tensor(m, p)->data, false);
+        const disk_piece *p = &saving->plan.piece[e->piece_at[j]];
+        disk_copy(e, p, saving->room, disk_tensor(saving->m, p)->data,
+                  false);
     }
-    s->data = *owned;
-    return LH_OK;
+    return saving->room;
 }
 
 static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
@@ -166,26 +178,24 @@ static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
 {
     /* transformers takes no file that does not say "pt". */
     static const char *const metadata[] = { "format", "pt" };
-    disk_plan plan;
-    lh_status status = disk_plan_make(ctx, &plan, &m->config,
+    disk_saving saving = { .m = m };
+    lh_status status = disk_plan_make(ctx, &saving.plan, &m->config,
                                       lh_layout_of(&m->config));
     if (status)
         return status;
-    size_t count = (size_t)plan.entries;
-    lh_stored *stored = lh_alloc(ctx, count, sizeof *stored);
-    float **owned = lh_alloc(ctx, count, sizeof *owned);
-    if (!stored || !owned)
-        status = LH_ERROR_MEMORY;
-    for (int64_t i = 0; i < plan.entries && !status; i++)
-        status = disk_stored(&plan, m, i, &stored[i], &owned[i]);
-    if (!status)
-        status = lh_safetensors_write(ctx, path, stored, plan.entries,
-                                      metadata, 1);
-    for (int64_t i = 0; owned && i < plan.entries; i++)
-        lh_free(ctx, owned[i]);
-    lh_free(ctx, owned);
+    int64_t count = saving.plan.entries, most = 0;
+    lh_stored *stored = lh_alloc(ctx, (size_t)count, sizeof *stored);
+    for (int64_t i = 0; stored && i < count; i++)
+        most = lh_max64(most, disk_stored(&saving, i, &stored[i]));
+    if (stored)
+        saving.room = lh_alloc(ctx, (size_t)most, sizeof(float));
+    status = saving.room
+        ? lh_safetensors_write_by(ctx, path, stored, count, metadata, 1,
+                                  disk_gather, &saving)
+        : LH_ERROR_MEMORY;
+    lh_free(ctx, saving.room);
     lh_free(ctx, stored);
-    disk_plan_free(&plan);
+    disk_plan_free(&saving.plan);
     return status;
 }
 
@@ -268,9 +278,8 @@ static bool disk_needless(const disk_plan *plan, const lh_config *c,
     if (!c->tied || strcmp(s->name, "lm_head.weight") != 0)
         return false;
     const lh_stored *e = disk_find(file, plan->layout, plan->entry[0].name);
-    return e && e->dtype == s->dtype && e->size == s->size &&
-           memcmp(e->data, s->data, (size_t)s->size *
-                                    lh_dtype_bytes(s->dtype)) == 0;
+    return e &&
+           lh_stored_same(e, s);
 }
 
 static lh_status disk_check_entry(const disk_plan *plan, const char *path,

@@ -5,6 +5,7 @@
  * step that fails leaves weights, moments and counters as they were. */
 #include "base/strict.h"
 
+#include "base/context.h"
 #include "base/fpenv.h"
 #include "train/train.h"
 
@@ -200,7 +201,7 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
     lh_adamw_settings adamw = r->settings.adamw;
     adamw.learning_rate = lh_schedule_rate(&r->settings, r->adamw->step);
     lh_status status = trainer_gradients(r, targets, &loss);
-    if (!status && loss - loss != 0)
+    if (!status && loss - loss != 0 && !r->ctx->dry)
         status = lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: the loss is"
                          " not finite; a lower learning rate or clipping may"
                          " help", (long long)r->adamw->step + 1);
