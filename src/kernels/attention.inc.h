@@ -252,17 +252,26 @@ static const float *VEC_SUFFIX(attention_whole)(
 
 /* ------------------------------------------------------------ forward -- */
 
-/* e of the kernel's formulas for n scores, in place, and m and r. */
-static void VEC_SUFFIX(attention_softmax)(float *s, int64_t n, float scale,
-                                          float *stats)
+/* e of the kernel's formulas for rows of n, n + 1, ... scores, in place, and m
+ * and r.  Step by step for all rows: within one each waits for the last. */
+static void VEC_SUFFIX(attention_softmax)(const lh_attention_args *a,
+                                          float *s, int64_t ld, int64_t rows,
+                                          int64_t n, float *stats)
 {
-    float max = VEC_SUFFIX(lanes)(LANES_MAX_BY, n, s, NULL, NULL, 0.0f,
-                                  scale);
-    const VEC by = VEC_SET(scale), most = VEC_SET(max);
-    for (int64_t j = 0; j < n; j += VEC_WIDTH)
-        VEC_STORE(s + j, EXP(VEC_LOAD(s + j) * by - most));
-    stats[0] = max;
-    stats[1] = 1.0f / VEC_SUFFIX(lanes_sum)(s, n);
+    const VEC scale = VEC_SET(a->scale);
+    for (int64_t r = 0; r < rows; r++)
+        stats[r * a->heads * 2] =
+            VEC_SUFFIX(lanes)(LANES_MAX_BY, n + r, s + r * ld, NULL, NULL,
+                              0.0f, a->scale);
+    for (int64_t r = 0; r < rows; r++) {
+        const VEC max = VEC_SET(stats[r * a->heads * 2]);
+        float *e = s + r * ld;
+        for (int64_t j = 0; j < n + r; j += VEC_WIDTH)
+            VEC_STORE(e + j, EXP(VEC_LOAD(e + j) * scale - max));
+    }
+    for (int64_t r = 0; r < rows; r++)
+        stats[r * a->heads * 2 + 1] =
+            1.0f / VEC_SUFFIX(lanes_sum)(s + r * ld, n + r);
 }
 
 /* The queries from i of head h. */
@@ -283,8 +292,10 @@ static void VEC_SUFFIX(attention_forward_tile)(
         VEC_SUFFIX(attention_scores)(w, q, a->q_row, w->kt + from * size,
                                      queries, lh_min64(block, keys - from),
                                      first + 1 - from, rows + from, ld);
-    for (int64_t r = 0; r < queries; r++)
-        VEC_SUFFIX(attention_softmax)(rows + r * ld, first + r + 1, a->scale,
+    for (int64_t r = 0; r < queries; r += ATTENTION_ROWS)
+        VEC_SUFFIX(attention_softmax)(a, rows + r * ld, ld,
+                                      lh_min64(ATTENTION_ROWS, queries - r),
+                                      first + r + 1,
                                       stats + r * a->heads * 2);
     for (int64_t from = 0; from < keys; from += block)
         VEC_SUFFIX(attention_mix)(w, rows + from, ld, w->v + from * w->v_row,
