@@ -155,21 +155,25 @@ static void VEC_SUFFIX(attention_scores)(
     const float *turned, int64_t queries, int64_t n, int64_t sees, float *c,
     int64_t c_row)
 {
-    VEC_SUFFIX(gemm_work) g = {
-        .n = (n + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH,
-        .k = w->a->head_size, .a = x, .a_row = x_row, .a_col = 1,
-        .b = turned, .b_row = ATTENTION_BLOCK, .c = c, .c_row = c_row,
-    };
-    int64_t step = sees >= n ? queries : ATTENTION_ROWS;
-    for (int64_t r = 0; r < queries; r += step) {
-        int64_t rows = lh_min64(step, queries - r);
-        if (sees < n)
-            g.n = (lh_min64(n, sees + r + rows - 1) + VEC_WIDTH - 1) /
-                  VEC_WIDTH * VEC_WIDTH;
-        g.a = x + r * x_row;
-        g.c = c + r * c_row;
-        if (g.n > 0)
+    for (int64_t r = 0; r < queries; r += ATTENTION_ROWS) {
+        int64_t rows = lh_min64(ATTENTION_ROWS, queries - r);
+        int64_t most = lh_min64(n, sees + r + rows - 1);
+        int64_t wide = (most + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH;
+        if (rows == ATTENTION_ROWS) {
+            VEC_SUFFIX(attention_strip) s = {
+                .k = w->a->head_size, .a = x + r * x_row, .a_row = x_row,
+                .b = turned, .b_row = ATTENTION_BLOCK, .c = c + r * c_row,
+                .c_row = c_row,
+            };
+            VEC_SUFFIX(attention_down)(&s, wide);
+        } else {
+            VEC_SUFFIX(gemm_work) g = {
+                .n = wide, .k = w->a->head_size, .a = x + r * x_row,
+                .a_row = x_row, .a_col = 1, .b = turned,
+                .b_row = ATTENTION_BLOCK, .c = c + r * c_row, .c_row = c_row,
+            };
             VEC_SUFFIX(gemm_block)(&g, rows);
+        }
     }
 }
 
