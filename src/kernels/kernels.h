@@ -142,10 +142,13 @@ static inline int64_t lh_gemm_down(int64_t m)
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
 }
 
-/* Columns of an item: panels are of about equal width. */
+/* Columns of an item: panels are of about equal width.  Few rows get two, so
+ * that two threads need not pack the same one. */
 static inline int64_t lh_gemm_across(int64_t m, int64_t n)
 {
     int64_t panels = (n + LH_GEMM_PANEL - 1) / LH_GEMM_PANEL;
+    if (panels == 1 && m <= 2 * LH_GEMM_PANEL)
+        panels = 2;
     int64_t unit = panels * LH_GEMM_TILE;
     return m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE
         ? LH_GEMM_TILE : (n + unit - 1) / unit * LH_GEMM_TILE;
