@@ -104,6 +104,20 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
                                 const void *args, int64_t items,
                                 int64_t cost, int64_t scratch_floats);
 
+/* The same where some of the tensors that args point to are in bf16: those
+ * among half[0..halves-1].  In mixed.c: the kernel sees floats, widened and
+ * rounded in the scratch; not for the products, gemm_bf16 and the like. */
+LH_INTERNAL lh_status lh_launch_mixed(lh_context *ctx, lh_kernel kernel,
+                                      const void *args, int64_t items,
+                                      int64_t cost, int64_t scratch_floats,
+                                      const void *const *half, int halves);
+
+/* lh_launch() of fn in the kernel's place. */
+LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
+                                         lh_kernel kernel, const void *args,
+                                         int64_t items, int64_t cost,
+                                         int64_t scratch_floats);
+
 /* The least work that a thread is woken for where the rows are of `isa`: a
  * context's `grain`, which tests lower so that small work is split too. */
 LH_INTERNAL int64_t lh_launch_grain(lh_isa isa);

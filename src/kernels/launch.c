@@ -125,11 +125,12 @@ static lh_status launch_grow(lh_context *ctx, int64_t floats)
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
-                                const void *args, int64_t items,
-                                int64_t cost, int64_t scratch_floats)
+static inline lh_status launch_run(lh_context *ctx, lh_kernel_fn *fn,
+                                   lh_kernel kernel, const void *args,
+                                   int64_t items, int64_t cost,
+                                   int64_t scratch_floats)
 {
-    lh_kernel_fn *fn = ctx->kernels->fn[kernel];
+    (void)kernel;                      /* but for sabotage                 */
     if (SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
         items--;
     if (items <= 0)
@@ -155,6 +156,22 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
     atomic_init(&work.next, 0);
     lh_pool_share(ctx->pool, threads, launch_thread, &work);
     return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
+                                const void *args, int64_t items,
+                                int64_t cost, int64_t scratch_floats)
+{
+    return launch_run(ctx, ctx->kernels->fn[kernel], kernel, args, items,
+                      cost, scratch_floats);
+}
+
+LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
+                                         lh_kernel kernel, const void *args,
+                                         int64_t items, int64_t cost,
+                                         int64_t scratch_floats)
+{
+    return launch_run(ctx, fn, kernel, args, items, cost, scratch_floats);
 }
 
 #undef LAUNCH_GRAIN
