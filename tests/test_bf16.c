@@ -164,7 +164,14 @@ static void test_operations(void)
         CHECK_EQ_INT(half.size, full.size);
         int64_t wrong = 0;
         for (int64_t j = 0; j < full.size; j++)
-            wrong += half.y[j] != lh_widen(lh_narrow(full.y[j]));
+            full.y[j] = lh_widen(lh_narrow(full.y[j]));
+        for (int64_t j = 0; j < full.size; j++)
+            if (half.y[j] != full.y[j])
+                wrong++;
+        if (wrong && strcmp(lh_cpu_level(ctx), "neon_bf16") == 0 &&
+            operations[i].run == op_linear &&
+            off(half.y, full.y, full.size) < 1.0 / 128)
+            wrong = 0;                 /* bfmmla adds in another order     */
         if (wrong)
             printf("    %s: %lld of %lld\n", operations[i].name,
                    (long long)wrong, (long long)full.size);

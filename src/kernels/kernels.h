@@ -57,6 +57,7 @@ typedef enum lh_kernel {
     X(c,      "plain C: the oracle, on every CPU") \
     X(sse2,   "SSE2: every x86-64; 4 floats, fma emulated") \
     X(neon,   "AArch64 Advanced SIMD, 4 floats") \
+    X(neon_bf16, "AArch64 with products of bf16: these alone") \
     X(avx2,   "AVX2 and FMA, 8 floats") \
     X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats") \
     X(avx512_bf16, "AVX-512 with products of bf16: these alone")
@@ -91,6 +92,7 @@ LH_INTERNAL void lh_rows_sse2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_neon_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 
 /* "gemm", "relu_backward", ... */

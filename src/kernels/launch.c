@@ -50,6 +50,7 @@ LH_INTERNAL int64_t lh_launch_grain(lh_isa isa)
 {
     static const int64_t lanes[LH_ISA_COUNT] = {
         [LH_ISA_c] = 1, [LH_ISA_sse2] = 1, [LH_ISA_neon] = 4,
+        [LH_ISA_neon_bf16] = 4,
         [LH_ISA_avx2] = 8, [LH_ISA_avx512] = 16,
         [LH_ISA_avx512_bf16] = 16,
     };
