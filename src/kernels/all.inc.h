@@ -3,6 +3,7 @@
  * template does not compile.  A file rows_<isa>.c includes this last. */
 #include "kernels/math.inc.h"
 #include "kernels/lanes.inc.h"
+#include "kernels/gemm_small.inc.h"
 #include "kernels/gemm.inc.h"
 #include "kernels/bf16.inc.h"
 #include "kernels/attention_short.inc.h"

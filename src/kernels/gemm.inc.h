@@ -14,6 +14,7 @@
  *   gemm_pack    an operand turned so that j is contiguous
  *   gemm_first   a block of rows while b is packed panel by panel of
  *                GEMM_WIDE columns; gemm_rest: a block that finds it packed
+ *   gemm_small   gemm_small.inc.h: another way for small products
  *   gemm         rectangles of items, block by block: the kernel
  *
  * Wanted from the including file: the vector macros of vec_*.h; transpose()
@@ -524,6 +525,10 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
                              float *scratch)
 {
     const lh_gemm_args *g = args;
+    if (VEC_SUFFIX(gemm_is_small)(g)) {
+        VEC_SUFFIX(gemm_small)(g, begin, end, scratch);
+        return;
+    }
     /* a is read in place as fast as packed, unless its rows are whole pages
      * apart and so meet in one set of the cache or, where it lies across,
      * each l is on a page of its own. */
