@@ -381,6 +381,9 @@ static void make_attention(trial *t, bool forward)
     a->dq = maybe(t, q);
     a->dk = maybe(t, k);
     a->dv = maybe(t, k);
+    a->first_q = chance(t, 30);
+    a->first_k = chance(t, 30);
+    a->first_v = chance(t, 30);
     t->items = a->span_count * (forward ? a->heads : a->kv_heads);
     t->scratch = lh_attention_scratch(longest, a->head_size);
 }

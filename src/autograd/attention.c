@@ -13,6 +13,7 @@ typedef struct attention_extra {
     int64_t span_count, longest;         /* longest: keys of one span      */
     int64_t pairs;                       /* (query, key) pairs, about      */
     int64_t heads, kv_heads;
+    bool covered;                        /* all keys are in some span      */
     float scale;
     float *stats;                        /* [rows, heads, 2]               */
 } attention_extra;
@@ -63,9 +64,14 @@ static lh_status attention_backward(lh_tensor *n)
     const attention_extra *e = n->extra;
     lh_attention_args args = attention_args(n);
     args.dy = n->grad;
-    args.dq = lh_node_input_grad(n, 0);
-    args.dk = lh_node_input_grad(n, 1);
-    args.dv = lh_node_input_grad(n, 2);
+    args.dq = lh_node_input_first(n, 0, &args.first_q);
+    if (e->covered) {
+        args.dk = lh_node_input_first(n, 1, &args.first_k);
+        args.dv = lh_node_input_first(n, 2, &args.first_v);
+    } else {
+        args.dk = lh_node_input_grad(n, 1);
+        args.dv = lh_node_input_grad(n, 2);
+    }
     return attention_launch(n, LH_KERNEL_attention_backward, &args,
                             e->kv_heads, 5);
 }
@@ -137,15 +143,18 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }
+    int64_t covered = 0;
     for (int64_t i = 0; i < span_count; i++) {
         int64_t keys = spans[i].past + spans[i].count;
         copy[i] = spans[i];
+        covered += keys;
         extra.longest = lh_max64(extra.longest, keys);
         extra.pairs += lh_min64(spans[i].count, ATTENTION_MUCH) *
                        lh_min64(keys + spans[i].past + 1, ATTENTION_MUCH) /
                        2;
     }
     extra.spans = copy;
+    extra.covered = covered == lh_rows(k);   /* no two share rows          */
     return lh_node(t, &lh_op_attention, input, 3, q->dims, q->shape, &extra,
                    sizeof extra);
 }

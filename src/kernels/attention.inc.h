@@ -200,18 +200,20 @@ static void VEC_SUFFIX(attention_mix)(
             .c = to + r * w->wide, .c_row = w->wide, .start = start,
         };
         s.stairs = lh_min64(ATTENTION_ROWS, s.stair + n - k);
+        if (SABOTAGED(attention_stair))
+            s.stair++;
         if (s.k > 0 || s.stair < s.stairs)
             VEC_SUFFIX(attention_down)(&s, w->wide);
     }
 }
 
-/* dx[j] = chain over the queries r that see key j, from dx[j], of
+/* dx[j] = chain over the queries r that see key j, from dx[j] or +0, of
  * rows[r][j] * f[r]: on the diagonal (the first query sees the first key
  * alone), or where all see all. */
 static void VEC_SUFFIX(attention_spread)(
     const VEC_SUFFIX(attention_work) *w, const float *rows, const float *f,
     int64_t f_row, int64_t queries, int64_t n, bool diagonal, float *dx,
-    int64_t dx_row)
+    int64_t dx_row, bool start)
 {
     for (int64_t j = 0; j < n; j += ATTENTION_ROWS) {
         int64_t first = diagonal ? j : 0;
@@ -220,7 +222,7 @@ static void VEC_SUFFIX(attention_spread)(
                                : 0,
             .a = rows + first * ATTENTION_BLOCK + j,
             .a_col = ATTENTION_BLOCK, .b = f + first * f_row, .b_row = f_row,
-            .c = dx + j * dx_row, .c_row = dx_row, .start = true,
+            .c = dx + j * dx_row, .c_row = dx_row, .start = start,
         };
         s.k = queries - first - s.stairs;
         VEC_SUFFIX(attention_up)(&s, w->wide);
@@ -405,6 +407,7 @@ static void VEC_SUFFIX(attention_back_tile)(
     int64_t q_row = a->q_row, dy_row = w->y_row;
     int64_t sees = i == j ? 1 : n;
     bool diagonal = i == j;
+    bool first = diagonal && h % (a->heads / a->kv_heads) == 0;
     const float *q = a->q + row * q_row + h * size;
     const float *dy = a->dy + row * dy_row + h * size;
     const float *stats = a->stats + (row * a->heads + h) * 2;
@@ -417,10 +420,12 @@ static void VEC_SUFFIX(attention_back_tile)(
     dy = VEC_SUFFIX(attention_whole)(w, b->copy[1], dy, queries, &dy_row);
     if (b->dv)
         VEC_SUFFIX(attention_spread)(w, b->p, dy, dy_row, queries, n,
-                                     diagonal, b->dv, b->dk_row);
+                                     diagonal, b->dv, b->dk_row,
+                                     !(first && a->first_v));
     if (b->dk)
         VEC_SUFFIX(attention_spread)(w, b->t, q, q_row, queries, n, diagonal,
-                                     b->dk, b->dk_row);
+                                     b->dk, b->dk_row,
+                                     !(first && a->first_k));
     if (!a->dq)
         return;
     float *dq = b->dq + i * w->wide;
@@ -430,7 +435,8 @@ static void VEC_SUFFIX(attention_back_tile)(
         float *to = a->dq + (row + r) * a->q_row + h * size;
         for (int64_t d = 0; d < size; d += VEC_WIDTH)
             VEC_SUFFIX(row_store)(to, d, size,
-                                  VEC_SUFFIX(row_load)(to, d, size) +
+                                  VEC_SUFFIX(row_sum)(to, d, size,
+                                                      a->first_q) +
                                   VEC_LOAD(dq + r * w->wide + d));
     }
 }
@@ -444,6 +450,7 @@ static void VEC_SUFFIX(attention_back_keys)(VEC_SUFFIX(attention_back) *b,
     const lh_attention_args *a = w->a;
     int64_t n = lh_min64(ATTENTION_BLOCK, w->keys - j), size = a->head_size;
     bool copied = w->wide != size || n % ATTENTION_ROWS;
+    bool first = h % (a->heads / a->kv_heads) == 0;
     VEC_SUFFIX(gemm_pack)(b->kt, ATTENTION_BLOCK, w->k + j * a->k_row, 1,
                           a->k_row, size, n);
     VEC_SUFFIX(gemm_pack)(b->vt, ATTENTION_BLOCK, w->v + j * a->k_row, 1,
@@ -455,10 +462,10 @@ static void VEC_SUFFIX(attention_back_keys)(VEC_SUFFIX(attention_back) *b,
     b->dv = dv ? dv + j * a->k_row : NULL;
     if (copied) {
         b->dk_row = w->wide;
-        if (dk)
+        if (dk && !(first && a->first_k))
             VEC_SUFFIX(gemm_pack)(b->copy[3], w->wide, b->dk, a->k_row, 1, n,
                                   size);
-        if (dv)
+        if (dv && !(first && a->first_v))
             VEC_SUFFIX(gemm_pack)(b->copy[4], w->wide, b->dv, a->k_row, 1, n,
                                   size);
         b->dk = dk ? b->copy[3] : NULL;
@@ -489,6 +496,41 @@ static void VEC_SUFFIX(attention_back_head)(VEC_SUFFIX(attention_back) *b,
         VEC_SUFFIX(attention_back_keys)(b, h, j, dk, dv);
 }
 
+/* The gradients of `n` heads of a document begin at +0. */
+static void VEC_SUFFIX(attention_clear)(float *x, int64_t rows, int64_t row,
+                                        int64_t n)
+{
+    if (n == row) {
+        n *= rows;
+        rows = 1;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        memset(x + i * row, 0, (size_t)n * sizeof(float));
+}
+
+static void VEC_SUFFIX(attention_back_short)(const lh_attention_args *a,
+                                             const lh_span *s,
+                                             int64_t kv_head,
+                                             int64_t kv_heads, float *scratch)
+{
+    int64_t group = a->heads / a->kv_heads, size = a->head_size;
+    int64_t h = kv_head * group, last = h + kv_heads * group;
+    int64_t some = VEC_SUFFIX(short_heads)(a, s);
+    int64_t at = s->k_row * a->k_row + kv_head * size;
+    if (a->dq && a->first_q)
+        VEC_SUFFIX(attention_clear)(a->dq + s->q_row * a->q_row + h * size,
+                                    s->count, a->q_row, (last - h) * size);
+    if (a->dk && a->first_k)
+        VEC_SUFFIX(attention_clear)(a->dk + at, s->count, a->k_row,
+                                    kv_heads * size);
+    if (a->dv && a->first_v)
+        VEC_SUFFIX(attention_clear)(a->dv + at, s->count, a->k_row,
+                                    kv_heads * size);
+    for (; h < last; h += some)
+        VEC_SUFFIX(short_backward)(a, s, h, lh_min64(some, last - h),
+                                   scratch);
+}
+
 static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
                                            int64_t end, float *scratch)
 {
@@ -499,13 +541,9 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
         const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t some = VEC_SUFFIX(short_heads)(a, span);
             int64_t kv_heads = lh_min64(a->kv_heads - kv_head, end - item);
-            int64_t last = (kv_head + kv_heads) * group;
-            for (int64_t h = kv_head * group; h < last; h += some)
-                VEC_SUFFIX(short_backward)(a, span, h,
-                                           lh_min64(some, last - h),
-                                           scratch);
+            VEC_SUFFIX(attention_back_short)(a, span, kv_head, kv_heads,
+                                             scratch);
             item += kv_heads - 1;
             continue;
         }

@@ -351,6 +351,7 @@ typedef struct lh_attention_args {
     float *stats;                          /* [rows, heads, 2]: m, r       */
     const float *dy;                       /* as y                         */
     float *dq, *dk, *dv;                   /* as q, k, v                   */
+    bool first_q, first_k, first_v;        /* of dq, dk, dv                */
 } lh_attention_args;
 
 /* Floats of scratch for at most `keys` keys in a span: keys turned over,

@@ -383,13 +383,28 @@ static void plain_attention_query(const lh_attention_args *a,
         }
 }
 
+static void plain_clear(float *x, int64_t rows, int64_t row, int64_t n)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < n; j++)
+            x[i * row + j] = 0;
+}
+
 PLAIN(attention_backward)
 {
     const lh_attention_args *a = args;
-    int64_t grouped = a->heads / a->kv_heads;
+    int64_t grouped = a->heads / a->kv_heads, size = a->head_size;
     for (int64_t item = begin; item < end; item++) {
         const lh_span *span = &a->spans[item / a->kv_heads];
-        int64_t first = item % a->kv_heads * grouped;
+        int64_t kv_head = item % a->kv_heads, first = kv_head * grouped;
+        int64_t at_k = span->k_row * a->k_row + kv_head * size;
+        if (a->dq && a->first_q)
+            plain_clear(a->dq + span->q_row * a->q_row + first * size,
+                        span->count, a->q_row, grouped * size);
+        if (a->dk && a->first_k)
+            plain_clear(a->dk + at_k, span->count, a->k_row, size);
+        if (a->dv && a->first_v)
+            plain_clear(a->dv + at_k, span->count, a->k_row, size);
         for (int64_t head = first; head < first + grouped; head++)
             for (int64_t i = 0; i < span->count; i++)
                 plain_attention_query(a, span, i, head, scratch,
