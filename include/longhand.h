@@ -478,6 +478,14 @@ LH_API lh_tokenizer *lh_tokenizer_bytes(lh_context *ctx);
 /* The distinct characters of a UTF-8 text by code point, then the border. */
 LH_API lh_tokenizer *lh_tokenizer_characters(lh_context *ctx,
                                              const char *text, size_t size);
+/* A tokenizer from a file: tokenizer.json, a vocabulary in JSON with
+ * merges.txt or vocab.bpe beside it, a .tiktoken list of ranks, a
+ * SentencePiece .model of byte pairs, llama2.c's tokenizer.bin, or a GGUF file
+ * (docs/tokenizers.md).  pre: how texts are cut, where the file does not say
+ * it: "gpt2", "cl100k", "o200k", "llama3", "qwen2"; NULL: known by the number
+ * of tokens.  NULL: LH_ERROR_IO, LH_ERROR_FORMAT, LH_ERROR_ARGUMENT. */
+LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
+                                       const char *pre);
 LH_API void lh_tokenizer_free(lh_tokenizer *k);
 LH_API const char *lh_tokenizer_kind(const lh_tokenizer *k);
 LH_API int64_t lh_tokenizer_vocabulary(const lh_tokenizer *k);
@@ -489,11 +497,63 @@ LH_API int32_t lh_tokenizer_border(const lh_tokenizer *k);
 LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
                                      const char *text, size_t size,
                                      int32_t **ids, int64_t *count);
+/* The same as told: `special`, what spells a special token is that token and
+ * not its letters (a text from elsewhere could inject them); `frame`, with
+ * the tokens that the file's template puts around a text. */
+typedef struct lh_encoding {
+    bool special, frame;
+} lh_encoding;
+LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
+                                        const lh_tokenizer *k,
+                                        const char *text, size_t size,
+                                        const lh_encoding *how,
+                                        int32_t **ids, int64_t *count);
+/* The text of ids, not NUL-terminated, for lh_memory_free; LH_ERROR_ARGUMENT
+ * for an id outside the vocabulary.  offsets [count + 1], or NULL, receives
+ * where each token's bytes begin in it. */
+LH_API lh_status lh_tokenizer_decode(lh_context *ctx, const lh_tokenizer *k,
+                                     const int32_t *ids, int64_t count,
+                                     char **text, size_t *size,
+                                     int64_t *offsets);
+/* How many bytes at the front of a text that may go on are whole UTF-8
+ * characters (and what is no UTF-8): what a stream may show by now. */
+LH_API size_t lh_text_whole(const char *text, size_t size);
+/* Where a text may be cut so that its parts, each encoded by itself, give the
+ * ids of the whole: the last such place not beyond `size`; 0: none is
+ * known. */
+LH_API size_t lh_tokenizer_cut(const lh_tokenizer *k, const char *text,
+                               size_t size);
+/* The id of the token with these bytes; -1: there is none. */
+LH_API int32_t lh_tokenizer_find(const lh_tokenizer *k, const char *text,
+                                 size_t size);
+/* Special token number i from 0: its id; -1 beyond the last. */
+LH_API int32_t lh_tokenizer_special(const lh_tokenizer *k, int i);
 /* The bytes of a token, not NUL-terminated; size 0 for the border; NULL for
  * an id outside the vocabulary. */
 LH_API const char *lh_tokenizer_piece(const lh_tokenizer *k, int32_t id,
                                       size_t *size);
 LH_API void lh_memory_free(lh_context *ctx, void *memory);
+
+/* Training byte-level byte pairs.  Texts are added in any number of calls,
+ * each a document, and only their distinct words are kept; then the tokenizer
+ * is made: the special tokens (the first begins and ends documents), the 256
+ * bytes, and merges until the vocabulary is full or no pair is left.  All of
+ * the context's threads count; the result does not depend on them.  The
+ * trainer may be used once. */
+typedef struct lh_tokenizer_trainer lh_tokenizer_trainer;
+/* Is told the tokens so far; false stops: LH_ERROR_STOPPED. */
+typedef bool lh_train_report(void *user, int64_t tokens);
+LH_API lh_tokenizer_trainer *lh_tokenizer_trainer_new(lh_context *ctx);
+LH_API void lh_tokenizer_trainer_free(lh_tokenizer_trainer *t);
+LH_API lh_status lh_tokenizer_trainer_add(lh_tokenizer_trainer *t,
+                                          const char *const *text,
+                                          const size_t *size, int64_t count);
+LH_API lh_tokenizer *lh_tokenizer_trainer_make(
+    lh_tokenizer_trainer *t, int64_t vocabulary, const char *const *special,
+    int specials, lh_train_report *report, void *user);
+/* tokenizer.json, as the `tokenizers` library has it. */
+LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
+                                   const char *path);
 
 /* ------------------------------------------------------------- dataset -- */
 

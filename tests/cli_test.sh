@@ -64,7 +64,7 @@ fits() {
     [ "$(wc -l <"$1")" -le 40 ] &&
         [ "$(awk 'length > 79' "$1" | wc -l)" -eq 0 ]
 }
-for s in train sample eval info bench; do
+for s in train sample eval tokenizer info bench; do
     check "$s -h" succeeds $s -h
     cp "$out/stdout" "$out/help-$s"
     check "$s -h fits on a screen" fits "$out/help-$s"
@@ -76,13 +76,15 @@ done
 # Every option of the table is taken, shown and documented: what `-h` lists
 # is what the parser knows, and the man page has it too.
 drift() {
-    for s in train sample eval info bench; do
+    for s in train sample eval tokenizer info bench; do
         grep -oE '^.{10}--[a-z-]+' "$out/help-$s" | sed 's/.*--//' |
         while read -r option; do
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
                 "$out/man" || echo "man lacks --$option"
             case $option in
+            count) [ "$s" = tokenizer ] && continue ;;
             help|json|quiet|resume|recompute|plan) continue ;;
+            show|bos|allow-special) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
             [ $? -eq 2 ] && grep -q "^longhand $s: --$option needs a value" \
@@ -119,7 +121,9 @@ check "too small" refuses 2 "--steps 0: expected a whole number from 1" \
 check "no number" refuses 2 "--lr nan: expected a number" train --lr nan
 check "beyond 64 bits" refuses 2 "--seed 99999999999999999999" \
     train --seed 99999999999999999999
-check "bad choice" refuses 2 "expected one of characters|bytes" \
+check "bad choice" refuses 2 "expected one of lines|whole" \
+    train --documents words
+check "tokenizer that is not there" refuses 1 "words" \
     train --tokenizer words
 check "bad period" refuses 2 "--save-every 5m: expected" \
     train --save-every 5m
@@ -199,6 +203,77 @@ check "files are joined" says '8 lines'
 check "bytes" succeeds train "$out/prose.txt" $tiny --steps 3 \
     --tokenizer bytes
 check "bytes" says '257 tokens: bytes'
+
+# -------------------------------------------------------------- tokenizer --
+
+words=$out/words.json
+i=0
+while [ $i -lt 300 ]; do
+    echo "the cat and the hat, number $i, sat on a mat"
+    i=$((i + 1))
+done >"$out/cats.txt"
+check "a tokenizer is trained" succeeds tokenizer train "$out/cats.txt" \
+    --vocab 300 --out "$words"
+check "it says so" says '^300 tokens from [0-9,]* bytes'
+check "it stops where pairs run out" succeeds tokenizer train \
+    "$out/prose.txt" --vocab 400 --out "$out/few.json"
+check "and says so" says 'fewer than the 400 asked for'
+cat >"$out/odd.txt" <<'END'
+The cat.  12345 Ã©tÃ©
+END
+printf '\000\377 \360\237\232\200 <|endoftext|>' >>"$out/odd.txt"
+for format in text json u16 u32; do
+    check "encode $format" succeeds tokenizer encode "$out/odd.txt" \
+        --tokenizer "$words" --format $format
+    cp "$out/stdout" "$out/odd.$format"
+    check "decode $format" succeeds tokenizer decode "$out/odd.$format" \
+        --tokenizer "$words" --format $format
+    check "$format there and back" cmp -s "$out/stdout" "$out/odd.txt"
+done
+counted() {
+    n=$($LONGHAND tokenizer encode --tokenizer "$words" --count "$@" \
+        <"$out/odd.txt")
+    [ "$n" -eq "$(wc -w <"$out/odd.text")" ]
+}
+check "--count of standard input" counted
+check "special tokens are text, unless asked for" sh -c \
+    "! $LONGHAND tokenizer encode '$out/odd.txt' --tokenizer '$words' |
+     grep -qw 0 && $LONGHAND tokenizer encode '$out/odd.txt' --tokenizer \
+     '$words' --allow-special | grep -qw 0"
+large() {
+    i=0
+    while [ $i -lt 400 ]; do
+        cat "$out/cats.txt"
+        i=$((i + 1))
+    done >"$out/large.txt"
+    $LONGHAND tokenizer encode "$out/large.txt" --tokenizer "$words" |
+        $LONGHAND tokenizer decode --tokenizer "$words" |
+        cmp -s - "$out/large.txt"
+}
+check "a file of several blocks, there and back" large
+check "a model learns with it" succeeds train "$out/cats.txt" $tiny \
+    --steps 3 --tokenizer "$words" --out "$out/pairs"
+check "a model learns with it" says '300 tokens: bpe'
+check "and writes" succeeds sample "$out/pairs" --length 5
+check "its directory is a tokenizer's too" succeeds tokenizer encode \
+    "$out/odd.txt" --tokenizer "$out/pairs"
+check "the same ids" cmp -s "$out/stdout" "$out/odd.text"
+check "which tokenizer" refuses 2 "--tokenizer FILE is needed" \
+    tokenizer encode "$out/odd.txt"
+check "what is to be done" refuses 2 "there are train, encode and decode" \
+    tokenizer cut
+check "no ids" refuses 1 '"T" is no id' tokenizer decode "$out/odd.txt" \
+    --tokenizer "$words"
+check "half an id" refuses 1 "ends in the middle of an id" tokenizer decode \
+    "$out/list.txt" --tokenizer "$words" --format u32
+printf '\377\377' >"$out/high.u16"
+check "an id too high" refuses 1 "id 0 is 65535" tokenizer decode \
+    "$out/high.u16" --tokenizer "$words" --format u16
+check "no text" refuses 1 "the text is empty" tokenizer train /dev/null \
+    --out "$out/none.json"
+check "no file" refuses 1 "cannot be opened" tokenizer train "$out/nothing"
+check "no tokenizer" refuses 1 "list.txt" tokenizer encode "$out/odd.txt" \
+    --tokenizer "$out/list.txt"
 
 # --------------------------------------------------- stopped, killed, resumed
 

@@ -258,6 +258,22 @@ static void nulls_objects(lh_context *ctx)
     CHECK_EQ_INT(lh_tokenizer_vocabulary(NULL), 0);
     CHECK(lh_tokenizer_border(NULL) < 0);
     CHECK(!lh_tokenizer_piece(NULL, 0, NULL));
+    CHECK(lh_tokenizer_find(NULL, "a", 1) < 0);
+    CHECK(lh_tokenizer_special(NULL, 0) < 0);
+    CHECK(!lh_tokenizer_cut(NULL, "a b", 3));
+    CHECK(!lh_text_whole(NULL, 0));
+    CHECK(!lh_tokenizer_load(NULL, "x", NULL));
+    REFUSED(lh_tokenizer_load(ctx, NULL, NULL), LH_ERROR_ARGUMENT);
+    REFUSED(lh_tokenizer_load(ctx, "no such file", NULL), LH_ERROR_IO);
+    CHECK(!lh_tokenizer_trainer_new(NULL));
+    lh_tokenizer_trainer_free(NULL);
+    CHECK(lh_tokenizer_trainer_add(NULL, NULL, NULL, 0) != LH_OK);
+    CHECK(!lh_tokenizer_trainer_make(NULL, 300, &name, 1, NULL, NULL));
+    lh_tokenizer_trainer *trainer = lh_tokenizer_trainer_new(ctx);
+    DENIED(lh_tokenizer_trainer_add(trainer, NULL, NULL, 1));
+    REFUSED(lh_tokenizer_trainer_make(trainer, 300, NULL, 0, NULL, NULL),
+            LH_ERROR_ARGUMENT);
+    lh_tokenizer_trainer_free(trainer);
     CHECK(!lh_dataset_names(NULL));
     CHECK(!lh_dataset_text(NULL, "a", 1, LH_DOCUMENTS_LINES));
     CHECK(!lh_dataset_file(NULL, "a", LH_DOCUMENTS_LINES));
@@ -338,6 +354,7 @@ static void nulls_world(const world *w)
     int32_t *ids;
     int64_t count;
     char *made;
+    size_t size;
     lh_model *m = NULL;
     CHECK(!lh_model_new(NULL, &w->config, 1) && !lh_model_config(NULL));
     CHECK(!lh_model_params(NULL));
@@ -357,6 +374,14 @@ static void nulls_world(const world *w)
     DENIED(lh_tokenizer_encode(ctx, w->k, "a", 1, NULL, &count));
     DENIED(lh_tokenizer_encode(ctx, w->k, "a", 1, &ids, NULL));
     CHECK(lh_tokenizer_piece(w->k, 0, NULL) != NULL);
+    DENIED(lh_tokenizer_encode_as(ctx, w->k, NULL, 1, NULL, &ids, &count));
+    DENIED(lh_tokenizer_decode(ctx, NULL, tokens, 2, &made, &size, NULL));
+    DENIED(lh_tokenizer_decode(ctx, w->k, NULL, 2, &made, &size, NULL));
+    DENIED(lh_tokenizer_decode(ctx, w->k, tokens, -1, &made, &size, NULL));
+    DENIED(lh_tokenizer_save(ctx, NULL, "x"));
+    DENIED(lh_tokenizer_save(ctx, w->k, NULL));
+    CHECK(lh_tokenizer_find(w->k, NULL, 1) < 0);
+    CHECK_EQ_INT(lh_tokenizer_special(w->k, 0), lh_tokenizer_border(w->k));
     CHECK(lh_dataset_document(w->d, 0, NULL) != NULL);
     CHECK(lh_dataset_bytes(w->d, NULL) != NULL);
     CHECK(!lh_dataset_contains(w->d, NULL, 1));

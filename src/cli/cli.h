@@ -138,6 +138,8 @@ typedef struct cli_data {
     bool names;                   /* the built-in names                    */
 } cli_data;
 
+/* Whether a text is a list of short lines. */
+bool cli_text_is_list(const char *text, size_t size);
 int cli_data_load(lh_context *ctx, const cli_options *o, int first,
                   cli_data *data);
 

@@ -10,7 +10,7 @@
 /* A list has short lines one under the other: none longer than 200 bytes and
  * no empty ones between.  Books have empty lines between paragraphs, or
  * paragraphs as long lines. */
-static bool text_is_list(const char *text, size_t size)
+bool cli_text_is_list(const char *text, size_t size)
 {
     size_t lines = 0, gap = 0;
     while (size) {
@@ -71,7 +71,7 @@ int cli_data_load(lh_context *ctx, const cli_options *o, int first,
     for (int i = first; i < o->operands && !code; i++)
         code = text_add(ctx, o->operand[i], &joined);
     data->chosen = !o->given[OPT_documents];
-    if (data->chosen ? !text_is_list(joined.text, joined.size)
+    if (data->chosen ? !cli_text_is_list(joined.text, joined.size)
                      : o->integer[OPT_documents] == 1)
         data->by = LH_DOCUMENTS_WHOLE;
     if (!code) {

@@ -188,11 +188,15 @@ static int train_make(train_run *r)
 {
     size_t size;
     const char *text = lh_dataset_bytes(r->data.dataset, &size);
-    r->k = r->o->integer[OPT_tokenizer] == 1
-        ? lh_tokenizer_bytes(r->ctx)
-        : lh_tokenizer_characters(r->ctx, text, size);
+    const char *kind = r->o->text[OPT_tokenizer];
+    bool characters = !strcmp(kind, "characters");
+    r->k = characters ? lh_tokenizer_characters(r->ctx, text, size)
+         : !strcmp(kind, "bytes") ? lh_tokenizer_bytes(r->ctx)
+                                  : lh_tokenizer_load(r->ctx, kind, NULL);
     if (!r->k)
-        return train_refused(r);
+        return characters ? train_refused(r) : cli_error(r->ctx);
+    if (lh_tokenizer_border(r->k) < 0)
+        return cli_fail("%s: it has no token that ends a document", kind);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
     int code = train_plan(r);
     if (code)

@@ -2,28 +2,21 @@
  * anything, and is what every text that is not UTF-8 is sent to. */
 #include "tokenizer/kinds.h"
 
-static size_t bytes_bound(const lh_tokenizer *k, const char *text,
-                          size_t size)
-{
-    (void)k;
-    (void)text;
-    return size;
-}
-
 static lh_status bytes_encode(lh_context *ctx, const lh_tokenizer *k,
-                              const char *text, size_t size, int32_t *ids,
-                              int64_t *count)
+                              const char *text, size_t size, lh_ids *out)
 {
-    (void)ctx;
     (void)k;
+    int32_t *id = lh_ids_room(ctx, out, size);
+    if (!id)
+        return LH_ERROR_MEMORY;
     for (size_t i = 0; i < size; i++)
-        ids[i] = (unsigned char)text[i];
-    *count = (int64_t)size;
+        id[i] = (unsigned char)text[i];
+    out->count += size;
     return LH_OK;
 }
 
 LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_bytes = {
-    "bytes", bytes_bound, bytes_encode
+    "bytes", bytes_encode
 };
 
 LH_API lh_tokenizer *lh_tokenizer_bytes(lh_context *ctx)

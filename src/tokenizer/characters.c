@@ -7,19 +7,6 @@
 /* Every code point, one bit each. */
 #define CHARACTERS_ALL 0x110000u
 
-/* The first bytes of characters: a character each, in valid UTF-8.  (In
- * other text encode stops at the first mistake, before it could write
- * more.) */
-static size_t characters_bound(const lh_tokenizer *k, const char *text,
-                               size_t size)
-{
-    (void)k;
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++)
-        count += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return count;
-}
-
 /* The id of a code point, or -1. */
 static int32_t characters_find(const lh_tokenizer *k, uint32_t code)
 {
@@ -64,9 +51,8 @@ static lh_status characters_invalid(lh_context *ctx, const char *text,
 
 static lh_status characters_encode(lh_context *ctx, const lh_tokenizer *k,
                                    const char *text, size_t size,
-                                   int32_t *ids, int64_t *count)
+                                   lh_ids *out)
 {
-    int64_t made = 0;
     for (size_t at = 0; at < size;) {
         uint32_t code = 0;
         int length = lh_utf8_decode(text + at, size - at, &code);
@@ -75,15 +61,18 @@ static lh_status characters_encode(lh_context *ctx, const lh_tokenizer *k,
         int32_t id = characters_find(k, code);
         if (id < 0)
             return characters_unknown(ctx, k, text + at, length, at, code);
-        ids[made++] = id;
+        int32_t *place = lh_ids_room(ctx, out, 1);
+        if (!place)
+            return LH_ERROR_MEMORY;
+        *place = id;
+        out->count++;
         at += (size_t)length;
     }
-    *count = made;
     return LH_OK;
 }
 
 LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_characters = {
-    "characters", characters_bound, characters_encode
+    "characters", characters_encode
 };
 
 /* -------------------------------------------------------------- making -- */

@@ -8,36 +8,46 @@
 
 #include "base/base.h"
 
+/* The ids of a text as they come. */
+typedef struct lh_ids {
+    int32_t *id;
+    size_t count, capacity;
+    bool special;                      /* special tokens in the text are
+                                          tokens, not text                 */
+} lh_ids;
+
+/* Room for `more` ids behind those that are there; NULL: no memory. */
+LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more);
+
 typedef struct lh_tokenizer_kind_row {
     const char *name;                  /* what lh_tokenizer_kind() says    */
-    /* At most so many tokens for this text: what encode's ids has room
-     * for. */
-    size_t (*bound)(const lh_tokenizer *k, const char *text, size_t size);
-    /* Fills ids and *count.  Failures go to ctx, which need not be the
+    /* Appends the ids of a text.  Failures go to ctx, which need not be the
      * tokenizer's own: many contexts may share one tokenizer. */
     lh_status (*encode)(lh_context *ctx, const lh_tokenizer *k,
-                        const char *text, size_t size, int32_t *ids,
-                        int64_t *count);
+                        const char *text, size_t size, lh_ids *out);
 } lh_tokenizer_kind_row;
 
 LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_bytes;
 LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_characters;
 
-/* Immutable once made.  The border is the last id, and its piece empty. */
+/* Immutable once made.  Of bytes and characters the border is the last id,
+ * and its piece empty. */
 struct lh_tokenizer {
     lh_context *ctx;
     const lh_tokenizer_kind_row *kind;
     int32_t vocabulary;                /* tokens, the border included      */
+    int32_t border;                    /* -1: none                         */
     char *pieces;                      /* all pieces, one behind the other */
     uint32_t *starts;                  /* [vocabulary + 1], into pieces    */
     uint32_t *codes;                   /* characters: [vocabulary - 1],
                                           ascending; else NULL             */
     int32_t ascii[128];                /* characters: the id, or -1        */
+    struct lh_bpe *bpe;                /* byte pairs: bpe.h; else NULL     */
 };
 
-/* A tokenizer of `count` tokens, whose pieces take `bytes` bytes in all,
- * and the border; pieces and the starts of all but the first are for the
- * caller to fill in.  NULL: out of memory, recorded. */
+/* A tokenizer of `count` tokens and the border behind them, whose pieces take
+ * `bytes` bytes in all; pieces and the starts of all but the first are for
+ * the caller to fill in.  NULL: out of memory, recorded. */
 LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
                                             const lh_tokenizer_kind_row *kind,
                                             int32_t count, size_t bytes);

@@ -4,6 +4,7 @@
  * same look-up for every kind.  Refuses: to drop or replace what it cannot
  * encode.  Read kinds.h first; then bytes.c, characters.c, tokenizer_json.c.
  */
+#include "tokenizer/bpe.h"
 #include "tokenizer/kinds.h"
 #include "tokenizer/tokenizer.h"
 
@@ -17,6 +18,7 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
     k->ctx = ctx;
     k->kind = kind;
     k->vocabulary = count + 1;
+    k->border = count;
     k->pieces = lh_alloc(ctx, bytes, 1);
     if (k->pieces)
         k->starts = lh_alloc(ctx, (size_t)count + 2, sizeof *k->starts);
@@ -32,6 +34,7 @@ LH_API void lh_tokenizer_free(lh_tokenizer *k)
 {
     if (!k)
         return;
+    lh_bpe_free(k);
     lh_free(k->ctx, k->codes);
     lh_free(k->ctx, k->starts);
     lh_free(k->ctx, k->pieces);
@@ -50,12 +53,44 @@ LH_API int64_t lh_tokenizer_vocabulary(const lh_tokenizer *k)
 
 LH_API int32_t lh_tokenizer_border(const lh_tokenizer *k)
 {
-    return k ? k->vocabulary - 1 : -1;
+    return k ? k->border : -1;
 }
 
-LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
-                                     const char *text, size_t size,
-                                     int32_t **ids, int64_t *count)
+LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more)
+{
+    size_t need;
+    if (more <= ids->capacity - ids->count && ids->id)
+        return ids->id + ids->count;
+    if (!lh_add_size(ids->count, more, &need) || need > SIZE_MAX / 16) {
+        lh_fail(ctx, LH_ERROR_MEMORY, "the text has too many tokens");
+        return NULL;
+    }
+    need += ids->capacity / 2 + 16;
+    int32_t *id = lh_resize(ctx, ids->id, ids->capacity, need, sizeof *id);
+    if (!id)
+        return NULL;
+    ids->id = id;
+    ids->capacity = need;
+    return id + ids->count;
+}
+
+/* Appends ids from a list. */
+static lh_status tokenizer_frame(lh_context *ctx, lh_ids *out,
+                                 const int32_t *id, int count)
+{
+    int32_t *to = lh_ids_room(ctx, out, (size_t)count);
+    if (!to)
+        return LH_ERROR_MEMORY;
+    memcpy(to, id, (size_t)count * sizeof *id);
+    out->count += (size_t)count;
+    return LH_OK;
+}
+
+LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
+                                        const lh_tokenizer *k,
+                                        const char *text, size_t size,
+                                        const lh_encoding *how,
+                                        int32_t **ids, int64_t *count)
 {
     if (ids)
         *ids = NULL;
@@ -65,18 +100,137 @@ LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
         return lh_fail(ctx, LH_ERROR_ARGUMENT,
                        "lh_tokenizer_encode: NULL where a tokenizer, a text "
                        "or a place for the result is needed");
-    int32_t *made = lh_alloc(ctx, k->kind->bound(k, text, size),
-                             sizeof *made);
-    if (!made)
-        return LH_ERROR_MEMORY;
-    lh_status status = k->kind->encode(ctx, k, text, size, made, count);
+    lh_ids made = { .special = how && how->special };
+    const lh_bpe *b = how && how->frame ? k->bpe : NULL;
+    lh_status status = lh_ids_room(ctx, &made, size < 8 ? size : size / 4)
+        ? LH_OK : LH_ERROR_MEMORY;
+    if (!status && b)
+        status = tokenizer_frame(ctx, &made, b->before, b->before_count);
+    if (!status)
+        status = k->kind->encode(ctx, k, size ? text : "", size, &made);
+    if (!status && b)
+        status = tokenizer_frame(ctx, &made, b->behind, b->behind_count);
     if (status) {
-        lh_free(ctx, made);
-        *count = 0;
+        lh_free(ctx, made.id);
         return status;
     }
-    *ids = made;
+    *ids = made.id;
+    *count = (int64_t)made.count;
     return LH_OK;
+}
+
+LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
+                                     const char *text, size_t size,
+                                     int32_t **ids, int64_t *count)
+{
+    return lh_tokenizer_encode_as(ctx, k, text, size, NULL, ids, count);
+}
+
+LH_API lh_status lh_tokenizer_decode(lh_context *ctx, const lh_tokenizer *k,
+                                     const int32_t *ids, int64_t count,
+                                     char **text, size_t *size,
+                                     int64_t *offsets)
+{
+    if (text)
+        *text = NULL;
+    if (size)
+        *size = 0;
+    if (!ctx || !k || !text || !size || count < 0 || (!ids && count))
+        return lh_fail(ctx, LH_ERROR_ARGUMENT,
+                       "lh_tokenizer_decode: NULL where a tokenizer, ids or "
+                       "a place for the result is needed");
+    size_t bytes = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= k->vocabulary)
+            return lh_fail(ctx, LH_ERROR_ARGUMENT, "id %lld is %d; the"
+                           " tokenizer has 0 to %d", (long long)i,
+                           (int)ids[i], (int)k->vocabulary - 1);
+        if (!lh_add_size(bytes, k->starts[ids[i] + 1] - k->starts[ids[i]],
+                         &bytes))
+            return lh_fail(ctx, LH_ERROR_MEMORY, "the text of %lld ids is too"
+                           " long", (long long)count);
+    }
+    char *made = lh_alloc(ctx, bytes + 1, 1);
+    if (!made)
+        return LH_ERROR_MEMORY;
+    /* The space that was put before the text is none of it. */
+    bool drop = k->bpe && k->bpe->spaces && k->bpe->prefix;
+    size_t at = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const char *piece = k->pieces + k->starts[ids[i]];
+        size_t length = k->starts[ids[i] + 1] - k->starts[ids[i]];
+        size_t skip = drop && !at && length && piece[0] == ' ';
+        drop &= !length;
+        if (offsets)
+            offsets[i] = (int64_t)at;
+        if (length > skip)
+            memcpy(made + at, piece + skip, length - skip);
+        at += length - skip;
+    }
+    if (offsets)
+        offsets[count] = (int64_t)at;
+    *text = made;
+    *size = at;
+    return LH_OK;
+}
+
+LH_API size_t lh_text_whole(const char *text, size_t size)
+{
+    size_t back = 0;
+    while (text && back < 3 && back < size) {
+        unsigned char c = (unsigned char)text[size - 1 - back++];
+        if (c < 0x80)
+            return size;
+        if (c >= 0xc0) {                         /* begins a character     */
+            size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+            return length > back ? size - back : size;
+        }
+    }
+    return size;
+}
+
+LH_API size_t lh_tokenizer_cut(const lh_tokenizer *k, const char *text,
+                               size_t size)
+{
+    if (!k || !text)
+        return 0;
+    if (!k->bpe)
+        return k->codes ? lh_text_whole(text, size) : size;
+    return lh_bpe_cut(k, text, size);
+}
+
+LH_API int32_t lh_tokenizer_find(const lh_tokenizer *k, const char *text,
+                                 size_t size)
+{
+    if (!k || !text || !size)
+        return -1;
+    if (k->bpe)
+        for (int i = 0; i < k->bpe->added_count; i++) {
+            int32_t id = k->bpe->added[i].id;
+            size_t length = k->starts[id + 1] - k->starts[id];
+            if (length == size &&
+                !memcmp(k->pieces + k->starts[id], text, size))
+                return id;
+        }
+    if (k->bpe)
+        return lh_bpe_find(k, text, size);
+    for (int32_t id = 0; id < k->vocabulary; id++)
+        if (k->starts[id + 1] - k->starts[id] == size &&
+            !memcmp(k->pieces + k->starts[id], text, size))
+            return id;
+    return -1;
+}
+
+LH_API int32_t lh_tokenizer_special(const lh_tokenizer *k, int i)
+{
+    if (!k || i < 0)
+        return -1;
+    if (!k->bpe)
+        return i ? -1 : k->border;
+    for (int at = 0; at < k->bpe->added_count; at++)
+        if (k->bpe->added[at].special && i-- == 0)
+            return k->bpe->added[at].id;
+    return -1;
 }
 
 LH_API const char *lh_tokenizer_piece(const lh_tokenizer *k, int32_t id,

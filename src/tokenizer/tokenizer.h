@@ -7,13 +7,20 @@
 
 /* tokenizer.json: for characters a form that Hugging Face's `tokenizers`
  * loads and that gives the same ids there; likewise bytes (the GPT-2 byte
- * alphabet with no merges).  Reading takes what writing gives, and refuses
- * every other model, normalizer and pre-tokenizer by its name. */
+ * alphabet with no merges).  Reading takes byte pairs with the parts that are
+ * known here, and refuses every other by its name. */
 LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
                                          const lh_tokenizer *k,
                                          lh_buffer *buffer);
 LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
                                             const char *where,
                                             const char *text, size_t size);
+
+/* A file of any known format, in memory; for `pre` and what is read see
+ * lh_tokenizer_load().  Merges that lie beside `where` are read from there. */
+LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
+                                            const char *where,
+                                            const char *text, size_t size,
+                                            const char *pre);
 
 #endif

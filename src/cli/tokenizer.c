@@ -1,0 +1,432 @@
+/* longhand tokenizer train|encode|decode: files of any size pass through in
+ * blocks, cut where a tokenizer's pieces end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#define TOKENIZER_BLOCK ((size_t)1 << 22)
+/* Lines that are handed over at once. */
+#define TOKENIZER_LINES 4096
+
+/* ------------------------------------------------------------- streams -- */
+
+/* The files of a command line, or standard input, one behind the other. */
+typedef struct tokenizer_input {
+    char **path;
+    int paths, next;
+    FILE *file;
+    const char *name;
+    char *text;                        /* what has come and is not used    */
+    size_t size, room;
+    bool end;                          /* of the file at hand              */
+} tokenizer_input;
+
+/* Opens the next file; false: there is none, or *code is not CLI_DONE. */
+static bool tokenizer_open(tokenizer_input *in, int *code)
+{
+    if (in->file && in->file != stdin)
+        fclose(in->file);
+    in->file = NULL;
+    in->size = 0;
+    in->end = false;
+    if (in->next >= (in->paths ? in->paths : 1))
+        return false;
+    in->name = in->paths ? in->path[in->next] : "standard input";
+    in->file = in->paths ? fopen(in->name, "rb") : stdin;
+    in->next++;
+    if (!in->file)
+        *code = cli_fail("%s: cannot be opened: %s", in->name,
+                         strerror(errno));
+    return in->file != NULL;
+}
+
+/* Reads a block behind what is left. */
+static int tokenizer_more(tokenizer_input *in)
+{
+    if (in->room - in->size < TOKENIZER_BLOCK) {
+        size_t room = 2 * in->room + TOKENIZER_BLOCK;
+        char *text = room > in->room ? realloc(in->text, room) : NULL;
+        if (!text)
+            return cli_fail("%s: no memory for %zu bytes without a place to"
+                            " cut them", in->name, room);
+        in->text = text;
+        in->room = room;
+    }
+    size_t got = fread(in->text + in->size, 1, TOKENIZER_BLOCK, in->file);
+    in->size += got;
+    in->end = got < TOKENIZER_BLOCK;
+    if (ferror(in->file))
+        return cli_fail("%s: cannot be read: %s", in->name, strerror(errno));
+    return CLI_DONE;
+}
+
+static void tokenizer_used(tokenizer_input *in, size_t size)
+{
+    memmove(in->text, in->text + size, in->size - size);
+    in->size -= size;
+}
+
+static void tokenizer_close(tokenizer_input *in)
+{
+    if (in->file && in->file != stdin)
+        fclose(in->file);
+    free(in->text);
+}
+
+/* The tokenizer of --tokenizer: a file, or a model's directory. */
+static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
+                                    int *code)
+{
+    if (!o->given[OPT_pieces]) {
+        *code = cli_usage("--tokenizer FILE is needed: which tokenizer?");
+        return NULL;
+    }
+    char path[4200];
+    struct stat s;
+    snprintf(path, sizeof path, "%s", o->text[OPT_pieces]);
+    if (!stat(path, &s) && S_ISDIR(s.st_mode))
+        snprintf(path, sizeof path, "%.4096s/tokenizer.json",
+                 o->text[OPT_pieces]);
+    lh_tokenizer *k = lh_tokenizer_load(
+        ctx, path, o->given[OPT_pre] ? o->text[OPT_pre] : NULL);
+    if (!k)
+        *code = cli_error(ctx);
+    return k;
+}
+
+/* --------------------------------------------------------------- train -- */
+
+/* The text at hand without its last, unfinished part: up to the last line
+ * end, or to a blank behind a letter; all of it at the end. */
+static size_t tokenizer_part(const tokenizer_input *in, bool lines)
+{
+    if (in->end)
+        return in->size;
+    for (size_t at = in->size; at-- > 1;) {
+        char c = in->text[at], before = in->text[at - 1];
+        bool letter = (before >= 'a' && before <= 'z') ||
+                      (before >= 'A' && before <= 'Z');
+        if (lines ? c == '\n' : c == ' ' && letter)
+            return at + lines;
+    }
+    return 0;
+}
+
+static bool tokenizer_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Each line a document, blanks at both ends taken off. */
+static lh_status tokenizer_lines(lh_tokenizer_trainer *t, const char *text,
+                                 size_t size, const char **line,
+                                 size_t *length)
+{
+    int64_t count = 0;
+    for (size_t at = 0, end; at < size; at = end + 1) {
+        const char *stop = memchr(text + at, '\n', size - at);
+        end = stop ? (size_t)(stop - text) : size;
+        size_t from = at, to = end;
+        while (from < to && tokenizer_blank(text[from]))
+            from++;
+        while (to > from && tokenizer_blank(text[to - 1]))
+            to--;
+        if (to == from)
+            continue;
+        line[count] = text + from;
+        length[count++] = to - from;
+        if (count == TOKENIZER_LINES) {
+            lh_status status = lh_tokenizer_trainer_add(t, line, length,
+                                                        count);
+            if (status)
+                return status;
+            count = 0;
+        }
+    }
+    return lh_tokenizer_trainer_add(t, line, length, count);
+}
+
+static int tokenizer_read(lh_context *ctx, const cli_options *o,
+                          lh_tokenizer_trainer *t, int64_t *bytes)
+{
+    static const char *line[TOKENIZER_LINES];
+    static size_t length[TOKENIZER_LINES];
+    tokenizer_input in = { .path = o->operand + 1,
+                           .paths = o->operands - 1 };
+    int code = CLI_DONE;
+    while (!code && tokenizer_open(&in, &code)) {
+        bool lines = o->integer[OPT_documents] == 0, first = true;
+        while (!code && !(in.end && !in.size)) {
+            code = in.end ? CLI_DONE : tokenizer_more(&in);
+            if (first && !o->given[OPT_documents])
+                lines = cli_text_is_list(in.text, in.size);
+            first = false;
+            size_t part = tokenizer_part(&in, lines);
+            if (code || !part)
+                continue;
+            const char *text = in.text;
+            if (lines ? tokenizer_lines(t, text, part, line, length)
+                      : lh_tokenizer_trainer_add(t, &text, &part, 1))
+                code = cli_error(ctx);
+            *bytes += (int64_t)part;
+            tokenizer_used(&in, part);
+        }
+    }
+    tokenizer_close(&in);
+    return code;
+}
+
+static bool tokenizer_progress(void *user, int64_t tokens)
+{
+    const cli_options *o = user;
+    if (isatty(2) && !o->given[OPT_quiet] && tokens % 256 == 0)
+        fprintf(stderr, "\r%lld of %lld tokens", (long long)tokens,
+                (long long)o->integer[OPT_vocab]);
+    return true;
+}
+
+static int tokenizer_train(lh_context *ctx, const cli_options *o)
+{
+    const char *special = o->text[OPT_special];
+    char a[32], b[32];
+    int64_t bytes = 0;
+    double begin = cli_clock();
+    lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(ctx);
+    int code = t ? tokenizer_read(ctx, o, t, &bytes) : cli_error(ctx);
+    lh_tokenizer *k = NULL;
+    if (!code && !bytes)
+        code = cli_fail("the text is empty: there is nothing to learn from");
+    if (!code) {
+        k = lh_tokenizer_trainer_make(t, o->integer[OPT_vocab], &special, 1,
+                                      tokenizer_progress, (void *)o);
+        if (isatty(2) && !o->given[OPT_quiet])
+            fprintf(stderr, "\r%30s\r", "");
+        if (!k || lh_tokenizer_save(ctx, k, o->text[OPT_to]))
+            code = cli_error(ctx);
+    }
+    if (!code && !o->given[OPT_quiet]) {
+        printf("%s tokens from %s bytes in %.1f s: %s\n",
+               cli_count(a, lh_tokenizer_vocabulary(k)),
+               cli_count(b, bytes), cli_clock() - begin, o->text[OPT_to]);
+        if (lh_tokenizer_vocabulary(k) < o->integer[OPT_vocab])
+            printf("The text has no more pairs to merge, so there are fewer"
+                   " than the %s asked for.\n",
+                   cli_count(a, o->integer[OPT_vocab]));
+    }
+    lh_tokenizer_free(k);
+    lh_tokenizer_trainer_free(t);
+    return code;
+}
+
+/* -------------------------------------------------------------- encode -- */
+
+enum { TOKENIZER_TEXT, TOKENIZER_JSON, TOKENIZER_U16, TOKENIZER_U32 };
+
+typedef struct tokenizer_output {
+    const cli_options *o;
+    int64_t count;                     /* ids so far                       */
+} tokenizer_output;
+
+/* The text with every second token on a grey ground. */
+static int tokenizer_show(lh_context *ctx, const lh_tokenizer *k,
+                          const int32_t *id, int64_t count, int64_t before)
+{
+    (void)ctx;
+    bool colours = isatty(1) && !getenv("NO_COLOR");
+    for (int64_t i = 0; i < count; i++) {
+        size_t size;
+        const char *piece = lh_tokenizer_piece(k, id[i], &size);
+        if (colours)
+            printf("\033[48;5;%dm", (before + i) % 2 ? 238 : 24);
+        else if (before + i)
+            putchar('|');
+        cli_text(stdout, piece, size);
+        if (colours)
+            fputs("\033[0m", stdout);
+    }
+    return CLI_DONE;
+}
+
+static int tokenizer_put(tokenizer_output *out, const lh_tokenizer *k,
+                         const int32_t *id, int64_t count)
+{
+    int64_t format = out->o->integer[OPT_format];
+    if (format == TOKENIZER_U16 && lh_tokenizer_vocabulary(k) > 65536)
+        return cli_usage("--format u16: the tokenizer has %lld tokens; u32"
+                         " has room for them",
+                         (long long)lh_tokenizer_vocabulary(k));
+    for (int64_t i = 0; i < count; i++) {
+        unsigned char byte[4] = {
+            (unsigned char)id[i], (unsigned char)(id[i] >> 8),
+            (unsigned char)(id[i] >> 16), (unsigned char)(id[i] >> 24),
+        };
+        if (format >= TOKENIZER_U16)
+            fwrite(byte, 1, format == TOKENIZER_U16 ? 2 : 4, stdout);
+        else
+            printf("%s%d", !(out->count + i) ? ""
+                   : format == TOKENIZER_JSON ? ", " : " ", (int)id[i]);
+    }
+    return CLI_DONE;
+}
+
+static int tokenizer_some(lh_context *ctx, const lh_tokenizer *k,
+                          tokenizer_output *out, const char *text,
+                          size_t size)
+{
+    const cli_options *o = out->o;
+    lh_encoding how = { .special = o->given[OPT_allow_special],
+                        .frame = o->given[OPT_bos] };
+    int32_t *ids;
+    int64_t count;
+    if (lh_tokenizer_encode_as(ctx, k, text, size, &how, &ids, &count))
+        return cli_error(ctx);
+    int code = CLI_DONE;
+    if (o->given[OPT_show])
+        code = tokenizer_show(ctx, k, ids, count, out->count);
+    else if (!o->given[OPT_only_count])
+        code = tokenizer_put(out, k, ids, count);
+    out->count += count;
+    lh_memory_free(ctx, ids);
+    return code;
+}
+
+static int tokenizer_encode(lh_context *ctx, const cli_options *o,
+                            const lh_tokenizer *k)
+{
+    tokenizer_input in = { .path = o->operand + 1,
+                           .paths = o->operands - 1 };
+    tokenizer_output out = { .o = o };
+    int code = CLI_DONE;
+    bool json = o->integer[OPT_format] == TOKENIZER_JSON &&
+                !o->given[OPT_only_count] && !o->given[OPT_show];
+    if (json)
+        putchar('[');
+    while (!code && tokenizer_open(&in, &code))
+        while (!code && !(in.end && !in.size)) {
+            code = in.end ? CLI_DONE : tokenizer_more(&in);
+            size_t part = in.end ? in.size : o->given[OPT_bos] ? 0
+                : lh_tokenizer_cut(k, in.text, in.size);
+            if (code || !part)
+                continue;
+            code = tokenizer_some(ctx, k, &out, in.text, part);
+            tokenizer_used(&in, part);
+        }
+    tokenizer_close(&in);
+    if (!code && o->given[OPT_only_count])
+        printf("%lld\n", (long long)out.count);
+    else if (!code && (json || o->given[OPT_show] ||
+                       o->integer[OPT_format] == TOKENIZER_TEXT))
+        puts(json ? "]" : "");
+    return code;
+}
+
+/* -------------------------------------------------------------- decode -- */
+
+/* The ids of the bytes at hand into id; how many, and *used bytes.  Below 0:
+ * not ids, said. */
+static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
+                             int32_t *id, size_t *used)
+{
+    const unsigned char *text = (const unsigned char *)in->text;
+    int64_t count = 0;
+    size_t at = 0, each = format == TOKENIZER_U16 ? 2 : 4;
+    if (format >= TOKENIZER_U16) {
+        for (; in->size - at >= each; at += each)
+            id[count++] = (int32_t)((uint32_t)text[at] |
+                (uint32_t)text[at + 1] << 8 |
+                (each == 2 ? 0 : (uint32_t)text[at + 2] << 16 |
+                                 (uint32_t)text[at + 3] << 24));
+        *used = at;
+        if (in->end && at < in->size) {
+            cli_fail("%s: ends in the middle of an id", in->name);
+            return -1;
+        }
+        return count;
+    }
+    for (*used = 0; at < in->size;) {
+        unsigned char c = text[at];
+        if (tokenizer_blank((char)c) || c == ',' || c == '[' || c == ']') {
+            *used = ++at;
+            continue;
+        }
+        int64_t value = 0;
+        size_t from = at;
+        for (; at < in->size && text[at] >= '0' && text[at] <= '9'; at++)
+            value = value < INT32_MAX ? 10 * value + (text[at] - '0') : value;
+        if (at == in->size && !in->end)
+            return count;                        /* it may go on           */
+        if (at == from || value > INT32_MAX) {
+            cli_fail("%s: \"%c\" is no id; ids are whole numbers with blanks"
+                     " between", in->name, c >= ' ' && c < 127 ? c : '?');
+            return -1;
+        }
+        id[count++] = (int32_t)value;
+        *used = at;
+    }
+    return count;
+}
+
+static int tokenizer_decode(lh_context *ctx, const cli_options *o,
+                            const lh_tokenizer *k)
+{
+    tokenizer_input in = { .path = o->operand + 1,
+                           .paths = o->operands - 1 };
+    int code = CLI_DONE;
+    int32_t *id = NULL;
+    int64_t total = 0;
+    while (!code && tokenizer_open(&in, &code))
+        while (!code && !(in.end && !in.size)) {
+            size_t used = 0, size;
+            char *text;
+            code = in.end ? CLI_DONE : tokenizer_more(&in);
+            free(id);
+            id = malloc((in.size + 1) * sizeof *id);
+            int64_t count = id ? tokenizer_ids(&in, o->integer[OPT_format],
+                                               id, &used)
+                               : cli_fail("out of memory") - 2;
+            if (code || count < 0) {
+                code = CLI_FAILED;
+                break;
+            }
+            if (o->given[OPT_show])
+                code = tokenizer_show(ctx, k, id, count, total);
+            else if (lh_tokenizer_decode(ctx, k, id, count, &text, &size,
+                                         NULL))
+                code = cli_error(ctx);
+            else {
+                fwrite(text, 1, size, stdout);
+                lh_memory_free(ctx, text);
+            }
+            total += count;
+            tokenizer_used(&in, used);
+        }
+    free(id);
+    tokenizer_close(&in);
+    return code;
+}
+
+int cli_tokenizer(const cli_options *o)
+{
+    const char *action = o->operand[0];
+    int code = CLI_DONE;
+    bool train = !strcmp(action, "train");
+    bool encode = !strcmp(action, "encode");
+    if (!train && !encode && strcmp(action, "decode") != 0)
+        return cli_usage("tokenizer %s: there are train, encode and decode",
+                         action);
+    lh_context *ctx = cli_context(o, OPT_threads, &code);
+    if (!ctx)
+        return code;
+    lh_tokenizer *k = train ? NULL : tokenizer_load(ctx, o, &code);
+    if (!code)
+        code = train ? tokenizer_train(ctx, o)
+             : encode ? tokenizer_encode(ctx, o, k)
+             : tokenizer_decode(ctx, o, k);
+    lh_tokenizer_free(k);
+    lh_context_free(ctx);
+    return code;
+}

@@ -1,0 +1,573 @@
+/* Byte-pair encoding: making the tables, and merging.
+ *
+ * The bytes of a piece become tokens, and the pair with the least rank, the
+ * leftmost of several, merges until none can.  Short pieces look for the least
+ * pair afresh each time; long ones keep pairs in a heap, so that a megabyte of
+ * one letter takes n log n steps.  Where pieces come from: bpe_text.c. */
+#include "tokenizer/bpe.h"
+
+#include "base/sort.h"
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
+
+
+/* ------------------------------------------------------------- hashing -- */
+
+/* A polynomial over bytes, modulo 2^61 - 1: the hash of two texts together
+ * follows from both, so that a merge's token is found without copying. */
+#define BPE_PRIME (((uint64_t)1 << 61) - 1)
+#define BPE_BASE 0x0b9d1c7a5f3e8641u
+
+static uint64_t bpe_mul(uint64_t a, uint64_t b)
+{
+#ifdef __SIZEOF_INT128__
+    unsigned __int128 product = (unsigned __int128)a * b;
+    uint64_t low = (uint64_t)product & BPE_PRIME;
+    uint64_t sum = low + (uint64_t)(product >> 61);
+#else
+    /* By halves of 32 bits: a b = high 2^64 + low, and 2^61 is 1 here. */
+    uint64_t ah = a >> 32, al = a & 0xffffffffu;
+    uint64_t bh = b >> 32, bl = b & 0xffffffffu;
+    uint64_t mid = ah * bl + (al * bl >> 32);
+    uint64_t other = al * bh + (mid & 0xffffffffu);
+    uint64_t high = ah * bh + (mid >> 32) + (other >> 32);
+    uint64_t low = other << 32 | (al * bl & 0xffffffffu);
+    uint64_t sum = (low & BPE_PRIME) + (high << 3 | low >> 61);
+#endif
+    return sum >= BPE_PRIME ? sum - BPE_PRIME : sum;
+}
+
+static uint64_t bpe_hash(const char *text, size_t size)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < size; i++) {
+        hash = bpe_mul(hash, BPE_BASE) + (unsigned char)text[i] + 1;
+        hash = hash >= BPE_PRIME ? hash - BPE_PRIME : hash;
+    }
+    return hash;
+}
+
+static size_t bpe_spread(uint64_t x)
+{
+    x *= 0x9e3779b97f4a7c15u;
+    return (size_t)(x ^ x >> 32);
+}
+
+/* ----------------------------------------------------------- look-ups -- */
+
+static size_t bpe_size(const lh_tokenizer *k, int32_t id)
+{
+    return k->starts[id + 1] - k->starts[id];
+}
+
+LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
+                                size_t size)
+{
+    const lh_bpe *b = k->bpe;
+    uint64_t hash = bpe_hash(text, size);
+    for (size_t i = bpe_spread(hash);; i++) {
+        int32_t id = b->slot[i & b->slot_mask];
+        if (id < 0)
+            return -1;
+        if (b->hash[id] == hash && bpe_size(k, id) == size &&
+            !memcmp(k->pieces + k->starts[id], text, size))
+            return id;
+    }
+}
+
+/* The token whose bytes are those of two; -1: none. */
+static int32_t bpe_both(const lh_tokenizer *k, int32_t left, int32_t right)
+{
+    const lh_bpe *b = k->bpe;
+    size_t head = bpe_size(k, left), tail = bpe_size(k, right);
+    if (head + tail > b->longest)
+        return -1;
+    uint64_t hash = bpe_mul(b->hash[left], b->power[tail]) + b->hash[right];
+    hash = hash >= BPE_PRIME ? hash - BPE_PRIME : hash;
+    for (size_t i = bpe_spread(hash);; i++) {
+        int32_t id = b->slot[i & b->slot_mask];
+        if (id < 0)
+            return -1;
+        const char *text = k->pieces + k->starts[id];
+        if (b->hash[id] == hash && bpe_size(k, id) == head + tail &&
+            !memcmp(text, k->pieces + k->starts[left], head) &&
+            !memcmp(text + head, k->pieces + k->starts[right], tail))
+            return id;
+    }
+}
+
+static lh_bpe_pair *bpe_place(const lh_bpe *b, int32_t left, int32_t right)
+{
+    size_t i = bpe_spread((uint64_t)(uint32_t)left << 32 | (uint32_t)right);
+    for (;; i++) {
+        lh_bpe_pair *p = &b->pair[i & b->pair_mask];
+        if (p->made < 0 || (p->left == left && p->right == right))
+            return p;
+    }
+}
+
+#define BPE_NEVER UINT32_MAX
+
+/* The rank of a pair and what it makes; BPE_NEVER: it does not merge. */
+static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
+                         int32_t *made)
+{
+    if (k->bpe->by_rank) {
+        *made = bpe_both(k, left, right);
+        return *made < 0 ? BPE_NEVER
+             : k->bpe->rank ? k->bpe->rank[*made] : (uint32_t)*made;
+    }
+    const lh_bpe_pair *p = bpe_place(k->bpe, left, right);
+    *made = p->made;
+    return p->made < 0 ? BPE_NEVER : p->rank;
+}
+
+/* ------------------------------------------------------------- merging -- */
+
+/* Pieces of up to this many bytes look for the least pair each time. */
+#define BPE_SHORT 48
+
+/* Merges tokens [count] in place; how many are left. */
+static size_t bpe_merge_short(const lh_tokenizer *k, int32_t *token,
+                              size_t count)
+{
+    uint32_t rank[BPE_SHORT];
+    int32_t made[BPE_SHORT];
+    for (size_t i = 0; i + 1 < count; i++)
+        rank[i] = bpe_rank(k, token[i], token[i + 1], &made[i]);
+    while (count > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < count; i++)
+            if (rank[i] < rank[best])
+                best = i;
+        if (rank[best] == BPE_NEVER)
+            break;
+        token[best] = made[best];
+        count--;
+        size_t tail = count - best - 1;
+        memmove(token + best + 1, token + best + 2, tail * sizeof *token);
+        if (tail) {
+            memmove(rank + best + 1, rank + best + 2,
+                    (tail - 1) * sizeof *rank);
+            memmove(made + best + 1, made + best + 2,
+                    (tail - 1) * sizeof *made);
+            rank[best] = bpe_rank(k, token[best], token[best + 1],
+                                  &made[best]);
+        }
+        if (best)
+            rank[best - 1] = bpe_rank(k, token[best - 1], token[best],
+                                      &made[best - 1]);
+    }
+    return count;
+}
+
+/* A token of a long piece; gone ones have token -1. */
+typedef struct bpe_link {
+    int32_t token, made;
+    uint32_t rank;
+    uint32_t before, after;            /* UINT32_MAX: none                 */
+} bpe_link;
+
+/* A heap of pairs by (rank, place), the least on top; a pair whose rank has
+ * changed since it was put in is passed over. */
+typedef struct bpe_heap {
+    uint64_t *key;                     /* rank << 32 | place               */
+    size_t count;
+} bpe_heap;
+
+static void bpe_heap_push(bpe_heap *h, uint64_t key)
+{
+    size_t i = h->count++;
+    for (; i && h->key[(i - 1) / 2] > key; i = (i - 1) / 2)
+        h->key[i] = h->key[(i - 1) / 2];
+    h->key[i] = key;
+}
+
+static uint64_t bpe_heap_pop(bpe_heap *h)
+{
+    uint64_t top = h->key[0], last = h->key[--h->count];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= h->count)
+            break;
+        if (child + 1 < h->count && h->key[child + 1] < h->key[child])
+            child++;
+        if (h->key[child] >= last)
+            break;
+        h->key[i] = h->key[child];
+        i = child;
+    }
+    h->key[i] = last;
+    return top;
+}
+
+static void bpe_pair_up(const lh_tokenizer *k, bpe_link *link, uint32_t i,
+                        bpe_heap *heap)
+{
+    bpe_link *at = &link[i];
+    at->rank = at->after == UINT32_MAX
+        ? BPE_NEVER
+        : bpe_rank(k, at->token, link[at->after].token, &at->made);
+    if (at->rank != BPE_NEVER)
+        bpe_heap_push(heap, (uint64_t)at->rank << 32 | i);
+}
+
+/* The same for many tokens.  Each merge puts two pairs in, so the heap never
+ * has more than three for each token. */
+static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
+{
+    const lh_tokenizer *k = r->k;
+    size_t need = count * (sizeof(bpe_link) + 3 * sizeof(uint64_t));
+    if (need > r->memory_bytes) {
+        lh_free(r->ctx, r->memory);
+        r->memory = lh_alloc(r->ctx, need, 1);
+        r->memory_bytes = r->memory ? need : 0;
+        if (!r->memory) {
+            r->status = LH_ERROR_MEMORY;
+            return 0;
+        }
+    }
+    bpe_heap heap = { .key = r->memory };
+    bpe_link *link = (bpe_link *)(void *)(heap.key + 3 * count);
+    for (uint32_t i = 0; i < count; i++)
+        link[i] = (bpe_link){ token[i], -1, BPE_NEVER, i ? i - 1 : UINT32_MAX,
+                              i + 1 < count ? i + 1 : UINT32_MAX };
+    for (uint32_t i = 0; i + 1 < count; i++)
+        bpe_pair_up(k, link, i, &heap);
+    while (heap.count) {
+        uint64_t top = bpe_heap_pop(&heap);
+        uint32_t i = (uint32_t)top;
+        bpe_link *at = &link[i];
+        if (at->token < 0 || at->rank != top >> 32)
+            continue;
+        bpe_link *gone = &link[at->after];
+        at->token = at->made;
+        at->after = gone->after;
+        gone->token = -1;
+        if (at->after != UINT32_MAX)
+            link[at->after].before = i;
+        bpe_pair_up(k, link, i, &heap);
+        if (at->before != UINT32_MAX)
+            bpe_pair_up(k, link, at->before, &heap);
+    }
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (link[i].token >= 0)
+            token[left++] = link[i].token;
+    return left;
+}
+
+/* The tokens that bytes begin as; how many. */
+static size_t bpe_bytes(const lh_bpe *b, const unsigned char *text,
+                        size_t size, int32_t *token)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        if (b->byte_id[text[i]] >= 0)
+            token[count++] = b->byte_id[text[i]];
+    return count;
+}
+
+/* The tokens that characters begin as: themselves, else their bytes where
+ * each has a token, else unknown. */
+static size_t bpe_characters(const lh_tokenizer *k, const unsigned char *text,
+                             size_t size, int32_t *token)
+{
+    const lh_bpe *b = k->bpe;
+    size_t count = 0;
+    bool unknown = false;
+    for (size_t at = 0, length; at < size; at += length) {
+        uint32_t code;
+        int n = lh_utf8_decode((const char *)text + at, size - at, &code);
+        length = n ? (size_t)n : 1;
+        int32_t id = lh_bpe_find(k, (const char *)text + at, length);
+        bool fused = unknown;
+        unknown = false;
+        if (id >= 0) {
+            token[count++] = id;
+            continue;
+        }
+        size_t had = count;
+        count += bpe_bytes(b, text + at, length, token + count);
+        if (count - had == length)
+            continue;
+        count = had;
+        unknown = b->unknown >= 0;
+        if (unknown && !(fused && b->fuse_unknown))
+            token[count++] = b->unknown;
+    }
+    return count;
+}
+
+LH_INTERNAL void lh_bpe_piece(lh_bpe_run *r, const unsigned char *text,
+                              size_t size)
+{
+    const lh_bpe *b = r->k->bpe;
+    int32_t *token = lh_ids_room(r->ctx, r->out, size);
+    if (!token) {
+        r->status = LH_ERROR_MEMORY;
+        return;
+    }
+    if (b->whole_first) {
+        int32_t id = lh_bpe_find(r->k, (const char *)text, size);
+        if (id >= 0) {
+            token[0] = id;
+            r->out->count++;
+            return;
+        }
+    }
+    size_t count = b->characters ? bpe_characters(r->k, text, size, token)
+                                 : bpe_bytes(b, text, size, token);
+    count = count <= BPE_SHORT ? bpe_merge_short(r->k, token, count)
+                               : bpe_merge_long(r, token, count);
+    r->out->count += count;
+}
+
+/* Merges the bytes of a token, all but itself: the two that it is made of;
+ * false: it is not made of two. */
+static bool bpe_parents(const lh_tokenizer *k, int32_t id, int32_t *token,
+                        lh_merge *merge)
+{
+    const unsigned char *text =
+        (const unsigned char *)k->pieces + k->starts[id];
+    size_t count = bpe_bytes(k->bpe, text, bpe_size(k, id), token);
+    while (count > 2) {
+        size_t best = 0;
+        uint32_t least = BPE_NEVER;
+        int32_t made = -1;
+        for (size_t i = 0; i + 1 < count; i++) {
+            int32_t one;
+            uint32_t rank = bpe_rank(k, token[i], token[i + 1], &one);
+            if (rank < least && one != id)
+                least = rank, best = i, made = one;
+        }
+        if (least == BPE_NEVER)
+            return false;
+        token[best] = made;
+        count--;
+        memmove(token + best + 1, token + best + 2,
+                (count - best - 1) * sizeof *token);
+    }
+    *merge = (lh_merge){ token[0], token[1], id };
+    return count == 2;
+}
+
+static int bpe_by_rank(const void *a, const void *b)
+{
+    const lh_bpe_pair *x = a, *y = b;
+    return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
+                                   size_t *count)
+{
+    const lh_bpe *b = k->bpe;
+    size_t places = b->by_rank ? (size_t)k->vocabulary : b->pair_mask + 1;
+    size_t have = 0;
+    lh_merge *merge = lh_alloc(ctx, places, sizeof *merge);
+    const void **order = lh_alloc(ctx, places, sizeof *order);
+    int32_t *token = lh_alloc(ctx, b->longest + 1, sizeof *token);
+    if (merge && order && token) {
+        for (int32_t id = 0; id < k->vocabulary && b->by_rank; id++)
+            have += bpe_size(k, id) > 1 &&
+                    lh_bpe_find(k, k->pieces + k->starts[id],
+                                bpe_size(k, id)) == id &&
+                    bpe_parents(k, id, token, &merge[have]);
+        for (size_t i = 0; i < places && !b->by_rank; i++)
+            if (b->pair[i].made >= 0)
+                order[have++] = &b->pair[i];
+        if (!b->by_rank)
+            lh_sort(order, have, bpe_by_rank);
+        for (size_t i = 0; i < have && !b->by_rank; i++) {
+            const lh_bpe_pair *p = order[i];
+            merge[i] = (lh_merge){ p->left, p->right, p->made };
+        }
+    } else {
+        lh_free(ctx, merge);
+        merge = NULL;
+    }
+    lh_free(ctx, order);
+    lh_free(ctx, token);
+    *count = have;
+    return merge;
+}
+
+/* -------------------------------------------------------------- making -- */
+
+static size_t bpe_capacity(size_t count)
+{
+    size_t capacity = 16;
+    while (capacity < 2 * count)
+        capacity *= 2;
+    return capacity;
+}
+
+static int bpe_by_score(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Tokens that score the same rank the same. */
+static lh_status bpe_make_ranks(lh_tokenizer *k, const lh_bpe_parts *p)
+{
+    size_t count = (size_t)p->vocabulary;
+    const void **order = lh_alloc(k->ctx, count, sizeof *order);
+    k->bpe->rank = lh_alloc(k->ctx, count, sizeof *k->bpe->rank);
+    if (order && k->bpe->rank) {
+        for (size_t i = 0; i < count; i++)
+            order[i] = p->score + i;
+        lh_sort(order, count, bpe_by_score);
+        uint32_t rank = 0;
+        for (size_t i = 0; i < count; i++) {
+            rank += i && bpe_by_score(order[i - 1], order[i]) != 0;
+            k->bpe->rank[(const float *)order[i] - p->score] = rank;
+        }
+    }
+    lh_free(k->ctx, order);
+    return order && k->bpe->rank ? LH_OK : LH_ERROR_MEMORY;
+}
+
+/* The vocabulary's bytes and their look-up; of two tokens with the same bytes
+ * the first is found. */
+static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
+{
+    lh_bpe *b = k->bpe;
+    size_t places = bpe_capacity((size_t)p->vocabulary), at = 0;
+    for (int32_t id = 0; id < p->vocabulary; id++)
+        if (p->piece[id] && p->piece_size[id] > b->longest)
+            b->longest = p->piece_size[id];
+    b->slot = lh_alloc(k->ctx, places, sizeof *b->slot);
+    b->hash = lh_alloc(k->ctx, (size_t)p->vocabulary, sizeof *b->hash);
+    b->power = lh_alloc(k->ctx, b->longest + 1, sizeof *b->power);
+    if (!b->slot || !b->hash || !b->power)
+        return LH_ERROR_MEMORY;
+    b->power[0] = 1;
+    for (size_t i = 0; i < b->longest; i++)
+        b->power[i + 1] = bpe_mul(b->power[i], BPE_BASE);
+    b->slot_mask = places - 1;
+    memset(b->slot, 0xff, places * sizeof *b->slot);
+    for (int32_t id = 0; id < p->vocabulary; id++) {
+        uint32_t size = p->piece[id] ? p->piece_size[id] : 0;
+        k->starts[id] = (uint32_t)at;
+        if (size)
+            memcpy(k->pieces + at, p->piece[id], size);
+        k->starts[id + 1] = (uint32_t)(at + size);
+        at += size;
+        b->hash[id] = bpe_hash(p->piece[id], size);
+        if (!size || (p->hidden && p->hidden[id]) ||
+            lh_bpe_find(k, p->piece[id], size) >= 0)
+            continue;
+        size_t i = bpe_spread(b->hash[id]);
+        while (b->slot[i & b->slot_mask] >= 0)
+            i++;
+        b->slot[i & b->slot_mask] = id;
+    }
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const lh_merge *merge,
+                                    size_t count)
+{
+    lh_bpe *b = k->bpe;
+    size_t places = bpe_capacity(count);
+    b->pair = lh_alloc(k->ctx, places, sizeof *b->pair);
+    if (!b->pair)
+        return LH_ERROR_MEMORY;
+    b->pair_mask = places - 1;
+    for (size_t i = 0; i < places; i++)
+        b->pair[i].made = -1;
+    for (size_t i = 0; i < count; i++) {
+        const lh_merge *m = &merge[i];
+        /* Of a pair that is given twice the last rank holds, as a map has
+         * it that is filled in order. */
+        *bpe_place(b, m->left, m->right) = (lh_bpe_pair){
+            m->left, m->right, m->made, (uint32_t)i };
+    }
+    return LH_OK;
+}
+
+static int bpe_by_bytes(const void *a, const void *b)
+{
+    const lh_added *x = a, *y = b;
+    int order = memcmp(x->text, y->text,
+                       x->size < y->size ? x->size : y->size);
+    return order ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+static lh_status bpe_make_added(lh_tokenizer *k, const lh_bpe_parts *p)
+{
+    lh_bpe *b = k->bpe;
+    size_t bytes = 0, at = 0, count = (size_t)p->added_count;
+    for (size_t i = 0; i < count; i++)
+        bytes += p->added[i].size;
+    b->added = lh_alloc(k->ctx, count, sizeof *b->added);
+    b->order = lh_alloc(k->ctx, count, sizeof *b->order);
+    b->texts = lh_alloc(k->ctx, bytes, 1);
+    if (!b->added || !b->order || !b->texts)
+        return LH_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        b->added[i] = p->added[i];
+        b->added[i].text = memcpy(b->texts + at, p->added[i].text,
+                                  p->added[i].size);
+        b->order[i] = &b->added[i];
+        b->begins[(unsigned char)b->texts[at]] = true;
+        at += p->added[i].size;
+    }
+    b->added_count = p->added_count;
+    lh_sort((const void **)b->order, count, bpe_by_bytes);
+    return LH_OK;
+}
+
+LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
+{
+    lh_bpe *b = k->bpe;
+    if (!b)
+        return;
+    lh_free(k->ctx, b->classes);
+    lh_free(k->ctx, b->added);
+    lh_free(k->ctx, b->order);
+    lh_free(k->ctx, b->texts);
+    lh_free(k->ctx, b->pair);
+    lh_free(k->ctx, b->slot);
+    lh_free(k->ctx, b->hash);
+    lh_free(k->ctx, b->power);
+    lh_free(k->ctx, b->rank);
+    lh_free(k->ctx, b);
+}
+
+LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
+{
+    size_t bytes = 0;
+    for (int32_t id = 0; id < p->vocabulary; id++)
+        bytes += p->piece[id] ? p->piece_size[id] : 0;
+    lh_tokenizer *k = lh_tokenizer_make(ctx, &lh_tokenizer_kind_bpe,
+                                        p->vocabulary - 1, bytes);
+    if (!k)
+        return NULL;
+    k->border = p->border;
+    k->bpe = lh_alloc(ctx, 1, sizeof *k->bpe);
+    lh_status status = k->bpe ? LH_OK : LH_ERROR_MEMORY;
+    if (!status) {
+        *k->bpe = p->rules;
+        k->bpe->classes = lh_alloc(ctx, LH_CLASSES, 1);
+        status = k->bpe->classes ? bpe_make_vocabulary(k, p)
+                                 : LH_ERROR_MEMORY;
+    }
+    if (!status && p->score)
+        status = bpe_make_ranks(k, p);
+    if (!status)
+        status = bpe_make_added(k, p);
+    if (status) {
+        lh_tokenizer_free(k);
+        return NULL;
+    }
+    lh_unicode_classes(k->bpe->classes);
+    return k;
+}
+
+#undef BPE_PRIME
+#undef BPE_BASE
+#undef BPE_NEVER
+#undef BPE_SHORT

@@ -1,0 +1,135 @@
+/* Byte-pair encodings (Sennrich et al. 2016), as every file format of the
+ * field describes them: a vocabulary, which pairs of tokens merge into which,
+ * and a pipeline of what happens to a text before and after.
+ *
+ * Readers fill in an lh_bpe_parts and hand it to lh_bpe_make(). */
+#ifndef LH_BPE_H
+#define LH_BPE_H
+
+#include "tokenizer/kinds.h"
+#include "tokenizer/scan.h"
+
+/* A token that is looked for in the text before anything else happens. */
+typedef struct lh_added {
+    const char *text;
+    size_t size;
+    int32_t id;
+    bool special, lstrip, rstrip, single_word, normalized;
+} lh_added;
+
+typedef struct lh_merge {
+    int32_t left, right, made;
+} lh_merge;
+
+/* Where two tokens that follow each other become one. */
+typedef struct lh_bpe_pair {
+    int32_t left, right, made;         /* made < 0: an empty place         */
+    uint32_t rank;                     /* the least merges first           */
+} lh_bpe_pair;
+
+#define LH_BPE_STEPS 6
+#define LH_BPE_FRAME 4
+
+typedef struct lh_bpe {
+    /* What a text is before it is cut.  form: of lh_unicode_normalize(), -1
+     * none. */
+    int form;
+    bool lower;
+    bool spaces;                       /* pieces have a space where files
+                                          write U+2581, and so has a text  */
+    bool spaces_late;                  /* not before added tokens are out  */
+    bool squeezed;                     /* spaces at the ends go, and of
+                                          several in a row all but one     */
+    enum { LH_PREFIX_NONE,             /* a space before the text: always, */
+           LH_PREFIX_SPACE,            /* unless there is one, and so      */
+           LH_PREFIX_UNLESS_THERE,     /* before the first part alone      */
+           LH_PREFIX_FIRST } prefix;
+    bool strip_left, strip_right;
+    const lh_scanner *step[LH_BPE_STEPS];
+    int steps;
+    uint8_t *classes;                  /* [LH_CLASSES]                     */
+    /* Added tokens in the order of their bytes; which bytes begin one. */
+    lh_added *added;                   /* texts are in `texts`             */
+    const lh_added **order;
+    int added_count;
+    char *texts;
+    bool begins[256];
+    /* Tokens that --bos puts before and behind a text. */
+    int32_t before[LH_BPE_FRAME], behind[LH_BPE_FRAME];
+    int before_count, behind_count;
+    /* The model. */
+    bool whole_first;                  /* a piece that is a token is it    */
+    bool characters;                   /* a piece begins as characters, not
+                                          bytes; byte_id: what stands for
+                                          the bytes of one that is no token */
+    bool fuse_unknown;
+    int32_t unknown;                   /* -1: such characters are dropped  */
+    bool by_rank;                      /* pairs are not listed: two tokens
+                                          merge where the vocabulary has
+                                          both together                    */
+    uint32_t *rank;                    /* by_rank: [vocabulary], NULL: the
+                                          ids                              */
+    int32_t byte_id[256];              /* -1: none                         */
+    lh_bpe_pair *pair;                 /* [pair_mask + 1], open addressing */
+    size_t pair_mask;
+    int32_t *slot;                     /* [slot_mask + 1]: ids by their
+                                          bytes; -1 empty                  */
+    size_t slot_mask;
+    uint64_t *hash;                    /* [vocabulary]: of the bytes       */
+    uint64_t *power;                   /* [longest + 1]: see bpe.c         */
+    size_t longest;                    /* bytes of the longest token       */
+} lh_bpe;
+
+/* Everything a tokenizer is made of but its pairs, borrowed for the call. */
+typedef struct lh_bpe_parts {
+    lh_bpe rules;                      /* the flags, form and steps        */
+    int32_t vocabulary;
+    const char *const *piece;          /* [vocabulary]; NULL: no such id   */
+    const uint32_t *piece_size;
+    const bool *hidden;                /* not found by its bytes           */
+    const float *score;                /* by_rank: the highest first; NULL */
+    const lh_added *added;
+    int added_count;
+    int32_t border;
+} lh_bpe_parts;
+
+LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_bpe;
+
+LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx,
+                                      const lh_bpe_parts *parts);
+
+/* The pairs, in the order of their rank; once, unless by_rank. */
+LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const lh_merge *merge,
+                                    size_t count);
+
+/* The same back, where they are not listed the pair that each token is made
+ * of; for lh_free.  NULL: no memory. */
+LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
+                                   size_t *count);
+
+/* lh_tokenizer_cut(). */
+LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
+                              size_t size);
+
+/* The id of a token by its bytes; -1: there is none. */
+LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
+                                size_t size);
+
+/* What encoding a text works with. */
+typedef struct lh_bpe_run {
+    lh_context *ctx;
+    const lh_tokenizer *k;
+    lh_ids *out;
+    lh_status status;
+    bool first;                        /* nothing has come yet             */
+    void *memory;                      /* for long pieces                  */
+    size_t memory_bytes;
+    struct bpe_known *known;           /* the cache; NULL: none            */
+} lh_bpe_run;
+
+/* Appends the tokens of one piece. */
+LH_INTERNAL void lh_bpe_piece(lh_bpe_run *r, const unsigned char *text,
+                              size_t size);
+LH_INTERNAL void lh_bpe_free(lh_tokenizer *k);
+
+#endif

@@ -1,0 +1,353 @@
+/* Byte-pair encoding of a text: added tokens, normal form, scanners, and the
+ * pieces that are left, a few bytes each and mostly ones that were seen
+ * before: those come out of a cache, the others are merged (bpe.c). */
+#include "tokenizer/bpe.h"
+
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
+
+/* --------------------------------------------------------------- cache -- */
+
+/* Pieces of up to 15 bytes and 3 tokens: most of any text. */
+#define BPE_KNOWN ((size_t)1 << (64 - 49))
+#define BPE_KNOWN_BYTES 15
+/* Texts from so many bytes on are worth a cache of their own. */
+#define BPE_CACHED 4096
+
+typedef struct bpe_known {
+    uint64_t low, high;                /* the bytes; the last: their count */
+    int32_t token[3];
+    int32_t count;
+} bpe_known;
+
+/* The first `size` bytes of text as two words, and the size in the last;
+ * `whole`: 16 bytes may be read. */
+static inline void bpe_key(const unsigned char *text, size_t size, bool whole,
+                           uint64_t *low, uint64_t *high)
+{
+    unsigned char copy[16] = { 0 };
+    if (!whole)
+        text = memcpy(copy, text, size);
+    memcpy(low, text, 8);
+    memcpy(high, text + 8, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    *low = __builtin_bswap64(*low);
+    *high = __builtin_bswap64(*high);
+#endif
+    if (size < 8) {
+        *low &= ((uint64_t)1 << 8 * size) - 1;
+        *high = 0;
+    } else {
+        *high &= ((uint64_t)1 << 8 * (size - 8)) - 1;
+    }
+    *high |= (uint64_t)size << 56;
+}
+
+static void bpe_word(lh_bpe_run *r, const unsigned char *text, size_t size,
+                     size_t readable)
+{
+    if (size > BPE_KNOWN_BYTES || !r->known) {
+        lh_bpe_piece(r, text, size);
+        return;
+    }
+    uint64_t low, high;
+    bpe_key(text, size, readable >= 16, &low, &high);
+    uint64_t mixed = (low ^ high * 0xd6e8feb86659fd93u) * 0x9e3779b97f4a7c15u;
+    bpe_known *e = &r->known[mixed >> 49];
+    if (e->low == low && e->high == high) {
+        int32_t *token = lh_ids_room(r->ctx, r->out, 3);
+        if (!token) {
+            r->status = LH_ERROR_MEMORY;
+            return;
+        }
+        memcpy(token, e->token, sizeof e->token);
+        r->out->count += (size_t)e->count;
+        return;
+    }
+    size_t before = r->out->count;
+    lh_bpe_piece(r, text, size);
+    size_t count = r->out->count - before;
+    if (r->status || count > 3)
+        return;
+    e->low = low;
+    e->high = high;
+    e->count = (int32_t)count;
+    memcpy(e->token, r->out->id + before, count * sizeof *e->token);
+}
+
+/* ------------------------------------------------------------ pipeline -- */
+
+static void bpe_cut(lh_bpe_run *r, const unsigned char *text, size_t size,
+                    size_t readable, int step)
+{
+    const lh_bpe *b = r->k->bpe;
+    if (step == b->steps) {
+        bpe_word(r, text, size, readable);
+        return;
+    }
+    const lh_scanner *scan = b->step[step];
+    for (size_t at = 0; at < size && !r->status;) {
+        size_t n = scan->next(scan, b->classes, text + at, size - at);
+        bpe_cut(r, text + at, n, readable - at, step + 1);
+        at += n;
+    }
+}
+
+/* -------------------------------------------------------- added tokens -- */
+
+static int bpe_class(const lh_bpe *b, uint32_t code)
+{
+    return code < LH_CLASSES ? b->classes[code] : lh_unicode_class(code);
+}
+
+/* Where the character begins that ends before text[at], at > 0. */
+static size_t bpe_before(const char *text, size_t at)
+{
+    size_t back = at - 1;
+    while (back && at - back < 4 && (text[back] & 0xc0) == 0x80)
+        back--;
+    return back;
+}
+
+/* Whether a text begins with a character of words (\w). */
+static bool bpe_wordy(const lh_bpe *b, const char *text, size_t size)
+{
+    uint32_t code = 0;
+    return lh_utf8_decode(text, size, &code) && bpe_class(b, code) & LH_WORD;
+}
+
+/* Bytes of spaces at the beginning; and bytes up to the spaces at the end.
+ * marked: ' ' is U+2581 there, which is no space. */
+static size_t bpe_spaces(const lh_bpe *b, const char *text, size_t size,
+                         bool marked)
+{
+    size_t at = 0;
+    for (uint32_t code = 0; at < size; ) {
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        if (!length || !(bpe_class(b, code) & LH_SPACE) ||
+            (marked && code == ' '))
+            break;
+        at += (size_t)length;
+    }
+    return at;
+}
+
+static size_t bpe_trimmed(const lh_bpe *b, const char *text, size_t size,
+                          bool marked)
+{
+    while (size) {
+        size_t back = bpe_before(text, size);
+        if (bpe_spaces(b, text + back, size - back, marked) !=
+            size - back)
+            break;
+        size = back;
+    }
+    return size;
+}
+
+/* The longest added token that begins at text[0]; NULL: none. */
+static const lh_added *bpe_added_at(const lh_bpe *b, const char *text,
+                                    size_t size, bool normalized)
+{
+    const lh_added *found = NULL;
+    int low = 0, high = b->added_count;
+    for (size_t depth = 0; depth < size && low < high; depth++) {
+        int c = (unsigned char)text[depth];
+        while (low < high && (b->order[low]->size <= depth ||
+               (unsigned char)b->order[low]->text[depth] < c))
+            low++;
+        while (low < high && (unsigned char)b->order[high - 1]->text[depth] >
+                             c)
+            high--;
+        for (int i = low; i < high && b->order[i]->size == depth + 1; i++)
+            if (b->order[i]->normalized == normalized)
+                found = b->order[i];
+    }
+    return found;
+}
+
+/* Whether a token that wants to stand alone does, at begin .. end - 1. */
+static bool bpe_alone(const lh_bpe *b, const char *text, size_t size,
+                      size_t begin, size_t end)
+{
+    size_t back = begin ? bpe_before(text, begin) : 0;
+    return !(begin && bpe_wordy(b, text + back, begin - back)) &&
+           !(end < size && bpe_wordy(b, text + end, size - end));
+}
+
+static void bpe_emit(lh_bpe_run *r, int32_t id)
+{
+    int32_t *token = lh_ids_room(r->ctx, r->out, 1);
+    if (!token) {
+        r->status = LH_ERROR_MEMORY;
+        return;
+    }
+    token[0] = id;
+    r->out->count++;
+    r->first = false;
+}
+
+typedef void bpe_rest(lh_bpe_run *r, const char *text, size_t size);
+
+/* Emits the added tokens of one kind, and hands what is between to `rest`.  A
+ * special token that is not asked for stays text. */
+static void bpe_added(lh_bpe_run *r, const char *text, size_t size,
+                      bool normalized, bpe_rest *rest)
+{
+    const lh_bpe *b = r->k->bpe;
+    bool marked = normalized && b->spaces && !b->spaces_late;
+    size_t from = 0, at = 0;
+    while (at < size && !r->status) {
+        const lh_added *found = b->begins[(unsigned char)text[at]]
+            ? bpe_added_at(b, text + at, size - at, normalized) : NULL;
+        if (!found) {
+            at++;
+            continue;
+        }
+        size_t begin = at, end = at += found->size;
+        if ((found->special && !r->out->special) ||
+            (found->single_word && !bpe_alone(b, text, size, begin, end)))
+            continue;
+        if (found->lstrip)
+            begin = from + bpe_trimmed(b, text + from, begin - from,
+                                       marked);
+        if (found->rstrip)
+            end += bpe_spaces(b, text + end, size - end, marked);
+        if (begin > from)
+            rest(r, text + from, begin - from);
+        bpe_emit(r, found->id);
+        at = from = end;
+    }
+    if (from < size && !r->status)
+        rest(r, text + from, size - from);
+}
+
+/* A space before the text where that is the rule; U+2581 as a space; without
+ * the spaces that are too many; U+FFFD for each byte that is not UTF-8. */
+static lh_status bpe_respace(lh_bpe_run *r, const char *text, size_t size,
+                             lh_buffer *out)
+{
+    const lh_bpe *b = r->k->bpe;
+    lh_status status = LH_OK;
+    bool space = b->squeezed;                    /* before: one that stays */
+    if (b->squeezed)
+        while (size && text[size - 1] == ' ')
+            size--;
+    if (size && b->prefix == LH_PREFIX_SPACE)
+        status = lh_buffer_add(r->ctx, out, " ", 1);
+    for (size_t at = 0; at < size && !status && b->spaces;) {
+        uint32_t code = 0xfffd;
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        bool blank = code == ' ' || code == 0x2581;
+        if (blank && !(space && b->squeezed))
+            status = lh_buffer_add(r->ctx, out, " ", 1);
+        else if (!blank)
+            status = length
+                ? lh_buffer_add(r->ctx, out, text + at, (size_t)length)
+                : lh_buffer_add(r->ctx, out, "\ufffd", 3);
+        space = blank;
+        at += length ? (size_t)length : 1;
+    }
+    if (!b->spaces && !status)
+        status = lh_buffer_add(r->ctx, out, text, size);
+    return status;
+}
+
+/* Text in which no added token is looked for any more. */
+static void bpe_plain(lh_bpe_run *r, const char *text, size_t size)
+{
+    const lh_bpe *b = r->k->bpe;
+    lh_buffer late = { 0 }, spaced = { 0 };
+    bool wanted = b->prefix == LH_PREFIX_UNLESS_THERE ||
+                  (b->prefix == LH_PREFIX_FIRST && r->first);
+    r->first = false;
+    if (b->spaces_late) {
+        r->status = bpe_respace(r, text, size, &late);
+        text = late.data, size = late.size;
+    }
+    if (!r->status && wanted && size && text[0] != ' ') {
+        r->status = lh_buffer_add(r->ctx, &spaced, " ", 1);
+        if (!r->status)
+            r->status = lh_buffer_add(r->ctx, &spaced, text, size);
+        text = spaced.data, size = spaced.size;
+    }
+    if (!r->status)
+        bpe_cut(r, (const unsigned char *)text, size, size, 0);
+    lh_buffer_free(r->ctx, &late);
+    lh_buffer_free(r->ctx, &spaced);
+}
+
+/* Text without the added tokens that are looked for before normal forms. */
+static void bpe_normalize(lh_bpe_run *r, const char *text, size_t size)
+{
+    const lh_bpe *b = r->k->bpe;
+    lh_buffer form = { 0 }, lower = { 0 }, spaced = { 0 };
+    if (b->strip_left) {
+        size_t blank = bpe_spaces(b, text, size, false);
+        text += blank, size -= blank;
+    }
+    if (b->strip_right)
+        size = bpe_trimmed(b, text, size, false);
+    if (b->form >= 0 && !r->status) {
+        r->status = lh_unicode_normalize(r->ctx, b->form, text, size, &form);
+        text = form.data, size = form.size;
+    }
+    if (b->lower && !r->status) {
+        r->status = lh_unicode_lower(r->ctx, text, size, &lower);
+        text = lower.data, size = lower.size;
+    }
+    if (((b->spaces && !b->spaces_late) || b->prefix == LH_PREFIX_SPACE) &&
+        !r->status) {
+        r->status = bpe_respace(r, text, size, &spaced);
+        text = spaced.data, size = spaced.size;
+    }
+    if (!r->status)
+        bpe_added(r, text, size, true, bpe_plain);
+    lh_buffer_free(r->ctx, &form);
+    lh_buffer_free(r->ctx, &lower);
+    lh_buffer_free(r->ctx, &spaced);
+}
+
+static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
+                            const char *text, size_t size, lh_ids *out)
+{
+    lh_bpe_run r = { .ctx = ctx, .k = k, .out = out, .first = true };
+    if (size >= BPE_CACHED) {
+        r.known = lh_alloc(ctx, BPE_KNOWN, sizeof *r.known);
+        if (!r.known)
+            return LH_ERROR_MEMORY;
+    }
+    bpe_added(&r, text, size, false, bpe_normalize);
+    lh_free(ctx, r.known);
+    lh_free(ctx, r.memory);
+    return r.status;
+}
+
+/* Between a letter of ASCII and a blank: there every scanner's pieces end and
+ * no normal form joins.  Not where something is done at a text's ends or an
+ * added token may lie across a blank. */
+LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
+                              size_t size)
+{
+    const lh_bpe *b = k->bpe;
+    if (b->prefix || b->squeezed || b->strip_left || b->strip_right ||
+        !b->steps)
+        return 0;
+    for (int i = 0; i < b->added_count; i++)
+        if (b->added[i].lstrip || b->added[i].rstrip ||
+            memchr(b->added[i].text, ' ', b->added[i].size))
+            return 0;
+    for (size_t at = size; at-- > 1;)
+        if (text[at] == ' ' && ((text[at - 1] >= 'a' && text[at - 1] <= 'z') ||
+                                (text[at - 1] >= 'A' && text[at - 1] <= 'Z')))
+            return at;
+    return 0;
+}
+
+LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_bpe = {
+    "bpe", bpe_encode
+};
+
+#undef BPE_KNOWN
+#undef BPE_KNOWN_BYTES
+#undef BPE_CACHED

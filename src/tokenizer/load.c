@@ -1,0 +1,316 @@
+/* Tokenizers from files of every known format, told apart by what is in
+ * them, and by name where one vocabulary lies in two files. */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/utf8.h"
+#include "tokenizer/read.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode.h"
+
+/* --------------------------------------------------------- rank files -- */
+
+/* What files of bare ranks, or of a vocabulary and its merges, do not say: by
+ * the name that is given, or by how many tokens there are. */
+typedef struct load_family {
+    const char *name;                  /* a scanner's                      */
+    int32_t ranks, pairs;              /* tokens in either kind of file    */
+    int form;
+    bool whole;                        /* a piece that is a token is it    */
+    const char *special[6];            /* behind the ranks, "" for a gap   */
+} load_family;
+
+static const load_family load_families[] = {
+    { "gpt2", 50256, 50257, -1, false, { "<|endoftext|>" } },
+    { "cl100k", 100256, 0, -1, true,
+      { "", "<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>",
+        "<|fim_suffix|>" } },
+    { "o200k", 199998, 0, -1, true, { "", "<|endoftext|>" } },
+    { "llama3", 128000, 128000, -1, true,
+      { "<|begin_of_text|>", "<|end_of_text|>" } },
+    { "qwen2", 0, 151643, LH_FORM_COMPOSED, false, { "<|endoftext|>" } },
+};
+
+/* NULL: none, and an error that says what could be given. */
+static const load_family *load_family_of(const lh_gather *g, const char *pre,
+                                         bool ranks)
+{
+    char shown[LH_UTF8_SHOWN];
+    for (size_t i = 0; i < LH_COUNT(load_families); i++) {
+        const load_family *f = &load_families[i];
+        if (pre ? !strcmp(pre, f->name)
+                : g->count == (ranks ? f->ranks : f->pairs))
+            return f;
+    }
+    if (pre)
+        lh_fail(g->ctx, LH_ERROR_ARGUMENT, "%s: there is no way \"%s\" of"
+                " cutting texts; there are gpt2, cl100k, o200k, llama3,"
+                " qwen2", g->where, lh_utf8_show(shown, pre, strlen(pre)));
+    else
+        lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: the file does not say how texts"
+                " are cut, and %d tokens are of no tokenizer known here; say"
+                " it (--pre): gpt2, cl100k, o200k, llama3 or qwen2", g->where,
+                (int)g->count);
+    return NULL;
+}
+
+/* Base64 (RFC 4648) of one line, to its bytes; SIZE_MAX: it is none. */
+static size_t load_base64(const char *text, size_t size, char *out)
+{
+    uint32_t bits = 0;
+    int held = 0;
+    size_t made = 0;
+    while (size && text[size - 1] == '=')
+        size--;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        uint32_t six = c >= 'A' && c <= 'Z' ? c - 65u
+                     : c >= 'a' && c <= 'z' ? c - 71u
+                     : c >= '0' && c <= '9' ? c + 4u
+                     : c == '+' ? 62 : c == '/' ? 63 : 64;
+        if (six == 64)
+            return SIZE_MAX;
+        bits = bits << 6 | six;
+        held += 6;
+        if (held >= 8)
+            out[made++] = (char)(bits >> (held -= 8));
+    }
+    return made;
+}
+
+/* A line "BASE64 RANK". */
+static lh_status load_rank(lh_gather *g, const char *line, size_t size,
+                           char *bytes, int64_t number)
+{
+    const char *blank = memchr(line, ' ', size);
+    size_t head = blank ? (size_t)(blank - line) : 0, made;
+    int64_t rank = blank && head + 1 < size ? 0 : -1;
+    for (size_t i = head + 1; i < size && rank >= 0; i++)
+        rank = line[i] >= '0' && line[i] <= '9' && rank < INT32_MAX
+            ? 10 * rank + (line[i] - '0') : -1;
+    made = rank < 0 ? SIZE_MAX : load_base64(line, head, bytes);
+    if (made == SIZE_MAX || !made)
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: line %lld is not a token"
+                       " in base64 and its rank", g->where,
+                       (long long)number);
+    return lh_gather_piece(g, rank, bytes, made, LH_SPELLED_PLAIN);
+}
+
+static lh_tokenizer *load_ranks(lh_context *ctx, const char *where,
+                                const char *text, size_t size,
+                                const char *pre)
+{
+    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx } };
+    lh_bpe rules = lh_bpe_rules();
+    lh_tokenizer *k = NULL;
+    lh_status status = LH_OK;
+    int64_t number = 0;
+    char *bytes = lh_alloc(ctx, size + 1, 1);
+    if (!bytes)
+        status = LH_ERROR_MEMORY;
+    for (size_t at = 0; at < size && !status; number++) {
+        const char *line = text + at, *end = memchr(line, '\n', size - at);
+        size_t length = end ? (size_t)(end - line) : size - at;
+        at += length + 1;
+        if (length && line[length - 1] == '\r')
+            length--;
+        if (length)
+            status = load_rank(&g, line, length, bytes, number + 1);
+    }
+    lh_free(ctx, bytes);
+    for (int32_t id = 0; id < g.count && !status; id++)
+        if (!g.piece[id])
+            status = lh_fail(ctx, LH_ERROR_FORMAT, "%s: rank %d is missing",
+                             where, (int)id);
+    const load_family *family = status ? NULL
+                                       : load_family_of(&g, pre, true);
+    if (!family)
+        status = status ? status : LH_ERROR_FORMAT;
+    int32_t ranks = g.count;
+    int32_t border = -1;
+    for (int i = 0; i < 6 && !status && family->special[i]; i++) {
+        const char *name = family->special[i];
+        if (!*name)
+            continue;
+        int32_t id = ranks + i;
+        if (strstr(name, "end_of_text") || strstr(name, "endoftext"))
+            border = id;
+        status = lh_gather_added(&g, &(lh_added){
+            .text = name, .size = strlen(name), .id = id, .special = true });
+    }
+    if (!status) {
+        rules.by_rank = rules.whole_first = true;
+        rules.form = family->form;
+        rules.step[rules.steps++] = lh_scanner_named(
+            family->name, strlen(family->name));
+        k = lh_gather_make(&g, &rules, border);
+    }
+    if (k)
+        lh_bpe_byte_ids(k);
+    lh_gather_free(&g);
+    return k;
+}
+
+/* ---------------------------------------------------- vocabulary, merges -- */
+
+/* merges.txt: "a b" a line, "#version" first. */
+static lh_status load_merges(lh_gather *g, const lh_tokenizer *k,
+                             const char *text, size_t size)
+{
+    lh_status status = LH_OK;
+    for (size_t at = 0; at < size && !status;) {
+        const char *line = text + at, *end = memchr(line, '\n', size - at);
+        size_t length = end ? (size_t)(end - line) : size - at;
+        bool version = !at && length > 8 && !memcmp(line, "#version", 8);
+        at += length + 1;
+        if (length && line[length - 1] == '\r')
+            length--;
+        if (!length || version)
+            continue;
+        const char *blank = memchr(line, ' ', length);
+        size_t left = blank ? (size_t)(blank - line) : length;
+        status = left + 1 < length
+            ? lh_gather_merge(g, k, line, left, blank + 1, length - left - 1,
+                              LH_SPELLED_LETTERS)
+            : lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: merge %zu is not two"
+                      " tokens", g->where, g->merges + 1);
+    }
+    return status;
+}
+
+static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
+                                     const lh_json *vocab,
+                                     const lh_buffer *merges,
+                                     const char *pre)
+{
+    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx } };
+    lh_bpe rules = lh_bpe_rules();
+    lh_tokenizer *k = NULL;
+    lh_status status = LH_OK;
+    for (const lh_json *m = vocab->child; m && !status; m = m->next)
+        status = m->integral
+            ? lh_gather_piece(&g, m->integer, m->key, m->key_size,
+                              LH_SPELLED_LETTERS)
+            : lh_fail(ctx, LH_ERROR_FORMAT, "%s: the vocabulary has a token"
+                      " without a whole number for its id", where);
+    const load_family *family = status ? NULL
+                                       : load_family_of(&g, pre, false);
+    if (family) {
+        rules.form = family->form;
+        rules.whole_first = family->whole;
+        rules.step[rules.steps++] = lh_scanner_named(
+            family->name, strlen(family->name));
+        k = lh_gather_make(&g, &rules, -1);
+    }
+    if (k) {
+        lh_bpe_byte_ids(k);
+        k->border = lh_bpe_find(k, "<|endoftext|>", 13);
+        if (load_merges(&g, k, merges->data, merges->size) ||
+            lh_bpe_merges(k, g.merge, g.merges)) {
+            lh_tokenizer_free(k);
+            k = NULL;
+        }
+    }
+    lh_gather_free(&g);
+    return k;
+}
+
+/* The merges that lie beside a vocabulary: merges.txt or vocab.bpe. */
+static lh_status load_beside(lh_context *ctx, const char *path,
+                             lh_buffer *merges)
+{
+    static const char *const names[] = { "merges.txt", "vocab.bpe" };
+    const char *slash = strrchr(path, '/');
+    size_t head = slash ? (size_t)(slash - path) : 0;
+    char *directory = lh_alloc(ctx, head + 2, 1);
+    lh_status status = LH_ERROR_MEMORY;
+    if (directory)
+        memcpy(directory, slash ? path : ".", slash ? head : 1);
+    for (size_t i = 0; i < LH_COUNT(names) && directory && status; i++) {
+        char *beside = lh_path_join(ctx, directory, names[i]);
+        if (beside && i)
+            lh_error_clear(ctx);
+        status = beside ? lh_file_read(ctx, beside, merges)
+                        : LH_ERROR_MEMORY;
+        lh_free(ctx, beside);
+    }
+    lh_free(ctx, directory);
+    return status;
+}
+
+/* ------------------------------------------------------------- any file -- */
+
+static lh_tokenizer *load_json(lh_context *ctx, const char *path,
+                               const char *text, size_t size,
+                               const char *pre)
+{
+    lh_json_document document;
+    if (lh_json_parse(ctx, path, text, size, &document))
+        return NULL;
+    lh_tokenizer *k = NULL;
+    const lh_json *root = document.root;
+    if (root->type == LH_JSON_OBJECT && root->child &&
+        root->child->integral) {
+        lh_buffer merges = { 0 };
+        if (!load_beside(ctx, path, &merges))
+            k = load_vocabulary(ctx, path, root, &merges, pre);
+        lh_buffer_free(ctx, &merges);
+    } else {
+        k = lh_tokenizer_read(ctx, path, text, size);
+    }
+    lh_json_free(&document);
+    return k;
+}
+
+/* Whether a file begins with a line of text that has a blank, as a list of
+ * ranks does. */
+static bool load_line(const char *text, size_t size)
+{
+    size_t at = 0;
+    bool blank = false;
+    while (at < size && text[at] != '\n') {
+        unsigned char c = (unsigned char)text[at++];
+        blank |= c == ' ';
+        if ((c < ' ' && c != '\r') || c > '~')
+            return false;
+    }
+    return blank;
+}
+
+LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
+                                            const char *where,
+                                            const char *text, size_t size,
+                                            const char *pre)
+{
+    size_t at = 0;
+    while (at < size && text[at] && strchr(" \t\r\n", text[at]))
+        at++;
+    if (!size) {
+        lh_fail(ctx, LH_ERROR_FORMAT, "%s: the file is empty", where);
+        return NULL;
+    }
+    if (at < size && text[at] == '{')
+        return load_json(ctx, where, text, size, pre);
+    if (size >= 4 && !memcmp(text, "GGUF", 4))
+        return lh_read_gguf(ctx, where, text, size);
+    if (load_line(text, size))
+        return load_ranks(ctx, where, text, size, pre);
+    return text[0] == '\n' ? lh_read_sentencepiece(ctx, where, text, size)
+                           : lh_read_llama2c(ctx, where, text, size);
+}
+
+LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
+                                       const char *pre)
+{
+    if (!ctx)
+        return NULL;
+    if (!path) {
+        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_load: no path");
+        return NULL;
+    }
+    lh_buffer file = { 0 };
+    lh_tokenizer *k = NULL;
+    if (!lh_file_read(ctx, path, &file))
+        k = lh_tokenizer_from(ctx, path, file.data, file.size, pre);
+    lh_buffer_free(ctx, &file);
+    return k;
+}

@@ -1,0 +1,258 @@
+/* Gathering a vocabulary out of a file, whatever its format. */
+#include "tokenizer/read.h"
+
+#include "base/utf8.h"
+
+LH_INTERNAL void lh_gather_free(lh_gather *g)
+{
+    lh_arena_free(&g->arena);
+    lh_free(g->ctx, g->piece);
+    lh_free(g->ctx, g->piece_size);
+    lh_free(g->ctx, g->hidden);
+    lh_free(g->ctx, g->score);
+    lh_free(g->ctx, g->added);
+    lh_free(g->ctx, g->merge);
+}
+
+/* -------------------------------------------------------------- letters -- */
+
+LH_INTERNAL uint32_t lh_byte_letter(uint32_t byte)
+{
+    if ((byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte != 0xad))
+        return byte;
+    if (byte <= 32)
+        return 256 + byte;
+    return byte == 0xad ? 256 + 67 : 256 + 33 + (byte - 127);
+}
+
+/* The byte of a letter; -1: it is none. */
+static int read_letter(uint32_t code)
+{
+    if (code < 256)
+        return lh_byte_letter(code) == code ? (int)code : -1;
+    code -= 256;
+    return code <= 32 ? (int)code : code < 67 ? (int)(code - 33 + 127)
+         : code == 67 ? 0xad : -1;
+}
+
+LH_INTERNAL size_t lh_letters_decode(const char *text, size_t size, char *out)
+{
+    size_t made = 0;
+    for (size_t at = 0; at < size;) {
+        uint32_t code;
+        int length = lh_utf8_decode(text + at, size - at, &code);
+        int byte = length ? read_letter(code) : -1;
+        if (byte < 0)
+            return SIZE_MAX;
+        out[made++] = (char)byte;
+        at += (size_t)length;
+    }
+    return made;
+}
+
+LH_INTERNAL size_t lh_marks_decode(const char *text, size_t size, char *out)
+{
+    size_t made = 0;
+    for (size_t at = 0; at < size; at++) {
+        bool mark = size - at >= 3 && !memcmp(text + at, "\u2581", 3);
+        out[made++] = mark ? ' ' : text[at];
+        at += mark ? 2 : 0;
+    }
+    return made;
+}
+
+/* ----------------------------------------------------------- gathering -- */
+
+/* A longer array in *array; false: no memory, and it is as before. */
+static bool read_grow(lh_gather *g, void *array, size_t from, size_t to,
+                      size_t size)
+{
+    void *old;
+    memcpy(&old, array, sizeof old);
+    void *grown = lh_resize(g->ctx, old, from, to, size);
+    if (grown)
+        memcpy(array, &grown, sizeof grown);
+    return grown != NULL;
+}
+
+/* Grows what there is of each token to hold token `id`. */
+static lh_status read_room(lh_gather *g, int64_t id)
+{
+    size_t from = (size_t)g->capacity;
+    if (id < g->capacity)
+        return LH_OK;
+    size_t to = (size_t)lh_min64(LH_VOCABULARY_MOST,
+                                 lh_max64(id + 1, 2 * (int64_t)from + 512));
+    if (!read_grow(g, &g->piece, from, to, sizeof *g->piece) ||
+        !read_grow(g, &g->piece_size, from, to, sizeof *g->piece_size) ||
+        !read_grow(g, &g->hidden, from, to, sizeof *g->hidden) ||
+        !read_grow(g, &g->score, from, to, sizeof *g->score))
+        return LH_ERROR_MEMORY;
+    g->capacity = (int32_t)to;
+    return LH_OK;
+}
+
+/* The bytes that `text` spells, into out [size]; how many. */
+static size_t read_spelled(const char *text, size_t size, char *out,
+                           lh_spelling spelling)
+{
+    size_t made = 0;
+    if (spelling == LH_SPELLED_LETTERS) {
+        made = lh_letters_decode(text, size, out);
+        if (made != SIZE_MAX)
+            return made;
+    } else if (spelling == LH_SPELLED_MARKS) {
+        return lh_marks_decode(text, size, out);
+    }
+    if (size)
+        memcpy(out, text, size);
+    return size;
+}
+
+LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
+                                      const char *text, size_t size,
+                                      lh_spelling spelling)
+{
+    char shown[LH_UTF8_SHOWN];
+    if (id < 0 || id >= LH_VOCABULARY_MOST || size > INT32_MAX / 64)
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: token \"%s\" has the id"
+                       " %lld; ids are 0 to %d", g->where,
+                       lh_utf8_show(shown, text, size), (long long)id,
+                       LH_VOCABULARY_MOST - 1);
+    if (read_room(g, id))
+        return LH_ERROR_MEMORY;
+    char *copy = lh_arena_alloc(&g->arena, size + 1);
+    if (!copy)
+        return LH_ERROR_MEMORY;
+    size_t bytes = read_spelled(text, size, copy, spelling);
+    const char *there = g->piece[id];
+    if (there && (g->piece_size[id] != bytes || memcmp(there, copy, bytes)))
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: the id %lld is given to"
+                       " two tokens, the second \"%s\"", g->where,
+                       (long long)id, lh_utf8_show(shown, text, size));
+    g->piece[id] = copy;
+    g->piece_size[id] = (uint32_t)bytes;
+    g->count = (int32_t)lh_max64(g->count, id + 1);
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added)
+{
+    if (!added->size)
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: an added token is"
+                       " empty", g->where);
+    bool there = added->id < g->count && g->piece[added->id];
+    lh_status status = there && g->hidden[added->id] ? LH_OK
+        : lh_gather_piece(g, added->id, added->text, added->size,
+                          LH_SPELLED_PLAIN);
+    if (status)
+        return status;
+    g->hidden[added->id] |= !there;
+    if (g->added_count == g->added_capacity) {
+        int grown = 2 * g->added_capacity + 16;
+        lh_added *more = lh_resize(g->ctx, g->added, (size_t)g->added_count,
+                                   (size_t)grown, sizeof *more);
+        if (!more)
+            return LH_ERROR_MEMORY;
+        g->added = more;
+        g->added_capacity = grown;
+    }
+    lh_added *a = &g->added[g->added_count++];
+    *a = *added;
+    a->text = g->piece[a->id];
+    return LH_OK;
+}
+
+LH_INTERNAL int lh_byte_token(const char *text, size_t size)
+{
+    int byte = 0;
+    if (size != 6 || memcmp(text, "<0x", 3) || text[5] != '>')
+        return -1;
+    for (int i = 3; i < 5; i++) {
+        char c = text[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F')))
+            return -1;
+        byte = 16 * byte + (c <= '9' ? c - '0' : c - 'A' + 10);
+    }
+    return byte;
+}
+
+LH_INTERNAL lh_status lh_gather_byte(lh_gather *g, lh_bpe *rules, int64_t id,
+                                     int byte)
+{
+    char text = (char)byte;
+    lh_status status = lh_gather_piece(g, id, &text, 1, LH_SPELLED_PLAIN);
+    if (status)
+        return status;
+    g->hidden[id] = true;
+    rules->byte_id[byte] = (int32_t)id;
+    return LH_OK;
+}
+
+LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
+                                         int32_t border)
+{
+    if (!g->count) {
+        lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: it has no tokens", g->where);
+        return NULL;
+    }
+    lh_bpe_parts parts = {
+        .rules = *rules, .vocabulary = g->count, .piece = g->piece,
+        .piece_size = g->piece_size, .hidden = g->hidden,
+        .score = rules->by_rank && rules->spaces ? g->score : NULL, .added = g->added,
+        .added_count = g->added_count, .border = border,
+    };
+    return lh_bpe_make(g->ctx, &parts);
+}
+
+LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
+                                      const char *left, size_t left_size,
+                                      const char *right, size_t right_size,
+                                      lh_spelling spelling)
+{
+    char shown[LH_UTF8_SHOWN], other[LH_UTF8_SHOWN];
+    size_t mark = left_size + right_size;
+    char *both = lh_arena_alloc(&g->arena, mark + 1);
+    if (!both)
+        return LH_ERROR_MEMORY;
+    size_t a = read_spelled(left, left_size, both, spelling);
+    size_t b = read_spelled(right, right_size, both + a, spelling);
+    lh_merge m = { lh_bpe_find(k, both, a), lh_bpe_find(k, both + a, b),
+                   lh_bpe_find(k, both, a + b) };
+    if (m.left < 0 || m.right < 0 || m.made < 0)
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: merge %zu, \"%s\" and"
+                       " \"%s\": %s is not in the vocabulary", g->where,
+                       g->merges + 1, lh_utf8_show(shown, left, left_size),
+                       lh_utf8_show(other, right, right_size),
+                       m.left < 0 ? "the first" : m.right < 0 ? "the second"
+                       : "what they make");
+    if (g->merges == g->merge_capacity) {
+        size_t grown = 2 * g->merge_capacity + 1024;
+        lh_merge *more = lh_resize(g->ctx, g->merge, g->merges, grown,
+                                   sizeof *more);
+        if (!more)
+            return LH_ERROR_MEMORY;
+        g->merge = more;
+        g->merge_capacity = grown;
+    }
+    g->merge[g->merges++] = m;
+    return LH_OK;
+}
+
+/* --------------------------------------------------------------- rules -- */
+
+LH_INTERNAL lh_bpe lh_bpe_rules(void)
+{
+    lh_bpe rules = { .form = -1, .unknown = -1 };
+    for (int i = 0; i < 256; i++)
+        rules.byte_id[i] = -1;
+    return rules;
+}
+
+LH_INTERNAL void lh_bpe_byte_ids(lh_tokenizer *k)
+{
+    for (int i = 0; i < 256; i++) {
+        char byte = (char)i;
+        k->bpe->byte_id[i] = lh_bpe_find(k, &byte, 1);
+    }
+}
