@@ -158,7 +158,13 @@ budget: all
 	.venv/bin/pip install --quiet --requirement bench/requirements.txt
 	touch $@
 
-oracles: programs .venv/ready
+.venv/tokenizers/ready: tests/tokenizers.txt .venv/ready
+	python3 -m venv .venv/tokenizers
+	.venv/tokenizers/bin/pip install --quiet --no-deps \
+	    --requirement tests/tokenizers.txt
+	touch $@
+
+oracles: programs .venv/ready .venv/tokenizers/ready
 	@BUILD=$(BUILD) sh tools/oracles.sh
 
 # What a package holds, relative to DESTDIR$(PREFIX).

@@ -16,8 +16,23 @@ tokenizers() {
         "$BUILD/tests/test_tokenizer" --read "$saved" || return 1
     done
 }
+# Real tokenizers' files, where they are, against the field's libraries; and
+# the tables of Unicode, made again.
+vocabularies() {
+    python=.venv/tokenizers/bin/python
+    $python tools/unicode_tables.py |
+        cmp - src/tokenizer/unicode_data.inc.h || return 1
+    data=${LONGHAND_TEST_DATA:-../shared/data}
+    if [ ! -d "$data/tokenizers" ]; then
+        echo "SKIPPED: vocabularies: no $data/tokenizers"
+        return 0
+    fi
+    $python tests/oracle_vocabularies.py "$BUILD" "$data" \
+        "${LH_STRINGS:-20000}"
+}
 wrong=0
 $python tests/oracle_adamw.py "$BUILD" || wrong=1
 $python tests/oracle_model.py "$BUILD" || wrong=1
 tokenizers || wrong=1
+vocabularies || wrong=1
 exit $wrong

@@ -1,0 +1,333 @@
+"""The field's tokenizers against their own libraries, in the environment of
+tests/tokenizers.txt.
+
+    python tests/oracle_vocabularies.py BUILD DATA [STRINGS [NAME...]]
+
+Ids: for each tokenizer of DATA/tokenizers, for pipelines made here and for
+the GGUF vocabularies, all of DATA/text, code points alone and between
+letters, digits, spaces and apostrophes, and STRINGS random strings of nasty
+pieces.  Training: the merges of BpeTrainer.  Writing: what is saved, loaded
+there, gives the same ids.  LH_CODES=1 takes every code point, not every
+sixteenth; NAMEs choose tokenizers.
+"""
+import base64
+import glob
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+
+import sentencepiece
+import tiktoken
+from tiktoken_ext import openai_public
+from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models,
+                        normalizers, pre_tokenizers, trainers)
+
+BUILD, DATA = sys.argv[1:3]
+ONLY = sys.argv[4:]
+STRINGS = int(sys.argv[3]) if len(sys.argv) > 3 else 100000
+T = DATA + "/tokenizers/"
+
+
+def framed(texts):
+    return b"".join(struct.pack("<I", len(t)) + t for t in texts)
+
+
+def ours(path, texts):
+    """The ids of each of the texts (bytes), by tool_tokenizer."""
+    out = subprocess.run([BUILD + "/tests/tool_tokenizer", path],
+                         input=framed(texts), stdout=subprocess.PIPE,
+                         check=True).stdout
+    at, lists = 0, []
+    for _ in texts:
+        n, = struct.unpack_from("<I", out, at)
+        lists.append(list(struct.unpack_from(f"<{n}i", out, at + 4)))
+        at += 4 + 4 * n
+    return lists
+
+
+class Ranks:
+    """A .tiktoken file in the library it was made for."""
+    def __init__(self, path, name, pattern=None):
+        ranks = {}
+        for line in open(path, "rb"):
+            token, rank = line.split()
+            ranks[base64.b64decode(token)] = int(rank)
+        if not pattern:
+            openai_public.load_tiktoken_bpe = lambda *a, **k: ranks
+            openai_public.data_gym_to_mergeable_bpe_ranks = lambda *a, **k: \
+                ranks
+            pattern = getattr(openai_public, name)()["pat_str"]
+        self.encoding = tiktoken.Encoding(name, pat_str=pattern,
+                                          mergeable_ranks=ranks,
+                                          special_tokens={})
+
+    def encode(self, texts):
+        return [self.encoding.encode_ordinary(t) for t in texts]
+
+
+class Library:
+    """A tokenizer of `tokenizers`, special tokens in texts being text."""
+    def __init__(self, tokenizer):
+        tokenizer.encode_special_tokens = True
+        self.tokenizer = tokenizer
+
+    def encode(self, texts):
+        return [e.ids for e in self.tokenizer.encode_batch(
+            texts, add_special_tokens=False)]
+
+
+class Pieces:
+    """A SentencePiece model."""
+    def __init__(self, path):
+        self.model = sentencepiece.SentencePieceProcessor(model_file=path)
+
+    def encode(self, texts):
+        return self.model.encode(texts, num_threads=1)
+
+
+QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
+         r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+LLAMA3 = QWEN2.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
+
+
+def pair(vocab, merges, pattern, form=None, whole=False):
+    merges = [tuple(line.rstrip("\r\n").split(" "))
+              for line in open(merges, encoding="utf-8", newline="\n")
+              if not line.startswith("#version") and line.strip()]
+    model = models.BPE(json.load(open(vocab)), merges, ignore_merges=whole)
+    t = Tokenizer(model)
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(pattern), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]) \
+        if pattern else pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if form:
+        t.normalizer = form
+    return Library(t)
+
+
+ALL = {
+    "gpt2/tokenizer.json": lambda p: Library(Tokenizer.from_file(p)),
+    "minimind/tokenizer.json": lambda p: Library(Tokenizer.from_file(p)),
+    "llama2/tokenizer.model": Pieces,
+    "llama2/tokenizer.bin": lambda p: Pieces(T + "llama2/tokenizer.model"),
+    "r50k_base.tiktoken": lambda p: Ranks(p, "r50k_base"),
+    "cl100k_base.tiktoken": lambda p: Ranks(p, "cl100k_base"),
+    "o200k_base.tiktoken": lambda p: Ranks(p, "o200k_base"),
+    "gpt2/encoder.json": lambda p: pair(p, T + "gpt2/vocab.bpe", None),
+    "qwen2/vocab.json": lambda p: pair(p, T + "qwen2/merges.txt", QWEN2,
+                                       normalizers.NFC()),
+    "llama3.2/encoder.json": lambda p: pair(p, T + "llama3.2/vocab.bpe",
+                                            LLAMA3, whole=True),
+}
+
+def spaced(kind):
+    """Llama 2's pieces as a model of `tokenizers`, marks for spaces."""
+    def make(path):
+        pieces = sentencepiece.SentencePieceProcessor(
+            model_file=T + "llama2/tokenizer.model")
+        vocab = {pieces.id_to_piece(i): i for i in range(len(pieces))}
+        merges = []
+        for text, i in vocab.items():
+            for at in range(1, len(text)):
+                if text[:at] in vocab and text[at:] in vocab and i > 258:
+                    merges.append((-pieces.get_score(i), vocab[text[:at]],
+                                   vocab[text[at:]], text[:at], text[at:]))
+        merges = [(a, b) for *_, a, b in sorted(merges)]
+        t = Tokenizer(models.BPE(vocab, merges, byte_fallback=True,
+                                 fuse_unk=True, unk_token="<unk>"))
+        if kind == "prepend":
+            t.normalizer = normalizers.Sequence([
+                normalizers.Prepend("\u2581"),
+                normalizers.Replace(" ", "\u2581")])
+        else:
+            t.pre_tokenizer = pre_tokenizers.Metaspace(
+                prepend_scheme=kind, split=kind != "never")
+        t.add_special_tokens(["<s>", "</s>"])
+        t.add_tokens([AddedToken("return", normalized=kind == "always",
+                                 lstrip=True),
+                      AddedToken("if", normalized=kind == "prepend",
+                                 lstrip=True, rstrip=True)])
+        t.decoder = decoders.Sequence([
+            decoders.Replace("\u2581", " "), decoders.ByteFallback(),
+            decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+        t.save(path)
+        return Library(Tokenizer.from_file(path))
+    return make
+
+
+P = pre_tokenizers
+PIPELINES = {
+    "nfkc": (normalizers.NFKC(), P.ByteLevel(add_prefix_space=True), []),
+    "nfkd-lower": (normalizers.Sequence([normalizers.NFKD(),
+                                         normalizers.Lowercase()]),
+                   P.Sequence([P.Digits(individual_digits=True),
+                               P.ByteLevel(add_prefix_space=False)]),
+                   [AddedToken("McDonald", normalized=True)]),
+    "nfd": (normalizers.NFD(),
+            P.Sequence([P.Punctuation("contiguous"),
+                        P.Digits(individual_digits=False),
+                        P.ByteLevel(add_prefix_space=False)]),
+            [AddedToken("the", single_word=True, lstrip=True),
+             AddedToken("ABC", rstrip=True), AddedToken("ABCdef")]),
+    "nfc-strip": (normalizers.Sequence([normalizers.Strip(),
+                                        normalizers.NFC()]),
+                  P.Sequence([P.Punctuation("isolated"),
+                              P.ByteLevel(add_prefix_space=False,
+                                          use_regex=False)]),
+                  [AddedToken("\u0431", normalized=True, single_word=True),
+                   AddedToken(" 1", normalized=False)]),
+}
+
+
+def pipeline(name):
+    """MiniMind's pairs behind another pipeline."""
+    def make(path):
+        form, before, added = PIPELINES[name]
+        t = Tokenizer.from_file(T + "minimind/tokenizer.json")
+        t.normalizer, t.pre_tokenizer = form, before
+        t.add_tokens(added)
+        t.save(path)
+        return Library(Tokenizer.from_file(path))
+    return make
+
+
+for NAME in ("prepend", "always", "first", "never"):
+    ALL["made-" + NAME + ".json"] = spaced(NAME)
+for NAME in PIPELINES:
+    ALL["made-" + NAME + ".json"] = pipeline(NAME)
+
+PIECES = ["a", "B", "the", " the", "Hello", "'s", "'S", "'\u017f", "'ll",
+          "'LL", "'Ve", "'", "don't", " ", "  ", "   ", "\t", "\n", "\r\n",
+          "\r", "\n\n", "\x0b", "\x85", "\xa0", "\u2028", "\u3000", "1",
+          "12", "123", "1234567", "\u0664", "\xb2", "\u2167", "!", "...",
+          "/", "//", "?!", "$", "_", "\u4e2d\u6587", "\u304b\u3099",
+          "\u1100\u1161\u11a8", "\uac00", "e\u0301", "\u00e9", "\u0301",
+          "\u0327\u0301", "\u01c5", "\u02b0", "\u0431\u0411", "\u05d0\u05b0",
+          "\u0627\u0644", "\U0001f600", "\U0001f468\u200d\U0001f469",
+          "\ufe0f", "\U0001d400", "\ufeff", "\x00", "\x7f", "\u0130",
+          "\ufb01", "\u212b", "McDonald", "ABCdef", "aBcD", "<|endoftext|>",
+          "<|im_start|>", "return x;", "{\"a\": 1}", "    if", "\u2581",
+          "\ue000", "\ud7a5", "\U000e0041", "\U00020000", "\U0010ffff"]
+
+
+def texts():
+    for path in sorted(glob.glob(DATA + "/text/*.txt")):
+        yield open(path, encoding="utf-8", newline="").read()
+    step = int(os.environ.get("LH_CODES", "16"))
+    for frame in ("{}", "a{}b", "1{}1", " {} ", "'{}s", "A{}\n"):
+        for code in [*range(0, 0x3000),
+                     *range(0x3000, 0x110000, step)]:
+            if not 0xd800 <= code < 0xe000:
+                yield frame.format(chr(code))
+    draw = random.Random(5)
+    for _ in range(STRINGS):
+        yield "".join(draw.choice(PIECES)
+                      for _ in range(draw.randrange(1, 12)))
+    for path in (__file__, "include/longhand.h", "src/base/json.c"):
+        yield open(path, encoding="utf-8").read()
+
+
+def gguf():
+    """The vocabularies in GGUF files: their .out on their .inp.  One is cut
+    in a way that is refused (docs/tokenizers.md)."""
+    bad = 0
+    for path in sorted(glob.glob(DATA + "/vocab-gguf/*.gguf")):
+        if "deepseek" in path:
+            continue
+        texts = open(path + ".inp", "rb").read().split(
+            b"\n__ggml_vocab_test__\n")
+        wanted = [[int(i) for i in line.split()] for line in
+                  open(path + ".out").read().split("\n")]
+        for text, a, b in zip(texts, ours(path, texts), wanted):
+            if a != b:
+                bad += 1
+                print(f"{path}: {text!r}: {a}, not {b}")
+    return bad
+
+
+def training():
+    """Merges, and the ids of a text by what was saved."""
+    bad = 0
+    path = BUILD + "/trained.json"
+    for name in ("names.txt", "botchan.txt", "tinyshakespeare.txt"):
+        text = open(f"{DATA}/text/{name}", encoding="utf-8",
+                    newline="").read()
+        for documents, vocabulary in (([text], 300), ([text], 4000),
+                                      ([text], 32000),
+                                      (text.split("\n"), 8000)):
+            t = Tokenizer(models.BPE())
+            t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            t.train_from_iterator(documents, trainers.BpeTrainer(
+                vocab_size=vocabulary, min_frequency=0, show_progress=False,
+                special_tokens=["<|endoftext|>"],
+                initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+            subprocess.run(
+                [BUILD + "/tests/tool_tokenizer", "train", str(vocabulary),
+                 path], input=framed([d.encode() for d in documents]),
+                check=True)
+            theirs = json.loads(t.to_str())["model"]
+            mine = json.load(open(path))["model"]
+            same = theirs["vocab"] == mine["vocab"] and [
+                tuple(m) for m in theirs["merges"]] == [
+                tuple(m) for m in mine["merges"]]
+            back = Tokenizer.from_file(path).encode(text).ids
+            same &= back == ours(path, [text.encode()])[0] == \
+                t.encode(text).ids
+            if not same:
+                bad += 1
+                print(f"{name}, {vocabulary} tokens: another tokenizer")
+    return bad
+
+
+def saving(some):
+    """What is read and saved, loaded by the library."""
+    bad = 0
+    path = BUILD + "/saved.json"
+    for name in ("o200k_base.tiktoken", "cl100k_base.tiktoken",
+                 "qwen2/vocab.json", "llama3.2/encoder.json",
+                 "minimind/tokenizer.json"):
+        subprocess.run([BUILD + "/tests/tool_tokenizer", "save", T + name,
+                        path], check=True)
+        theirs = Library(Tokenizer.from_file(path)).encode(some)
+        for text, a, b in zip(some, ours(T + name, [t.encode() for t in
+                                                    some]), theirs):
+            if a != b:
+                bad += 1
+                if bad <= 3:
+                    print(f"saved {name}: {text[:60]!r}: {a[:12]}, not"
+                          f" {b[:12]}")
+    return bad
+
+
+def main():
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    every = list(texts())
+    failed = (gguf() > 0) + (training() > 0) + (saving(every[-5000:]) > 0)
+    passed = 3 - failed
+    for name, make in ALL.items():
+        if ONLY and name not in ONLY:
+            continue
+        path = (BUILD + "/" if name.startswith("made-") else T) + name
+        theirs = make(path)
+        bad = 0
+        for first in range(0, len(every), 200000):
+            some = every[first:first + 200000]
+            for text, a, b in zip(some, ours(path, [t.encode() for t in
+                                                    some]),
+                                  theirs.encode(some)):
+                if a != b:
+                    bad += 1
+                    if bad <= 3:
+                        print(f"{name}: {text[:60]!r}: {a[:12]}, not"
+                              f" {b[:12]}")
+        print(f"{name}: {len(every)} texts, {bad} differ", flush=True)
+        failed += bad > 0
+        passed += bad == 0
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
