@@ -20,7 +20,7 @@
  *             V vocabulary, H heads, D head size, F feed-forward width,
  *             L layers, N rows: the positions of all documents of a batch,
  *             packed one behind the other without padding.  Tensors are
- *             row-major float32.
+ *             row-major float32 (see lh_tape_dtype() for bfloat16).
  *   Failure   Functions return lh_status, or NULL for a pointer.  The first
  *             failure since lh_error_clear() stays in the context with one
  *             line of text: what, where, what to do.  Nothing here exits,
@@ -38,8 +38,10 @@
  *             no longer trained may be used by sessions of many contexts at
  *             once; the same holds for tokenizers and datasets.
  *   Numbers   The same calls with the same data give the same bits on every
- *             CPU, compiler and number of threads.  Host settings like
- *             flush-to-zero are put aside during a call and restored.
+ *             CPU, compiler and number of threads; bfloat16, which must be
+ *             asked for, is outside that promise (lh_tape_dtype()).  Host
+ *             settings like flush-to-zero are put aside during a call and
+ *             restored.
  */
 #ifndef LONGHAND_H
 #define LONGHAND_H
@@ -212,6 +214,21 @@ LH_API void lh_tape_reuse(lh_tape *t, bool on);
  * reset. */
 LH_API void lh_tape_recompute(lh_tape *t, bool on);
 
+/* What a tape keeps of what its operations compute: float32, or bfloat16,
+ * a float's upper half, in half the memory.  In LH_BF16 products take their
+ * operands in bf16 and sum in floats, twice as fast where the CPU has
+ * instructions for it (lh_kernel_row() of "gemm_bf16" is then a row with bf16
+ * in its name) and no faster elsewhere.  Leaves, parameters, values of one
+ * element, a model's logits and all gradients stay floats; so does what
+ * operations from outside compute (they see floats too).  Bits are then no
+ * longer the same on every CPU, but on one CPU they are: for any number of
+ * threads, any micro-batches, every run.  A parameter keeps a copy of itself
+ * in bf16, made anew after each reset of a tape, so one tape at a time may
+ * use it.  LH_F32 for a new tape; stays over a reset; between operations it
+ * may be changed for those to come. */
+typedef enum lh_dtype { LH_F32, LH_BF16 } lh_dtype;
+LH_API void lh_tape_dtype(lh_tape *t, lh_dtype dtype);
+
 /* What dropout's random numbers are counted by, beside the op's place on the
  * tape: the run's seed, the step, and the row of the whole step's batch at
  * which this tape's rows begin (a micro-batch's first).  Until it is called,
@@ -235,7 +252,8 @@ LH_API lh_tensor *lh_scalar(lh_tape *t, float value);
 LH_API lh_status lh_backward(lh_tape *t, lh_tensor *loss);
 
 /* A tensor's elements, valid until its tape is reset (a parameter's: until
- * it is freed); NULL for NULL.  grad: [size], or NULL where no gradient has
+ * it is freed); NULL for NULL.  Of a tensor in bf16 a copy as floats, to be
+ * read alone.  grad: [size], or NULL where no gradient has
  * reached it.  For a parameter used several times reading the gradient folds
  * its parts: read it at the end of a step, not within one. */
 LH_API float *lh_tensor_data(lh_tensor *x);
@@ -594,6 +612,7 @@ typedef struct lh_train_settings {
     int64_t micro_batch;          /* windows at once; 0: the whole batch   */
     bool recompute;               /* keeps less, computes more: the same
                                      bits                                  */
+    lh_dtype dtype;               /* of the tape; the weights stay floats  */
     lh_adamw_settings adamw;      /* learning_rate: the schedule's peak    */
     lh_schedule schedule;
     int64_t warm_up;              /* steps of linear rise from 0           */

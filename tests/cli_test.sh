@@ -180,6 +180,20 @@ check "a log without a checkpoint" refuses 1 "add --resume" \
     train $small --out "$out/log"
 check "20 names by default" succeeds train --steps 60 --batch 4 --quiet
 check "20 names by default" [ "$(wc -l <"$out/stdout")" -eq 20 ]
+check "train --dtype bf16" succeeds train --steps 60 --batch 4 --count 1 \
+    --dtype bf16 --out "$out/bf16"
+check "it says what runs that" says '^dtype  bf16, '
+check "resumed in f32" refuses 1 "a run in bf16, this one is in f32" \
+    train --steps 60 --batch 4 --out "$out/bf16" --resume
+check "resumed in bf16" succeeds train --steps 60 --batch 4 \
+    --dtype bf16 --out "$out/bf16" --resume
+check "a dtype that is none" refuses 2 "f32" train --dtype f16
+LONGHAND_CPU=c
+export LONGHAND_CPU
+check "bf16 emulated" succeeds train --steps 2 --batch 4 --dtype bf16
+check "it says that it gains nothing" says \
+    '^dtype  bf16, emulated: no faster than f32 with c'
+unset LONGHAND_CPU
 check "plain lines in a pipe" succeeds train --steps 60 --batch 4 --count 1
 check "20 and the last" [ "$(grep -c '^step ' "$out/stdout")" -eq 20 ]
 check "no escape sequences in a pipe" [ "$(tr -cd '\033' <"$out/stdout" |

@@ -99,6 +99,7 @@ static void nulls_tape(void)
     lh_tape_gradients(NULL, true);
     lh_tape_dropout(NULL, 1, 1, 1);
     lh_tape_reuse(NULL, true);
+    lh_tape_dtype(NULL, LH_BF16);
     lh_tape_recompute(NULL, true);
     CHECK(lh_tape_new(NULL) == NULL);
     UNHEARD(lh_tape_status(NULL));

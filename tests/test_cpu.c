@@ -36,6 +36,8 @@ static void check_needs(void)
     CHECK(lh_cpu_lacks(all & ~LH_CPU_BIT(zmm), LH_ISA_avx2) == NULL);
     CHECK_STR(lh_cpu_lacks(all & ~LH_CPU_BIT(avx512vl), LH_ISA_avx512),
               "this CPU has no AVX-512 VL");
+    CHECK_STR(lh_cpu_lacks(all & ~LH_CPU_BIT(neon_bf16), LH_ISA_neon_bf16),
+              "this CPU has no BF16 instructions");
     CHECK_STR(lh_cpu_lacks(all & ~LH_CPU_BIT(avx512_bf16),
                            LH_ISA_avx512_bf16),
               "this CPU has no AVX-512 BF16");

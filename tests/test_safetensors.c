@@ -160,7 +160,7 @@ static void test_halves(void)
     static float got[65536];
     for (uint32_t h = 0; h < 65536; h++)
         half[h] = (uint16_t)h;
-    static const lh_dtype kind[2] = { LH_DTYPE_F16, LH_DTYPE_BF16 };
+    static const lh_stored_dtype kind[2] = { LH_DTYPE_F16, LH_DTYPE_BF16 };
     for (int k = 0; k < 2; k++) {
         int bits = k ? 7 : 10, bias = k ? 127 : 15, top = k ? 255 : 31;
         const lh_stored t = { "h", kind[k], 1, { 65536 }, 65536, half };

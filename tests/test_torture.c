@@ -41,7 +41,7 @@ static lh_tensor *run_part(lh_tape *t, lh_tensor *x, const void *data)
     return lh_add(t, x, lh_tanh(t, x));
 }
 
-static bool run_graph(scene *s)
+static bool run_any_graph(scene *s, lh_dtype dtype)
 {
     const int64_t rows = 300;
     const int64_t offsets[3] = { 0, 100, 300 };
@@ -55,6 +55,7 @@ static bool run_graph(scene *s)
                                     false);
     lh_tape *t = lh_tape_new(s->ctx);
     bool done = false;
+    lh_tape_dtype(t, dtype);
     if (table && w && gain && t) {
         float cosine[16], sine[16];
         int32_t *positions = calloc((size_t)rows, sizeof *positions);
@@ -80,6 +81,16 @@ static bool run_graph(scene *s)
     lh_tape_free(t);
     lh_params_free(params);
     return done;
+}
+
+static bool run_graph(scene *s)
+{
+    return run_any_graph(s, LH_F32);
+}
+
+static bool run_graph_bf16(scene *s)
+{
+    return run_any_graph(s, LH_BF16);
 }
 
 static bool run_adamw(scene *s)
@@ -194,6 +205,7 @@ static bool run_evaluate(scene *s)
 
 static const operation operations[] = {
     { "tape", run_tape },           { "graph", run_graph },
+    { "graph in bf16", run_graph_bf16 },
     { "adamw", run_adamw },         { "model", run_model },
     { "train", run_train },         { "checkpoint", run_checkpoint },
     { "disk", run_disk },           { "session", run_session },

@@ -40,8 +40,8 @@ static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,
     int64_t cost = lh_min64(e->pairs / e->span_count, ATTENTION_MUCH) *
                    lh_min64(args->head_size, ATTENTION_MUCH) * passes *
                    lh_min64(e->heads / heads, ATTENTION_MUCH);
-    return lh_launch(n->tape->ctx, kernel, args, e->span_count * heads, cost,
-                     lh_attention_scratch(e->longest, args->head_size));
+    return lh_node_launch(n, kernel, args, e->span_count * heads, cost,
+                          lh_attention_scratch(e->longest, args->head_size));
 }
 
 static lh_status attention_forward(lh_tensor *n)

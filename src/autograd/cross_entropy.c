@@ -37,10 +37,10 @@ static lh_status cross_entropy_forward(lh_tensor *n)
     e->stats = e->losses + rows;
     e->grads = e->losses + 3 * rows;
     lh_cross_entropy_args args = cross_entropy_args(n);
-    lh_status status = lh_launch(n->tape->ctx,
-                                 LH_KERNEL_cross_entropy_forward, &args,
-                                 args.rows,
-                                 CROSS_ENTROPY_COST * args.vocabulary, 0);
+    lh_status status = lh_node_launch(n,
+                                      LH_KERNEL_cross_entropy_forward, &args,
+                                      args.rows,
+                                      CROSS_ENTROPY_COST * args.vocabulary, 0);
     float sum = e->start;
     for (size_t i = 0; i < rows; i++)
         if (e->targets[i] >= 0)
@@ -58,8 +58,8 @@ static lh_status cross_entropy_slopes(lh_tensor *n, lh_kernel kernel,
         e->grads[i] = n->grad[0] * e->weight;
     args.grads = e->grads;
     args.dx = dx;
-    return lh_launch(n->tape->ctx, kernel, &args, args.rows,
-                     CROSS_ENTROPY_COST * args.vocabulary, 0);
+    return lh_node_launch(n, kernel, &args, args.rows,
+                          CROSS_ENTROPY_COST * args.vocabulary, 0);
 }
 
 static lh_status cross_entropy_backward(lh_tensor *n)
@@ -157,7 +157,8 @@ LH_INTERNAL lh_tensor *lh_cross_entropy_take(lh_tape *t, lh_tensor *logits,
                                              int64_t step_targets,
                                              float start)
 {
-    bool linear = logits && logits->op == &lh_op_linear;
+    bool linear = logits && logits->op == &lh_op_linear &&
+                  logits->dtype == LH_F32;
     return cross_entropy_node(t, linear ? &lh_op_linear_cross_entropy
                                         : &lh_op_cross_entropy,
                               logits, targets, step_targets, start);
@@ -168,8 +169,10 @@ LH_API lh_tensor *lh_linear_cross_entropy(lh_tape *t, lh_tensor *x,
                                           const int32_t *targets,
                                           int64_t step_targets, float start)
 {
-    return lh_cross_entropy_take(t, lh_linear(t, x, w, bias), targets,
-                                 step_targets, start);
+    uint8_t dtype = lh_tape_turn(t, LH_F32);     /* logits stay floats     */
+    lh_tensor *logits = lh_linear(t, x, w, bias);
+    lh_tape_turn(t, dtype);
+    return lh_cross_entropy_take(t, logits, targets, step_targets, start);
 }
 
 LH_API lh_tensor *lh_cross_entropy(lh_tape *t, lh_tensor *logits,

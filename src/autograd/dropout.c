@@ -21,8 +21,8 @@ static lh_status dropout_launch(lh_tensor *n, lh_kernel kernel,
     args.dy = dy;
     args.dx = dx;
     args.first = first;
-    return lh_launch(n->tape->ctx, kernel, &args, args.rows,
-                     8 * args.columns, 0);
+    return lh_node_launch(n, kernel, &args, args.rows,
+                          8 * args.columns, 0);
 }
 
 static lh_status dropout_forward(lh_tensor *n)

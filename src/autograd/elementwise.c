@@ -14,8 +14,8 @@ static lh_status elementwise_forward(lh_tensor *n, lh_kernel kernel)
         .s = n->extra && n->inputs == 1 ? *(const float *)n->extra : 0.0f,
         .y = n->data,
     };
-    return lh_launch(n->tape->ctx, kernel, &args, n->size, ELEMENTWISE_COST,
-                     0);
+    return lh_node_launch(n, kernel, &args, n->size, ELEMENTWISE_COST,
+                          0);
 }
 
 static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
@@ -30,8 +30,8 @@ static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
     args.da = lh_node_input_first(n, 0, &args.first_a);
     if (n->inputs > 1)
         args.db = lh_node_input_first(n, 1, &args.first_b);
-    return lh_launch(n->tape->ctx, kernel, &args, n->size, ELEMENTWISE_COST,
-                     0);
+    return lh_node_launch(n, kernel, &args, n->size, ELEMENTWISE_COST,
+                          0);
 }
 
 static lh_tensor *elementwise_unary(lh_tape *t, const lh_op *op,

@@ -4,16 +4,17 @@
 static lh_status embedding_forward(lh_tensor *n)
 {
     lh_tensor *table = n->input[0].tensor;
-    lh_status status = n->needs_grad && table->parameter &&
-                       !n->input[0].use ? lh_parameter_lookup(table) : LH_OK;
-    if (status)
-        return status;
-    return lh_launch(n->tape->ctx, LH_KERNEL_embedding_forward,
-                     &(lh_embedding_args){
-                         .ids = n->extra, .rows = n->shape[0],
-                         .columns = n->shape[1],
-                         .table = table->data, .y = n->data,
-                     }, n->shape[0], n->shape[1], 0);
+    const float *data = lh_floats(n, table);
+    lh_status status = data ? LH_OK : LH_ERROR_MEMORY;
+    if (!status && n->needs_grad && table->parameter && !n->input[0].use)
+        status = lh_parameter_lookup(table);
+    return status ? status
+        : lh_node_launch(n, LH_KERNEL_embedding_forward,
+                         &(lh_embedding_args){
+                             .ids = n->extra, .rows = n->shape[0],
+                             .columns = n->shape[1],
+                             .table = data, .y = n->data,
+                         }, n->shape[0], n->shape[1], 0);
 }
 
 static lh_status embedding_backward(lh_tensor *n)
@@ -21,12 +22,12 @@ static lh_status embedding_backward(lh_tensor *n)
     float *dtable = lh_node_lookup_grad(n, 0, n->extra, n->shape[0]);
     if (!dtable)
         return LH_OK;
-    return lh_launch(n->tape->ctx, LH_KERNEL_embedding_backward,
-                     &(lh_embedding_args){
-                         .ids = n->extra, .rows = n->shape[0],
-                         .columns = n->shape[1],
-                         .dy = n->grad, .dtable = dtable,
-                     }, n->shape[1], n->shape[0], 0);
+    return lh_node_launch(n, LH_KERNEL_embedding_backward,
+                          &(lh_embedding_args){
+                              .ids = n->extra, .rows = n->shape[0],
+                              .columns = n->shape[1],
+                              .dy = n->grad, .dtable = dtable,
+                          }, n->shape[1], n->shape[0], 0);
 }
 
 LH_TABLE_DEFINED const lh_op lh_op_embedding = {

@@ -8,10 +8,80 @@ static lh_status linear_product(lh_tensor *n, const lh_gemm_args *args)
                      args->m * args->n / items * args->k, LH_GEMM_SCRATCH);
 }
 
+static lh_status linear_product_bf16(lh_tensor *n,
+                                     const lh_gemm_bf16_args *args)
+{
+    int64_t cost = lh_gemm_bf16_high(args->m) * LH_GEMM_TILE / 2 * args->k;
+    return lh_launch(n->tape->ctx, LH_KERNEL_gemm_bf16, args,
+                     lh_gemm_bf16_items(args->m, args->n), cost,
+                     LH_GEMM_BF16_SCRATCH);
+}
+
+static bool linear_is_bf16(const lh_tensor *n)
+{
+    bool bf16 = n->dtype == LH_BF16;
+    for (int i = 0; i < n->inputs; i++)
+        bf16 |= n->input[i].tensor->dtype == LH_BF16;
+    return bf16;
+}
+
+static lh_status linear_forward_bf16(lh_tensor *n)
+{
+    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
+    int64_t k = w->shape[1];
+    const uint16_t *a = lh_narrowed(n->tape, x);
+    const uint16_t *b = lh_narrowed(n->tape, w);
+    float *bias = n->inputs > 2 ? lh_floats(n, n->input[2].tensor) : NULL;
+    if (!a || !b || (n->inputs > 2 && !bias))
+        return LH_ERROR_MEMORY;
+    return linear_product_bf16(n, &(lh_gemm_bf16_args){
+        .m = lh_rows(x), .n = w->shape[0], .k = k,
+        .a = a, .a_row = k, .a_col = 1, .b = b, .b_row = 1, .b_col = k,
+        .c = n->data, .c_row = w->shape[0], .bias = bias,
+        .narrow = n->dtype == LH_BF16,
+    });
+}
+
+/* dx and dw as below, of dy rounded to bf16 once for both. */
+static lh_status linear_backward_bf16(lh_tensor *n, float *dx, bool first,
+                                      float *dw)
+{
+    lh_tape *t = n->tape;
+    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
+    int64_t rows = lh_rows(x), outputs = w->shape[0], k = w->shape[1];
+    const uint16_t *a = dw ? lh_narrowed(t, x) : NULL;
+    const uint16_t *b = dx ? lh_narrowed(t, w) : NULL;
+    size_t bytes = (size_t)n->size * sizeof *a;
+    uint16_t *dy = lh_arena_take(&t->elements, bytes);
+    if (!dy || (dw && !a) || (dx && !b))
+        return LH_ERROR_MEMORY;
+    lh_status status = lh_launch(t->ctx, LH_KERNEL_narrow,
+                                 &(lh_narrow_args){ n->grad, dy }, n->size,
+                                 1, 0);
+    if (dx && !status)
+        status = linear_product_bf16(n, &(lh_gemm_bf16_args){
+            .m = rows, .n = k, .k = outputs,
+            .a = dy, .a_row = outputs, .a_col = 1,
+            .b = b, .b_row = k, .b_col = 1,
+            .c = dx, .c_row = k, .accumulate = !first,
+        });
+    if (dw && !status)
+        status = linear_product_bf16(n, &(lh_gemm_bf16_args){
+            .m = outputs, .n = k, .k = rows,
+            .a = dy, .a_row = 1, .a_col = outputs,
+            .b = a, .b_row = k, .b_col = 1,
+            .c = dw, .c_row = k, .accumulate = true,
+        });
+    lh_arena_give(&t->elements, dy, bytes);
+    return status;
+}
+
 static lh_status linear_forward(lh_tensor *n)
 {
     const lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t k = w->shape[1];
+    if (linear_is_bf16(n))
+        return linear_forward_bf16(n);
     return linear_product(n, &(lh_gemm_args){
         .m = lh_rows(x), .n = w->shape[0], .k = k,
         .a = x->data, .a_row = k, .a_col = 1,
@@ -30,14 +100,17 @@ static lh_status linear_backward(lh_tensor *n)
     float *dw = lh_node_input_grad(n, 1);
     float *dbias = n->inputs > 2 ? lh_node_input_grad(n, 2) : NULL;
     lh_status status = LH_OK;
-    if (dx)                                      /* dx += dy w             */
+    bool bf16 = linear_is_bf16(n);
+    if (bf16 && (dx || dw))
+        status = linear_backward_bf16(n, dx, first, dw);
+    if (dx && !bf16)                             /* dx += dy w             */
         status = linear_product(n, &(lh_gemm_args){
             .m = rows, .n = k, .k = outputs,
             .a = n->grad, .a_row = outputs, .a_col = 1,
             .b = w->data, .b_row = k, .b_col = 1,
             .c = dx, .c_row = k, .accumulate = !first,
         });
-    if (dw && !status)                           /* dw += dy^T x           */
+    if (dw && !bf16 && !status)                  /* dw += dy^T x           */
         status = linear_product(n, &(lh_gemm_args){
             .m = outputs, .n = k, .k = rows,
             .a = n->grad, .a_row = 1, .a_col = outputs,

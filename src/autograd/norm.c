@@ -15,8 +15,8 @@ static lh_norm_args norm_args(lh_tensor *n)
     const norm_extra *e = n->extra;
     return (lh_norm_args){
         .x = n->input[0].tensor->data,
-        .gain = e->gain ? n->input[1].tensor->data : NULL,
-        .bias = e->bias ? n->input[1 + e->gain].tensor->data : NULL,
+        .gain = e->gain ? lh_floats(n, n->input[1].tensor) : NULL,
+        .bias = e->bias ? lh_floats(n, n->input[1 + e->gain].tensor) : NULL,
         .eps = e->eps, .rows = lh_rows(n), .columns = lh_columns(n),
         .y = n->data, .mean = e->mean, .scale = e->scale,
     };
@@ -31,8 +31,8 @@ static lh_status norm_forward(lh_tensor *n, lh_kernel kernel)
         return LH_ERROR_MEMORY;
     e->scale = e->mean + rows;
     lh_norm_args args = norm_args(n);
-    return lh_launch(n->tape->ctx, kernel, &args, args.rows,
-                     NORM_COST * args.columns, 0);
+    return lh_node_launch(n, kernel, &args, args.rows,
+                          NORM_COST * args.columns, 0);
 }
 
 static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
@@ -46,11 +46,11 @@ static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
     args.dbias = e->bias ? lh_node_input_grad(n, 1 + e->gain) : NULL;
     lh_status status = LH_OK;
     if (args.dx)
-        status = lh_launch(n->tape->ctx, to_x, &args, args.rows,
-                           NORM_COST * args.columns, 0);
+        status = lh_node_launch(n, to_x, &args, args.rows,
+                                NORM_COST * args.columns, 0);
     if ((args.dgain || args.dbias) && !status)
-        status = lh_launch(n->tape->ctx, to_gain, &args, args.columns,
-                           3 * args.rows, 0);
+        status = lh_node_launch(n, to_gain, &args, args.columns,
+                                3 * args.rows, 0);
     return status;
 }
 

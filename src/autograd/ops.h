@@ -19,12 +19,35 @@ static inline int64_t lh_rows(const lh_tensor *x)
     return x->size / x->shape[x->dims - 1];
 }
 
-/* The node's elements from elsewhere. */
-static inline lh_status lh_node_copy(lh_tensor *node, const float *from)
+/* The node's elements are those of its input from `first` on. */
+LH_INTERNAL lh_status lh_node_copy(lh_tensor *node, const lh_tensor *from,
+                                   int64_t first);
+
+/* The elements of an input as floats; of a tensor in bf16 a copy, made once.
+ * NULL, with the tape poisoned, where there is no memory. */
+LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x);
+static inline float *lh_floats(const lh_tensor *node, lh_tensor *x)
 {
-    if (!node->tape->ctx->dry)
-        memcpy(node->data, from, (size_t)node->size * sizeof(float));
-    return LH_OK;
+    return x->dtype == LH_F32 ? x->data : lh_widened(node->tape, x);
+}
+
+/* The elements of an input in bf16, a copy if need be: of a parameter the
+ * one that is kept for these weights. */
+LH_INTERNAL const uint16_t *lh_narrowed(lh_tape *t, lh_tensor *x);
+
+/* lh_launch() with the data of the node and of its inputs as they are: for a
+ * kernel that mixed.c knows. */
+LH_INTERNAL lh_status lh_node_launch_mixed(lh_tensor *node, lh_kernel kernel,
+                                           const void *args, int64_t items,
+                                           int64_t cost, int64_t scratch);
+static inline lh_status lh_node_launch(lh_tensor *node, lh_kernel kernel,
+                                       const void *args, int64_t items,
+                                       int64_t cost, int64_t scratch)
+{
+    if (node->tape->mixed)
+        return lh_node_launch_mixed(node, kernel, args, items, cost,
+                                    scratch);
+    return lh_launch(node->tape->ctx, kernel, args, items, cost, scratch);
 }
 
 /* Bytes of the arena for what a node keeps from forward to backward; NULL

@@ -11,7 +11,7 @@
 typedef struct recompute_extra {
     lh_part *part;
     const void *data;
-    const float *result;                 /* forward's, on the inner tape   */
+    const lh_tensor *result;             /* forward's, on the inner tape   */
     const int *uses;                     /* of parameters, in their order  */
     int64_t first_node, dropout_seed, dropout_step, dropout_row;
 } recompute_extra;
@@ -31,9 +31,14 @@ static lh_tensor *recompute_run(lh_tape *t, const recompute_extra *e,
     inner->dropout_step = e->dropout_step;
     inner->dropout_row = e->dropout_row;
     inner->uses = uses;
+    inner->dtype = t->dtype;
+    inner->mixed = t->mixed;
+    inner->weights = t->weights;
     *leaf = lh_borrow(inner, x->data, x->dims, x->shape);
-    if (*leaf)
+    if (*leaf) {
         (*leaf)->needs_grad = x->needs_grad;
+        (*leaf)->dtype = x->dtype;
+    }
     inner->nodes = e->first_node;        /* the leaf is not counted        */
     lh_tensor *y = *leaf ? e->part(inner, *leaf, e->data) : NULL;
     if (inner->status)
@@ -71,7 +76,7 @@ static const int *recompute_uses(lh_tape *t, lh_tensor *last)
 static lh_status recompute_forward(lh_tensor *n)
 {
     const recompute_extra *e = n->extra;
-    return lh_node_copy(n, e->result);
+    return lh_node_copy(n, e->result, 0);
 }
 
 static lh_status recompute_backward(lh_tensor *n)
@@ -120,12 +125,14 @@ LH_API lh_tensor *lh_recompute(lh_tape *t, lh_part *part, lh_tensor *x,
     lh_tensor *leaf, *y = recompute_run(t, &extra, x, NULL, &leaf);
     if (!y)
         return NULL;
-    extra.result = y->data;
+    extra.result = y;
     extra.uses = recompute_uses(t, t->inner->last);
     if (!extra.uses)
         return NULL;
+    uint8_t dtype = lh_tape_turn(t, y->dtype);
     lh_tensor *n = lh_node(t, &lh_op_recompute, &x, 1, y->dims, y->shape,
                            &extra, sizeof extra);
+    lh_tape_turn(t, dtype);
     if (n)
         n->needs_grad = y->needs_grad;
     t->nodes = t->inner->nodes;

@@ -7,10 +7,10 @@
 
 static lh_rotary_args rotary_args(lh_tensor *n)
 {
-    const lh_tensor *cosine = n->input[1].tensor;
+    lh_tensor *cosine = n->input[1].tensor, *sine = n->input[2].tensor;
     return (lh_rotary_args){
         .x = n->input[0].tensor->data, .positions = n->extra,
-        .cosine = cosine->data, .sine = n->input[2].tensor->data,
+        .cosine = lh_floats(n, cosine), .sine = lh_floats(n, sine),
         .rows = lh_rows(n), .head_size = 2 * cosine->shape[1],
         .heads = lh_columns(n) / (2 * cosine->shape[1]),
         .y = n->data,
@@ -20,8 +20,8 @@ static lh_rotary_args rotary_args(lh_tensor *n)
 static lh_status rotary_forward(lh_tensor *n)
 {
     lh_rotary_args args = rotary_args(n);
-    return lh_launch(n->tape->ctx, LH_KERNEL_rotary_forward, &args,
-                     args.rows, 2 * lh_columns(n), 0);
+    return lh_node_launch(n, LH_KERNEL_rotary_forward, &args,
+                          args.rows, 2 * lh_columns(n), 0);
 }
 
 static lh_status rotary_backward(lh_tensor *n)
@@ -31,8 +31,8 @@ static lh_status rotary_backward(lh_tensor *n)
     args.dx = lh_node_input_first(n, 0, &args.first);
     if (!args.dx)
         return LH_OK;
-    return lh_launch(n->tape->ctx, LH_KERNEL_rotary_backward, &args,
-                     args.rows, 2 * lh_columns(n), 0);
+    return lh_node_launch(n, LH_KERNEL_rotary_backward, &args,
+                          args.rows, 2 * lh_columns(n), 0);
 }
 
 LH_TABLE_DEFINED const lh_op lh_op_rotary = {

@@ -6,16 +6,16 @@ static lh_status shape_add(lh_tensor *n, float *dx)
 {
     if (!dx)
         return LH_OK;
-    return lh_launch(n->tape->ctx, LH_KERNEL_accumulate,
-                     &(lh_accumulate_args){ .x = n->grad, .y = dx },
-                     n->size, 1, 0);
+    return lh_node_launch(n, LH_KERNEL_accumulate,
+                          &(lh_accumulate_args){ .x = n->grad, .y = dx },
+                          n->size, 1, 0);
 }
 
 /* ------------------------------------------------------------- reshape -- */
 
 static lh_status reshape_forward(lh_tensor *n)
 {
-    return lh_node_copy(n, n->input[0].tensor->data);
+    return lh_node_copy(n, n->input[0].tensor, 0);
 }
 
 static lh_status reshape_backward(lh_tensor *n)
@@ -50,7 +50,7 @@ static lh_status slice_forward(lh_tensor *n)
 {
     const lh_tensor *x = n->input[0].tensor;
     int64_t first = *(const int64_t *)n->extra;
-    return lh_node_copy(n, x->data + first * (x->size / x->shape[0]));
+    return lh_node_copy(n, x, first * (x->size / x->shape[0]));
 }
 
 static lh_status slice_backward(lh_tensor *n)

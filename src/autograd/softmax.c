@@ -11,8 +11,8 @@ static lh_status softmax_launch(lh_tensor *n, lh_kernel kernel,
         .x = n->input[0].tensor->data, .rows = lh_rows(n),
         .columns = lh_columns(n), .y = n->data, .dy = dy, .dx = dx,
     };
-    return lh_launch(n->tape->ctx, kernel, &args, args.rows,
-                     SOFTMAX_COST * args.columns, 0);
+    return lh_node_launch(n, kernel, &args, args.rows,
+                          SOFTMAX_COST * args.columns, 0);
 }
 
 static lh_status softmax_forward(lh_tensor *n)

@@ -6,11 +6,14 @@
 
 static lh_status sum_forward(lh_tensor *n)
 {
-    const lh_tensor *x = n->input[0].tensor;
-    return lh_launch(n->tape->ctx, LH_KERNEL_sum,
-                     &(lh_sum_args){
-                         .x = x->data, .size = x->size, .sum = n->data,
-                     }, 1, x->size, 0);
+    lh_tensor *x = n->input[0].tensor;
+    const float *data = lh_floats(n, x);
+    if (!data)
+        return LH_ERROR_MEMORY;
+    return lh_node_launch(n, LH_KERNEL_sum,
+                          &(lh_sum_args){
+                              .x = data, .size = x->size, .sum = n->data,
+                          }, 1, x->size, 0);
 }
 
 static lh_status sum_backward(lh_tensor *n)

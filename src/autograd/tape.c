@@ -25,7 +25,7 @@ LH_API lh_tape *lh_tape_new(lh_context *ctx)
     t->arena.ctx = t->elements.ctx = ctx;
     t->large = LH_TAPE_LARGE;
     t->gradients = true;
-    t->graph = ++ctx->graphs;
+    t->weights = t->graph = ++ctx->graphs;
     t->dropout_seed = -1;
     return t;
 }
@@ -51,7 +51,8 @@ LH_API void lh_tape_reset(lh_tape *t)
     t->last = NULL;
     t->nodes = 0;
     t->status = LH_OK;
-    t->graph = ++t->ctx->graphs;
+    t->mixed = t->dtype == LH_BF16;
+    t->weights = t->graph = ++t->ctx->graphs;
 }
 
 LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t)
@@ -161,11 +162,13 @@ static int64_t tape_elements(lh_tape *t, const char *what, int dims,
  * unless it is borrowed, its elements: one piece of the arena, or two. */
 static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
                               int dims, const int64_t *shape, size_t extra,
-                              float *borrowed)
+                              float *borrowed, int dtype)
 {
     int64_t size = tape_elements(t, what, dims, shape);
     if (size < 0)
         return NULL;
+    if (size == 1)                     /* losses stay floats               */
+        dtype = LH_F32;
     size_t head = sizeof(lh_tensor) + (size_t)inputs * sizeof(lh_edge);
     size_t at_extra = (head + 15) & ~(size_t)15, bytes;
     if (!lh_add_size(at_extra, extra, &bytes) ||
@@ -173,7 +176,7 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
         return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
     }
     size_t at_data = bytes & ~(size_t)(LH_ALIGN - 1);
-    size_t elements = borrowed ? 0 : (size_t)size * sizeof(float);
+    size_t elements = borrowed ? 0 : (size_t)size * lh_dtype_size(dtype);
     if (elements >= t->large) {
         borrowed = lh_arena_take(&t->elements, elements);
         elements = 0;
@@ -190,6 +193,8 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
     lh_tensor *x = (lh_tensor *)(void *)memory;
     x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
     x->grad = NULL;
+    x->copy = NULL;
+    x->dtype = (uint8_t)dtype;
     x->size = size;
     for (int i = 0; i < LH_MAX_DIMS; i++)
         x->shape[i] = i < dims ? shape[i] : 0;
@@ -214,7 +219,8 @@ static lh_tensor *tape_leaf(lh_tape *t, const char *what, const float *data,
 {
     if (!t || t->status)
         return NULL;
-    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, NULL);
+    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, NULL,
+                               LH_F32);
     if (!x)
         return NULL;
     if (data)
@@ -249,12 +255,7 @@ LH_INTERNAL lh_tensor *lh_borrow(lh_tape *t, float *data, int dims,
         return NULL;
     if (!data)
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "borrow: no data");
-    return tape_append(t, "borrow", 0, dims, shape, 0, data);
-}
-
-LH_API float *lh_tensor_data(lh_tensor *x)
-{
-    return x ? x->data : NULL;
+    return tape_append(t, "borrow", 0, dims, shape, 0, data, LH_F32);
 }
 
 LH_API int64_t lh_tensor_size(const lh_tensor *x)
@@ -270,11 +271,6 @@ LH_API int lh_tensor_dims(const lh_tensor *x)
 LH_API const int64_t *lh_tensor_shape(const lh_tensor *x)
 {
     return x ? x->shape : NULL;
-}
-
-LH_API float lh_value(const lh_tensor *x)
-{
-    return x && x->data ? x->data[0] : __builtin_nanf("");
 }
 
 /* --------------------------------------------------------------- nodes -- */
@@ -342,11 +338,11 @@ static int tape_use(lh_tape *t, lh_tensor *x)
 static lh_tensor *tape_node(lh_tape *t, const lh_op *op,
                             lh_tensor *const *input, int inputs, int dims,
                             const int64_t *shape, const void *extra,
-                            size_t size)
+                            size_t size, int dtype)
 {
     lh_tensor *last = t->last;
     lh_tensor *node = tape_append(t, op->name, inputs, dims, shape, size,
-                                  NULL);
+                                  NULL, dtype);
     if (!node)
         return NULL;
     node->op = op;
@@ -392,7 +388,7 @@ LH_INTERNAL lh_tensor *lh_node(lh_tape *t, const lh_op *op,
                                size_t size)
 {
     lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, extra,
-                                size);
+                                size, t->dtype);
     return node ? tape_forward(t, node) : NULL;
 }
 
@@ -411,7 +407,7 @@ LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
     if (!lh_inputs_ok(t, op->name, input, inputs))
         return NULL;
     lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, data,
-                                size);
+                                size, LH_F32);
     if (!node)
         return NULL;
     memset(node->data, 0, (size_t)node->size * sizeof(float));
@@ -502,12 +498,17 @@ static inline void tape_negate(float *grad, int64_t size)
 static void tape_give(lh_tape *t, lh_tensor *n, bool first)
 {
     size_t bytes = (size_t)n->size * sizeof(float);
+    size_t elements = (size_t)n->size * lh_dtype_size(n->dtype);
+    const float *given = n->data;      /* the gradient may lie there       */
     if (!n->op || bytes < t->large)
         return;
-    lh_arena_give(&t->elements, n->data, bytes);
-    if (n->grad && n->grad != n->data && !first)
+    if (elements >= t->large) {
+        lh_arena_give(&t->elements, n->data, elements);
+        n->data = NULL;
+    }
+    if (n->grad && n->grad != given && !first)
         lh_arena_give(&t->elements, n->grad, bytes);
-    n->data = n->grad = NULL;
+    n->grad = NULL;
 }
 
 LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from)

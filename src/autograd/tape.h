@@ -20,6 +20,9 @@ typedef struct lh_parameter {
     char *name;                        /* owned                            */
     bool decay;
     uint64_t graph;                    /* whose uses are counted; 0: none  */
+    uint16_t *half;                    /* a copy in bf16, NULL: none yet   */
+    uint64_t half_weights;             /* of which weights: lh_tape's      */
+    const lh_context *half_context;    /*   and its context                */
     int uses, parts;
     float **part;                      /* [parts]; part[0] is use 1        */
     uint32_t added;                    /* bit i: to part i, of any row; the
@@ -55,12 +58,15 @@ typedef struct lh_edge {
 } lh_edge;
 
 struct lh_tensor {                     /* tape_append() sets each field    */
-    float *data, *grad;                /* grad NULL: none has come         */
+    float *data, *grad;                /* data: uint16_t where dtype is
+                                          LH_BF16; grad NULL: none has come */
+    void *copy;                        /* data in the other dtype, or NULL */
     int64_t size;
     int64_t shape[LH_MAX_DIMS];
     int dims;
     int inputs;
     bool needs_grad;
+    uint8_t dtype;                     /* lh_dtype                         */
     uint16_t round;                    /* of the tape's graph, low bits    */
     uint32_t pass;                     /* of backward, that grad is from   */
     int64_t index;                     /* place on the tape, from 0        */
@@ -71,6 +77,11 @@ struct lh_tensor {                     /* tape_append() sets each field    */
     lh_edge *input;                    /* [inputs]                         */
     void *extra;                       /* the op's own data                */
 };
+
+static inline size_t lh_dtype_size(int dtype)
+{
+    return dtype == LH_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
 
 /* Elements of fewer bytes than this lie behind their tensor, more of them in
  * an arena of their own, whose pieces can be given back. */
@@ -87,8 +98,12 @@ struct lh_tape {
     lh_tape *inner, *outer;            /* of recompute.c; NULL: none       */
     const int *uses;                   /* the next uses of parameters, in
                                           order; NULL: they are counted    */
+    uint8_t dtype;                     /* lh_dtype of nodes to come        */
+    bool mixed;                        /* some nodes may be in bf16        */
     uint32_t pass;
     uint64_t graph;                    /* new at each reset, never reused  */
+    uint64_t weights;                  /* the graph since which parameters
+                                          are known not to have changed    */
     int64_t dropout_seed, dropout_step, dropout_row;
 };
 
@@ -97,6 +112,15 @@ struct lh_tape {
 /* A constant over memory that the caller keeps for the tape's lifetime. */
 LH_INTERNAL lh_tensor *lh_borrow(lh_tape *t, float *data, int dims,
                                  const int64_t *shape);
+
+/* The dtype of nodes to come; gives that before.  t may be NULL. */
+static inline uint8_t lh_tape_turn(lh_tape *t, uint8_t dtype)
+{
+    uint8_t before = t ? t->dtype : dtype;
+    if (t)
+        t->dtype = dtype;
+    return before;
+}
 
 /* Attention with explicit spans (kernels.h): k and v may hold more rows than
  * q, as a key/value cache does.  Gradients only where every past is 0. */
@@ -120,6 +144,9 @@ LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t);
  * resets; the bytes of all blocks of a tape. */
 LH_INTERNAL lh_status lh_tape_like(lh_tape *t, const lh_tape *other);
 LH_INTERNAL int64_t lh_tape_bytes(const lh_tape *t);
+
+/* Empties the tape, and promises that the weights are those of before. */
+LH_INTERNAL void lh_tape_again(lh_tape *t);
 
 /* Poisons the tape with a failure (see lh_fail) and returns NULL. */
 LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,

@@ -178,7 +178,7 @@ static int info_needless(const cli_options *o)
     static const cli_option sizes[] = {
         OPT_layers, OPT_width, OPT_heads, OPT_kv_heads, OPT_feed_forward,
         OPT_context, OPT_dropout, OPT_vocabulary, OPT_preset, OPT_batch,
-        OPT_micro_batch, OPT_recompute, OPT_held_out,
+        OPT_micro_batch, OPT_recompute, OPT_held_out, OPT_dtype,
     };
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
         if (!o->given[sizes[i]])
@@ -221,13 +221,14 @@ static void info_plan_show(const lh_config *c, const lh_train_settings *s,
     char a[32], b[32], d[32];
     if (!json)
         printf("model  %lld layer%s, %lld wide, %lld heads, context %lld, %s"
-               " tokens\nstep   %s windows of %lld, %s at once%s\n\n",
+               " tokens\nstep   %s windows of %lld, %s at once%s%s\n\n",
                (long long)c->layers, c->layers > 1 ? "s" : "",
                (long long)c->width, (long long)c->heads,
                (long long)c->context, cli_count(a, c->vocabulary),
                cli_count(b, s->batch), (long long)c->context,
                cli_count(d, part),
-               s->recompute ? "; layers computed again" : "");
+               s->recompute ? "; layers computed again" : "",
+               s->dtype == LH_BF16 ? "; in bf16" : "");
     for (int i = 0; i < rows; i++) {
         if (json)
             printf("%s\"%s\": %lld", i ? ", " : "{", row[i].name,

@@ -69,6 +69,7 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     }
     s->seed = (uint64_t)o->integer[OPT_seed];
     s->recompute = o->given[OPT_recompute];
+    s->dtype = o->integer[OPT_dtype] ? LH_BF16 : LH_F32;
     return CLI_DONE;
 }
 

@@ -208,7 +208,22 @@ static int train_make(train_run *r)
     return r->trainer ? CLI_DONE : train_impossible(r);
 }
 
-/* What the run is about, in six lines. */
+/* Where the products of bf16 run, and that they gain nothing there. */
+static void train_say_bf16(lh_context *ctx)
+{
+    const char *name = NULL, *row = NULL;
+    for (int i = 0; i < lh_kernel_count(); i++) {
+        row = lh_kernel_row(ctx, i, &name);
+        if (strcmp(name, "gemm_bf16") == 0)
+            break;
+    }
+    bool fast = strstr(row, "bf16") != NULL;
+    printf("dtype  bf16, %s%s; other bits than on other CPUs\n",
+           fast ? row : "emulated: no faster than f32 with ",
+           fast ? " kernels" : row);
+}
+
+/* What the run is about, in a few lines. */
 static void train_say(const train_run *r)
 {
     static const char *const schedule[] = { "constant", "linear", "cosine",
@@ -244,7 +259,10 @@ static void train_say(const train_run *r)
            s->adamw.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
-    printf("\nmemory %s at its peak", cli_bytes(a, r->peak));
+    printf("\n");
+    if (s->dtype == LH_BF16)
+        train_say_bf16(r->ctx);
+    printf("memory %s at its peak", cli_bytes(a, r->peak));
     printf("\nout    %s", r->dir.path ? r->dir.path
            : "nothing is saved; --out DIR does");
     if (r->dir.resumes)

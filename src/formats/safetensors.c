@@ -163,10 +163,10 @@ static lh_status stored_read_dtype(const stored_reader *r,
     if (text->type != LH_JSON_STRING)
         return stored_fail(r, entry, "its dtype is no string");
     for (int i = 0; i < LH_DTYPE_COUNT; i++)
-        if (strlen(lh_dtype_name((lh_dtype)i)) == text->size
-            && !memcmp(lh_dtype_name((lh_dtype)i), text->string,
+        if (strlen(lh_dtype_name((lh_stored_dtype)i)) == text->size
+            && !memcmp(lh_dtype_name((lh_stored_dtype)i), text->string,
                        text->size)) {
-            s->dtype = (lh_dtype)i;
+            s->dtype = (lh_stored_dtype)i;
             return LH_OK;
         }
     return lh_fail(r->ctx, LH_ERROR_FORMAT,

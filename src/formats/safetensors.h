@@ -15,14 +15,14 @@
 #define LH_DTYPES(X) \
     X(F32, "F32", 4) X(F64, "F64", 8) X(BF16, "BF16", 2) X(F16, "F16", 2) \
     X(I64, "I64", 8) X(I32, "I32", 4) X(U8, "U8", 1)
-typedef enum lh_dtype {
+typedef enum lh_stored_dtype {
 #define LH_X(name, text, bytes) LH_DTYPE_##name,
     LH_DTYPES(LH_X)
 #undef LH_X
     LH_DTYPE_COUNT
-} lh_dtype;
+} lh_stored_dtype;
 
-static inline const char *lh_dtype_name(lh_dtype dtype)
+static inline const char *lh_dtype_name(lh_stored_dtype dtype)
 {
     static const char *const name[] = {
 #define LH_X(name, text, bytes) text,
@@ -33,7 +33,7 @@ static inline const char *lh_dtype_name(lh_dtype dtype)
 }
 
 /* Of one element. */
-static inline size_t lh_dtype_bytes(lh_dtype dtype)
+static inline size_t lh_dtype_bytes(lh_stored_dtype dtype)
 {
     static const size_t width[] = {
 #define LH_X(name, text, bytes) bytes,
@@ -45,7 +45,7 @@ static inline size_t lh_dtype_bytes(lh_dtype dtype)
 
 typedef struct lh_stored {
     const char *name;
-    lh_dtype dtype;
+    lh_stored_dtype dtype;
     int dims;                          /* 0..LH_MAX_DIMS; 0: one element   */
     int64_t shape[LH_MAX_DIMS];
     int64_t size;                      /* elements                         */

@@ -126,7 +126,8 @@ static void storing_little(unsigned char *bytes, uint64_t value,
 
 /* `count` elements as the file has them.  NaNs differ between machines in
  * payload and sign; in files all are the positive quiet one. */
-static void storing_convert(lh_dtype dtype, const void *from, size_t count,
+static void storing_convert(lh_stored_dtype dtype, const void *from,
+                            size_t count,
                             unsigned char *to)
 {
     const unsigned char *in = from;

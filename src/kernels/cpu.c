@@ -84,7 +84,12 @@ LH_INTERNAL void lh_cpu_brand(char name[LH_CPU_NAME_SIZE])
 
 LH_INTERNAL uint32_t lh_cpu_features(void)
 {
-    return LH_CPU_BIT(neon) | LH_CPU_BIT(fma);
+    uint32_t found = LH_CPU_BIT(neon) | LH_CPU_BIT(fma);
+#if defined(__linux__)
+    if (getauxval(AT_HWCAP2) & 1ul << 14)        /* HWCAP2_BF16            */
+        found |= LH_CPU_BIT(neon_bf16);
+#endif
+    return found;
 }
 
 /* The main ID register in hexadecimal where the system lets us read it. */
@@ -130,6 +135,8 @@ LH_INTERNAL const char *lh_cpu_lacks(uint32_t features, lh_isa isa)
         [LH_ISA_c] = 0,
         [LH_ISA_sse2] = LH_CPU_BIT(sse2),
         [LH_ISA_neon] = LH_CPU_BIT(neon) | LH_CPU_BIT(fma),
+        [LH_ISA_neon_bf16] = LH_CPU_BIT(neon) | LH_CPU_BIT(fma) |
+                             LH_CPU_BIT(neon_bf16),
         /* AVX2 without FMA exists on some hypervisors. */
         [LH_ISA_avx2] = LH_CPU_BIT(ymm) | LH_CPU_BIT(fma) |
                         LH_CPU_BIT(avx2),

@@ -13,6 +13,7 @@
 #define LH_CPU_FEATURES(X) \
     X(sse2,     "SSE2") \
     X(neon,     "Advanced SIMD") \
+    X(neon_bf16, "BF16 instructions") \
     X(ymm,      "system that saves AVX registers") \
     X(fma,      "FMA") \
     X(avx2,     "AVX2") \

@@ -57,6 +57,7 @@ typedef enum lh_kernel {
     X(c,      "plain C: the oracle, on every CPU") \
     X(sse2,   "SSE2: every x86-64; 4 floats, fma emulated") \
     X(neon,   "AArch64 Advanced SIMD, 4 floats") \
+    X(neon_bf16, "AArch64 with products of bf16: these alone") \
     X(avx2,   "AVX2 and FMA, 8 floats") \
     X(avx512, "AVX-512 F, BW, DQ and VL, 16 floats") \
     X(avx512_bf16, "AVX-512 with products of bf16: these alone")
@@ -91,6 +92,7 @@ LH_INTERNAL void lh_rows_sse2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_INTERNAL void lh_rows_neon_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
 
 /* "gemm", "relu_backward", ... */
@@ -103,6 +105,20 @@ LH_INTERNAL const char *lh_isa_name(lh_isa isa);
 LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
                                 const void *args, int64_t items,
                                 int64_t cost, int64_t scratch_floats);
+
+/* The same where some of the tensors that args point to are in bf16: those
+ * among half[0..halves-1].  In mixed.c: the kernel sees floats, widened and
+ * rounded in the scratch; not for the products, gemm_bf16 and the like. */
+LH_INTERNAL lh_status lh_launch_mixed(lh_context *ctx, lh_kernel kernel,
+                                      const void *args, int64_t items,
+                                      int64_t cost, int64_t scratch_floats,
+                                      const void *const *half, int halves);
+
+/* lh_launch() of fn in the kernel's place. */
+LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
+                                         lh_kernel kernel, const void *args,
+                                         int64_t items, int64_t cost,
+                                         int64_t scratch_floats);
 
 /* The least work that a thread is woken for where the rows are of `isa`: a
  * context's `grain`, which tests lower so that small work is split too. */
@@ -142,10 +158,13 @@ static inline int64_t lh_gemm_down(int64_t m)
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
 }
 
-/* Columns of an item: panels are of about equal width. */
+/* Columns of an item: panels are of about equal width.  Few rows get two, so
+ * that two threads need not pack the same one. */
 static inline int64_t lh_gemm_across(int64_t m, int64_t n)
 {
     int64_t panels = (n + LH_GEMM_PANEL - 1) / LH_GEMM_PANEL;
+    if (panels == 1 && m <= 2 * LH_GEMM_PANEL)
+        panels = 2;
     int64_t unit = panels * LH_GEMM_TILE;
     return m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE
         ? LH_GEMM_TILE : (n + unit - 1) / unit * LH_GEMM_TILE;

@@ -19,6 +19,8 @@
 /* Chunks per thread: enough that a thread which starts late, or meets the
  * cheap half of a causal triangle, does not make the others wait long. */
 #define LAUNCH_CHUNKS 4
+/* Rows of a product for which packing b costs little enough: 2%. */
+#define LAUNCH_ROWS 768
 
 typedef struct launch_work {
     lh_kernel_fn *fn;
@@ -48,6 +50,7 @@ LH_INTERNAL int64_t lh_launch_grain(lh_isa isa)
 {
     static const int64_t lanes[LH_ISA_COUNT] = {
         [LH_ISA_c] = 1, [LH_ISA_sse2] = 1, [LH_ISA_neon] = 4,
+        [LH_ISA_neon_bf16] = 4,
         [LH_ISA_avx2] = 8, [LH_ISA_avx512] = 16,
         [LH_ISA_avx512_bf16] = 16,
     };
@@ -68,6 +71,26 @@ static int launch_threads(const lh_context *ctx, int64_t items, int64_t cost)
                                          : items * cost / grain;
     worth = lh_min64(worth, items);
     return worth < threads ? (int)lh_max64(worth, 1) : threads;
+}
+
+/* How many items a thread takes at a time.  A product packs b anew for each
+ * chunk, so there a chunk is a panel or LAUNCH_ROWS, or a thread's share.  Others
+ * get chunks of whole cache lines where there are many small items, so that
+ * two threads do not write to one line. */
+static int64_t launch_chunk(lh_kernel kernel, const void *args,
+                            int64_t items, int64_t threads)
+{
+    int64_t parts = threads * LAUNCH_CHUNKS;
+    if (kernel == LH_KERNEL_gemm) {
+        const lh_gemm_args *g = args;
+        int64_t down = lh_gemm_down(g->m);
+        int64_t least = lh_min64((g->m + down - 1) / down, LAUNCH_ROWS / down);
+        int64_t each = items / least / threads;
+        parts = threads * lh_max64(1, lh_min64(each, LAUNCH_CHUNKS));
+        return (items + parts - 1) / parts;
+    }
+    int64_t chunk = (items + parts - 1) / parts;
+    return chunk > 64 ? (chunk + 63) / 64 * 64 : chunk;
 }
 
 /* The scratch begins at the first aligned byte of its memory. */
@@ -103,11 +126,12 @@ static lh_status launch_grow(lh_context *ctx, int64_t floats)
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
-                                const void *args, int64_t items,
-                                int64_t cost, int64_t scratch_floats)
+static inline lh_status launch_run(lh_context *ctx, lh_kernel_fn *fn,
+                                   lh_kernel kernel, const void *args,
+                                   int64_t items, int64_t cost,
+                                   int64_t scratch_floats)
 {
-    lh_kernel_fn *fn = ctx->kernels->fn[kernel];
+    (void)kernel;                      /* but for sabotage                 */
     if (SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
         items--;
     if (items <= 0)
@@ -124,14 +148,9 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
         fn(args, 0, items, (float *)(void *)scratch);
         return LH_OK;
     }
-    /* Chunks of whole cache lines where there are many small items, so that
-     * two threads do not write to one line. */
-    int64_t chunk = (items + (int64_t)threads * LAUNCH_CHUNKS - 1) /
-                    ((int64_t)threads * LAUNCH_CHUNKS);
-    if (chunk > 64)
-        chunk = (chunk + 63) / 64 * 64;
     launch_work work = {
-        .fn = fn, .args = args, .items = items, .chunk = chunk,
+        .fn = fn, .args = args, .items = items,
+        .chunk = launch_chunk(kernel, args, items, threads),
         .scratch = scratch,
         .scratch_bytes = ctx->scratch_floats * sizeof(float),
     };
@@ -140,5 +159,22 @@ LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
     return LH_OK;
 }
 
+LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
+                                const void *args, int64_t items,
+                                int64_t cost, int64_t scratch_floats)
+{
+    return launch_run(ctx, ctx->kernels->fn[kernel], kernel, args, items,
+                      cost, scratch_floats);
+}
+
+LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
+                                         lh_kernel kernel, const void *args,
+                                         int64_t items, int64_t cost,
+                                         int64_t scratch_floats)
+{
+    return launch_run(ctx, fn, kernel, args, items, cost, scratch_floats);
+}
+
 #undef LAUNCH_GRAIN
 #undef LAUNCH_CHUNKS
+#undef LAUNCH_ROWS

@@ -227,6 +227,26 @@ static void bf16_pack_b(uint32_t *to, const uint16_t *from, int64_t row,
                            col, n - j, k - l);
 }
 
+/* Asks for a share of what bf16_pack_b() of the next panel will read: the
+ * lines `part`, part + parts, ... of it. */
+static void bf16_ask_b(const uint16_t *from, int64_t row, int64_t col,
+                       int64_t n, int64_t k, int64_t part, int64_t parts)
+{
+    int64_t lines = col == 1 ? k : n, length = col == 1 ? n : k;
+    int64_t stride = col == 1 ? row : col;
+    for (int64_t i = part; i < lines; i += parts)
+        for (int64_t j = 0; j < length; j += 32)
+            _mm_prefetch((const char *)(from + i * stride + j), _MM_HINT_T0);
+}
+
+/* The same of a tile of c. */
+static void bf16_ask_c(const float *c, int64_t row, int64_t m, int64_t n)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j += 16)
+            _mm_prefetch((const char *)(c + i * row + j), _MM_HINT_T0);
+}
+
 /* A block of a: m rows, k elements.  Along: lines of pairs BF16_PITCH apart;
  * across: for each strip of BF16_ROWS rows its pairs, BF16_LINE apart. */
 static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
@@ -234,9 +254,12 @@ static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
 {
     if (col == 1) {
         for (int64_t i = 0; i < m; i++)
-            for (int64_t l = 0; l < k; l += 32)
+            for (int64_t l = 0; l < k; l += 32) {
+                const uint16_t *later = from + lh_min64(i + 4, m - 1) * row;
+                _mm_prefetch((const char *)(later + l), _MM_HINT_T0);
                 _mm512_storeu_si512(to + i * BF16_PITCH + l / 2,
                                     bf16_pairs(from + i * row + l, k - l));
+            }
         return;
     }
     for (int64_t i = 0; i < m; i += BF16_ROWS) {
@@ -290,7 +313,16 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
                              : (float *)g->c + p->i * g->c_row + j + at;
         bf16_pack_b(b, g->b + from * g->b_row + (j + at) * g->b_col,
                     g->b_row, g->b_col, wide, to - from);
+        int64_t next = lh_min64(BF16_WIDE, n - at - wide);
         for (int64_t i = 0; i < p->m; i += BF16_ROWS) {
+            if (next > 0)
+                bf16_ask_b(g->b + from * g->b_row +
+                               (j + at + wide) * g->b_col, g->b_row,
+                           g->b_col, next, to - from, i / BF16_ROWS,
+                           (p->m + BF16_ROWS - 1) / BF16_ROWS);
+            if (g->accumulate)
+                bf16_ask_c(c + (i + BF16_ROWS) * w.c_row, w.c_row,
+                           lh_min64(BF16_ROWS, p->m - i - BF16_ROWS), wide);
             w.a = a + i / BF16_ROWS * strip;
             w.c = c + i * w.c_row;
             w.start = from > 0 || g->accumulate ? w.c

@@ -66,6 +66,9 @@ static void table_fill(lh_isa isa, lh_kernel_fn *fn[LH_KERNEL_COUNT])
     case LH_ISA_neon:
         lh_rows_neon(fn);
         break;
+    case LH_ISA_neon_bf16:
+        lh_rows_neon_bf16(fn);
+        break;
     case LH_ISA_avx2:
         lh_rows_avx2(fn);
         break;

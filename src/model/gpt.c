@@ -316,9 +316,12 @@ LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
         x = lh_slice(t, x, pass->rows - pass->wanted, pass->wanted);
     if (c->final_norm)
         x = gpt_norm(t, c, x, m->ends.final_gain, m->ends.final_shift);
+    uint8_t dtype = lh_tape_turn(t, LH_F32);     /* logits stay floats     */
     x = lh_linear(t, x, c->tied ? m->ends.embed : m->ends.head, NULL);
-    return c->logit_softcap > 0
-        ? lh_softcap(t, x, (float)c->logit_softcap) : x;
+    if (c->logit_softcap > 0)
+        x = lh_softcap(t, x, (float)c->logit_softcap);
+    lh_tape_turn(t, dtype);
+    return x;
 }
 
 /* ------------------------------------------------------ public passes -- */

@@ -44,8 +44,8 @@ enum {
 #define CHECKPOINT_ONE(object, member) + 1
     CHECKPOINT_COUNT = 0 CHECKPOINT_FIELDS(CHECKPOINT_ONE, CHECKPOINT_ONE),
 #undef CHECKPOINT_ONE
-    /* and these: format, version, data, step, tokens, documents */
-    CHECKPOINT_PAIRS = CHECKPOINT_COUNT + 6
+    /* and these: format, version, dtype, data, step, tokens, documents */
+    CHECKPOINT_PAIRS = CHECKPOINT_COUNT + 7
 };
 
 typedef struct checkpoint_pair {
@@ -79,6 +79,12 @@ static void checkpoint_fields(const lh_trainer *r,
     CHECKPOINT_FIELDS(CHECKPOINT_INTEGER, CHECKPOINT_REAL)
 #undef CHECKPOINT_INTEGER
 #undef CHECKPOINT_REAL
+}
+
+/* What the run computes in; the file's weights and moments are floats. */
+static const char *checkpoint_dtype(const lh_trainer *r)
+{
+    return r->settings.dtype == LH_BF16 ? "bf16" : "f32";
 }
 
 /* ------------------------------------------------------------- tensors -- */
@@ -174,13 +180,14 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
     checkpoint_pair field[CHECKPOINT_COUNT], state[4];
     const char *pairs[2 * CHECKPOINT_PAIRS] = {
         "format", CHECKPOINT_FORMAT, "version", LH_VERSION,
+        "dtype", checkpoint_dtype(r),
     };
     checkpoint_fields(r, field);
     checkpoint_integer(&state[0], "data", (int64_t)r->data_hash);
     checkpoint_integer(&state[1], "step", r->adamw->step);
     checkpoint_integer(&state[2], "tokens", r->tokens);
     checkpoint_integer(&state[3], "documents", r->documents);
-    int at = 4;
+    int at = 6;
     for (size_t i = 0; i < LH_COUNT(state); i++) {
         pairs[at++] = state[i].key;
         pairs[at++] = state[i].value;
@@ -239,8 +246,14 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
     for (int i = 0; i < CHECKPOINT_COUNT && !status; i++)
         status = checkpoint_same(r->ctx, file, path, field[i].key,
                                  field[i].value);
+    const char *there = lh_safetensors_text(file, "dtype");
+    if (!status && strcmp(there ? there : "f32", checkpoint_dtype(r)) != 0)
+        status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run in %s, this"
+                         " one is in %s: go on with the dtype that it was"
+                         " begun with", path, there ? there : "f32",
+                         checkpoint_dtype(r));
     checkpoint_integer(&data, "data", (int64_t)r->data_hash);
-    const char *there = lh_safetensors_text(file, "data");
+    there = lh_safetensors_text(file, "data");
     if (!status && !(there && strcmp(there, data.value) == 0))
         status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
                          " data, or tokenized otherwise; give what it was"

@@ -3,6 +3,7 @@
  * order, so that how many are run at once shows nowhere. */
 #include "base/strict.h"
 
+#include "autograd/tape.h"
 #include "base/context.h"
 #include "base/fpenv.h"
 #include "train/train.h"
@@ -10,12 +11,11 @@
 /* Rows run at once: enough for full tiles, little memory. */
 #define EVALUATE_ROWS 256
 
-/* Adds the losses of one batch of windows. */
+/* Adds the losses of one batch of windows, on an empty tape. */
 static lh_status evaluate_batch(lh_tape *t, lh_model *m, const lh_packer *p,
                                 double *sum, int64_t *tokens)
 {
     int64_t rows = p->offsets[p->batch.documents];
-    lh_tape_reset(t);
     lh_tensor *loss = lh_model_loss(t, m, &p->batch, rows, 0.0f);
     const float *losses = lh_cross_entropy_losses(loss);
     if (!losses)
@@ -42,13 +42,14 @@ LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
     lh_tape_gradients(t, false);
     lh_tape_recompute(t, true);                  /* one layer at a time    */
     lh_tape_dropout(t, -1, 0, 0);
+    lh_tape_reset(t);
     for (int64_t i = 0; i < count && !status; i += at_once) {
         lh_packer_clear(&packer);
         for (int64_t j = i; j < lh_min64(count, i + at_once); j++)
             lh_packer_add(&packer, w, first + j);
         status = evaluate_batch(t, m, &packer, &sum, &scored);
+        lh_tape_again(t);
     }
-    lh_tape_reset(t);
     lh_packer_free(w->ctx, &packer);
     if (!status && sum - sum != 0 && !w->ctx->dry)
         status = lh_fail(w->ctx, LH_ERROR_NUMBER, "the loss is not finite;"

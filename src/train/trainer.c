@@ -5,6 +5,7 @@
  * step that fails leaves weights, moments and counters as they were. */
 #include "base/strict.h"
 
+#include "autograd/tape.h"
 #include "base/context.h"
 #include "base/fpenv.h"
 #include "train/train.h"
@@ -23,6 +24,9 @@ LH_INTERNAL lh_status lh_train_check(lh_context *ctx,
         s->steps > INT64_MAX / 2 / s->batch)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "training takes 1 step or"
                        " more and a batch of 1 or more");
+    if ((unsigned)s->dtype > LH_BF16)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "training takes the dtype"
+                       " LH_F32 or LH_BF16");
     if (s->micro_batch < 0)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "a micro-batch is 1 or more,"
                        " or 0 for the whole batch");
@@ -54,6 +58,7 @@ static lh_status trainer_make(lh_trainer *r)
     r->adamw = lh_adamw_new(lh_model_params(r->model));
     if (!r->order.order || !r->chosen || !r->tape || !r->adamw)
         return LH_ERROR_MEMORY;
+    lh_tape_dtype(r->tape, s->dtype);
     return lh_packer_make(r->ctx, &r->packer, s->micro_batch,
                           s->micro_batch * r->windows.longest);
 }
@@ -166,7 +171,10 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
         lh_packer_clear(&r->packer);
         for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
             lh_packer_add(&r->packer, &r->windows, r->chosen[j]);
-        lh_tape_reset(r->tape);
+        if (i)
+            lh_tape_again(r->tape);
+        else
+            lh_tape_reset(r->tape);
         lh_tape_dropout(r->tape,
                         drops ? (int64_t)(s->seed & INT64_MAX) : -1,
                         r->adamw->step, row);

@@ -1,0 +1,141 @@
+/* Tensors in bf16: which they are, and their copies in the other type.
+ *
+ * On a tape in bf16 the library's operations store what they compute in bf16
+ * and compute in floats; values of one element, leaves, parameters and all
+ * gradients stay floats, and so do the values of operations from outside.
+ * Products want both operands in bf16: a parameter keeps such a copy of
+ * itself, made once for as long as the weights are known to be the same. */
+#include "autograd/ops.h"
+#include "base/fpenv.h"
+#include "kernels/bf16.h"
+
+LH_API void lh_tape_dtype(lh_tape *t, lh_dtype dtype)
+{
+    if (!t)
+        return;
+    if ((unsigned)dtype > LH_BF16) {
+        lh_tape_fail(t, LH_ERROR_ARGUMENT, "lh_tape_dtype: %d is no dtype",
+                     (int)dtype);
+        return;
+    }
+    t->dtype = (uint8_t)dtype;
+    t->mixed |= dtype == LH_BF16;
+}
+
+LH_INTERNAL void lh_tape_again(lh_tape *t)
+{
+    uint64_t weights = t->weights;
+    lh_tape_reset(t);
+    t->weights = weights;
+}
+
+LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x)
+{
+    if (x->dtype == LH_F32)
+        return x->data;
+    if (x->copy || !x->data)
+        return x->copy;
+    size_t bytes = (size_t)x->size * sizeof(float);
+    float *copy = lh_arena_alloc(&t->arena, bytes);
+    if (!copy) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    lh_launch(t->ctx, LH_KERNEL_widen,
+              &(lh_widen_args){ (const uint16_t *)(void *)x->data, copy },
+              x->size, 1, 0);
+    return x->copy = copy;
+}
+
+/* A parameter's own copy; false where it is that of these weights. */
+static bool bf16_parameter(lh_tape *t, lh_tensor *x)
+{
+    lh_parameter *p = x->parameter;
+    if (p->half && p->half_weights == t->weights &&
+        p->half_context == t->ctx)
+        return false;
+    if (!p->half)
+        p->half = (uint16_t *)(void *)lh_floats_alloc(
+            p->ctx, ((size_t)x->size + 1) / 2);
+    p->half_weights = t->weights;
+    p->half_context = t->ctx;
+    return true;
+}
+
+LH_INTERNAL const uint16_t *lh_narrowed(lh_tape *t, lh_tensor *x)
+{
+    if (x->dtype == LH_BF16)
+        return (const uint16_t *)(void *)x->data;
+    bool stale = true;
+    uint16_t *copy;
+    if (x->parameter) {
+        stale = bf16_parameter(t, x);
+        copy = x->parameter->half;
+    } else {                           /* a leaf's elements may change     */
+        if (!x->copy)
+            x->copy = lh_arena_alloc(&t->arena,
+                                     (size_t)x->size * sizeof *copy);
+        copy = x->copy;
+    }
+    if (!copy)
+        t->status = LH_ERROR_MEMORY;
+    else if (stale)
+        lh_launch(t->ctx, LH_KERNEL_narrow,
+                  &(lh_narrow_args){ x->data, copy }, x->size, 1, 0);
+    return copy;
+}
+
+LH_INTERNAL lh_status lh_node_copy(lh_tensor *node, const lh_tensor *from,
+                                   int64_t first)
+{
+    lh_context *ctx = node->tape->ctx;
+    size_t each = lh_dtype_size(from->dtype);
+    const char *at = (const char *)from->data + (size_t)first * each;
+    if (from->dtype != node->dtype && node->dtype == LH_F32)
+        return lh_launch(ctx, LH_KERNEL_widen,
+                         &(lh_widen_args){ (const uint16_t *)(const void *)at,
+                                           node->data }, node->size, 1, 0);
+    if (from->dtype != node->dtype)
+        return lh_launch(ctx, LH_KERNEL_narrow,
+                         &(lh_narrow_args){ (const float *)(const void *)at,
+                                            (uint16_t *)(void *)node->data },
+                         node->size, 1, 0);
+    if (!ctx->dry)
+        memcpy(node->data, at, (size_t)node->size * each);
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_node_launch_mixed(lh_tensor *node, lh_kernel kernel,
+                                           const void *args, int64_t items,
+                                           int64_t cost, int64_t scratch)
+{
+    const void *half[1 + LH_MAX_INPUTS];
+    int halves = 0;
+    if (node->dtype == LH_BF16)
+        half[halves++] = node->data;
+    for (int i = 0; i < node->inputs; i++)
+        if (node->input[i].tensor->dtype == LH_BF16)
+            half[halves++] = node->input[i].tensor->data;
+    return halves ? lh_launch_mixed(node->tape->ctx, kernel, args, items,
+                                    cost, scratch, half, halves)
+                  : lh_launch(node->tape->ctx, kernel, args, items, cost,
+                              scratch);
+}
+
+LH_API float *lh_tensor_data(lh_tensor *x)
+{
+    if (!x || x->dtype == LH_F32)
+        return x ? x->data : NULL;
+    lh_fpenv saved = lh_fpenv_enter();
+    float *data = lh_widened(x->tape, x);
+    lh_fpenv_leave(saved);
+    return data;
+}
+
+LH_API float lh_value(const lh_tensor *x)
+{
+    if (!x || !x->data)
+        return __builtin_nanf("");
+    return x->dtype == LH_F32
+        ? x->data[0] : lh_widen(*(const uint16_t *)(void *)x->data);
+}
