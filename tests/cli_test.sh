@@ -192,7 +192,9 @@ LONGHAND_CPU=c
 export LONGHAND_CPU
 check "bf16 emulated" succeeds train --steps 2 --batch 4 --dtype bf16
 check "it says that it gains nothing" says \
-    '^dtype  bf16, emulated: no faster than f32 with c'
+    '^dtype  bf16, emulated: no faster than f32 here; c kernels'
+check "info says so" succeeds info
+check "info says so" says '^bf16     emulated'
 unset LONGHAND_CPU
 check "plain lines in a pipe" succeeds train --steps 60 --batch 4 --count 1
 check "20 and the last" [ "$(grep -c '^step ' "$out/stdout")" -eq 20 ]

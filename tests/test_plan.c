@@ -46,7 +46,7 @@ static lh_config planned_config(const planned *p, int64_t vocabulary)
 /* The most that three steps and an evaluation hold, of which nothing is the
  * context's own. */
 static int64_t measured(const planned *p, const char *text, size_t size,
-                        lh_plan *plan)
+                        lh_dtype dtype, lh_plan *plan)
 {
     torture memory = { 0 };
     lh_context *ctx = lh_context_new(&(lh_settings){
@@ -59,7 +59,7 @@ static int64_t measured(const planned *p, const char *text, size_t size,
     lh_config c = planned_config(p, lh_tokenizer_vocabulary(k));
     lh_train_settings s = {
         .steps = 3, .batch = p->batch, .micro_batch = p->micro_batch,
-        .recompute = p->recompute, .held_out = p->held_out,
+        .dtype = dtype, .recompute = p->recompute, .held_out = p->held_out,
         .adamw = LH_ADAMW_DEFAULT, .seed = 1,
     };
     int64_t count = memory.count;
@@ -94,10 +94,12 @@ static void test_measured(void)
     };
     size_t size;
     char *text = text_make(600, 63, &size);
-    for (size_t i = 0; i < sizeof run / sizeof run[0]; i++) {
+    for (size_t j = 0; j < 2 * sizeof run / sizeof run[0]; j++) {
+        lh_dtype dtype = j % 2 ? LH_BF16 : LH_F32;
+        size_t i = j / 2;
         lh_plan plan = { 0 };
         /* Without the last line break all windows are of one length. */
-        int64_t bytes = measured(&run[i], text, size - 1, &plan);
+        int64_t bytes = measured(&run[i], text, size - 1, dtype, &plan);
         double ratio = (double)plan.peak / (double)bytes;
         bool close = ratio > 0.98 && ratio < 1.02;
         CHECK(close);
@@ -105,8 +107,9 @@ static void test_measured(void)
               plan.activations > 0 && plan.scratch >= 0);
         CHECK(plan.moments >= 2 * (plan.parameters - 100000));
         if (!close)
-            printf("    %s: planned %lld bytes, took %lld\n", run[i].what,
-                   (long long)plan.peak, (long long)bytes);
+            printf("    %s%s: planned %lld bytes, took %lld\n", run[i].what,
+                   dtype ? " in bf16" : "", (long long)plan.peak,
+                   (long long)bytes);
     }
     free(text);
 }

@@ -169,6 +169,10 @@ int cli_config(lh_context *ctx, const cli_options *o, const char *preset,
 int cli_settings(lh_context *ctx, const cli_options *o, const char *preset,
                  lh_train_settings *s);
 
+/* The instruction set that bf16's products run on, and whether they are the
+ * CPU's own; else they are emulated. */
+const char *cli_bf16(lh_context *ctx, bool *fast);
+
 /* Bytes of memory that this process may have; 0: not known. */
 int64_t cli_memory(void);
 

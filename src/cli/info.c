@@ -46,9 +46,12 @@ static void info_kernels(lh_context *ctx, const char *set)
 static void info_machine(lh_context *ctx)
 {
     const char *set, *why, *name, *what;
-    printf("longhand %s\ncpu      %s\nlevel    %s\nthreads  %d\n\n"
-           "instruction sets\n", lh_version(), lh_cpu_name(ctx),
-           lh_cpu_level(ctx), lh_threads(ctx));
+    bool fast;
+    const char *bf16 = cli_bf16(ctx, &fast);
+    printf("longhand %s\ncpu      %s\nlevel    %s\nthreads  %d\n"
+           "bf16     %s%s\n\ninstruction sets\n", lh_version(),
+           lh_cpu_name(ctx), lh_cpu_level(ctx), lh_threads(ctx),
+           fast ? "" : "emulated, no faster than f32: ", bf16);
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++)
         printf("  %-12s%s\n", set, why);
     printf("\nkernels\n");

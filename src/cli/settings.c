@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -71,6 +72,18 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     s->recompute = o->given[OPT_recompute];
     s->dtype = o->integer[OPT_dtype] ? LH_BF16 : LH_F32;
     return CLI_DONE;
+}
+
+const char *cli_bf16(lh_context *ctx, bool *fast)
+{
+    const char *name = NULL, *row = "?";
+    for (int i = 0; i < lh_kernel_count(); i++) {
+        row = lh_kernel_row(ctx, i, &name);
+        if (strcmp(name, "gemm_bf16") == 0)
+            break;
+    }
+    *fast = strstr(row, "bf16") != NULL;
+    return row;
 }
 
 #undef SETTINGS

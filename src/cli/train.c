@@ -211,16 +211,10 @@ static int train_make(train_run *r)
 /* Where the products of bf16 run, and that they gain nothing there. */
 static void train_say_bf16(lh_context *ctx)
 {
-    const char *name = NULL, *row = NULL;
-    for (int i = 0; i < lh_kernel_count(); i++) {
-        row = lh_kernel_row(ctx, i, &name);
-        if (strcmp(name, "gemm_bf16") == 0)
-            break;
-    }
-    bool fast = strstr(row, "bf16") != NULL;
-    printf("dtype  bf16, %s%s; other bits than on other CPUs\n",
-           fast ? row : "emulated: no faster than f32 with ",
-           fast ? " kernels" : row);
+    bool fast;
+    const char *row = cli_bf16(ctx, &fast);
+    printf("dtype  bf16, %s%s kernels; other bits than on other CPUs\n",
+           fast ? "" : "emulated: no faster than f32 here; ", row);
 }
 
 /* What the run is about, in a few lines. */

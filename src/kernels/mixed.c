@@ -345,11 +345,11 @@ LH_INTERNAL lh_status lh_launch_mixed(lh_context *ctx, lh_kernel kernel,
 {
     mixed_work w = { ctx->kernels, kernel, args, half, halves,
                      mixed_plan_of(kernel, args), 0 };
+    lh_kernel_fn *dry = ctx->dry ? ctx->kernels->fn[kernel] : NULL;
     if (kernel == LH_KERNEL_attention_forward ||
         kernel == LH_KERNEL_attention_backward)
-        return lh_launch_function(ctx, ctx->dry ? ctx->kernels->fn[kernel]
-                                                : mixed_attention_run, kernel, &w,
-                                  items, cost, scratch_floats +
+        return lh_launch_function(ctx, dry ? dry : mixed_attention_run,
+                                  kernel, &w, items, cost, scratch_floats +
                                   mixed_attention_scratch(args));
     for (int i = 0; w.plan.field && i < MIXED_FIELDS; i++) {
         const mixed_field *f = &w.plan.field[i];
@@ -358,9 +358,8 @@ LH_INTERNAL lh_status lh_launch_mixed(lh_context *ctx, lh_kernel kernel,
     }
     if (!w.widened)
         return lh_launch(ctx, kernel, args, items, cost, scratch_floats);
-    return lh_launch_function(ctx, ctx->dry ? ctx->kernels->fn[kernel]
-                                            : mixed_run, kernel, &w, items, cost,
-                              scratch_floats +
+    return lh_launch_function(ctx, dry ? dry : mixed_run, kernel, &w, items,
+                              cost, scratch_floats +
                               lh_max64(MIXED_FLOATS, w.widened) + 16);
 }
 

@@ -46,17 +46,18 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
     return w->tokens && w->window ? LH_OK : LH_ERROR_MEMORY;
 }
 
-/* Runs a step and an evaluation twice: the second time in blocks of just the
- * size that the first one needed. */
+/* Runs a step and an evaluation three times, each time in blocks of just the
+ * size that the one before needed. */
 static lh_status plan_steps(lh_trainer *r)
 {
     const lh_windows *w = &r->windows;
     lh_status status = LH_OK;
-    for (int round = 0; round < 2 && !status; round++) {
+    for (int round = 0; round < 3 && !status; round++) {
         if (round) {
             lh_tape *t = lh_tape_new(r->ctx);
             status = t ? lh_tape_like(t, r->tape) : LH_ERROR_MEMORY;
             lh_tape_free(r->tape);
+            lh_tape_dtype(t, r->settings.dtype);
             r->tape = t;
         }
         if (!status)
@@ -93,7 +94,7 @@ static lh_status plan_run(lh_dry *dry, const lh_config *c,
     lh_train_settings s = *settings;
     lh_context *ctx = &dry->ctx;
     lh_windows w;
-    s.steps = 2;
+    s.steps = 3;
     s.warm_up = s.cool_down = 0;
     lh_model *m = lh_model_blank(ctx, c);
     if (!m)
