@@ -303,12 +303,18 @@ static void mixed_attention(const mixed_work *w, const lh_span *span,
     mixed_gather(w, stats, a->stats, stats_at, 2 * a->heads, rows, 2 * n);
     mixed_gather(w, dy, a->dy, y_at, y_row, rows, wide);
     part.dy = dy;
-    if (a->dq)
-        mixed_gather(w, part.dq = dq, a->dq, q_at, a->q_row, rows, wide);
-    if (a->dk)
-        mixed_gather(w, part.dk = dk, a->dk, k_at, a->k_row, rows, size);
-    if (a->dv)
-        mixed_gather(w, part.dv = dv, a->dv, k_at, a->k_row, rows, size);
+    part.dq = a->dq ? dq : NULL;
+    part.dk = a->dk ? dk : NULL;
+    part.dv = a->dv ? dv : NULL;
+    part.first_q = a->first_q;
+    part.first_k = a->first_k;
+    part.first_v = a->first_v;
+    if (a->dq && !a->first_q)
+        mixed_gather(w, dq, a->dq, q_at, a->q_row, rows, wide);
+    if (a->dk && !a->first_k)
+        mixed_gather(w, dk, a->dk, k_at, a->k_row, rows, size);
+    if (a->dv && !a->first_v)
+        mixed_gather(w, dv, a->dv, k_at, a->k_row, rows, size);
     w->kernels->fn[w->kernel](&part, 0, 1, room);
     if (a->dq)
         mixed_scatter(w, dq, a->dq, q_at, a->q_row, rows, wide);
