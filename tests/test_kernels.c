@@ -628,7 +628,7 @@ static void one_trial(lh_kernel kernel, uint64_t seed,
                t->buffers[i].total * 4);
     CHECK(!differs(t, text));                    /* plain C's own canaries */
     for (int isa = 0; isa < LH_ISA_COUNT; isa++) {
-        if (!fn[isa][kernel])
+        if (!fn[isa][kernel] || (isa == LH_ISA_neon_bf16 && t->inexact))
             continue;
         run(t, fn[isa][kernel], true);
         bool wrong = differs(t, text);
@@ -644,6 +644,53 @@ static void one_trial(lh_kernel kernel, uint64_t seed,
         free(t->buffers[i].plain);
     }
     free(t);
+}
+
+/* Products in bf16 of any numbers but infinite ones, in whatever order a row
+ * adds: each of k roundings is at most 2^-24 of the sum of magnitudes, and so
+ * is the order's; denormals may count for zeros. */
+static void check_bf16(lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT])
+{
+    enum { M = 31, N = 45, K = 500 };
+    static uint16_t a[M * K], b[N * K];
+    static float c[M * N], scratch[LH_GEMM_BF16_SCRATCH + 16];
+    uint64_t random = 8;
+    for (int i = 0; i < (M + N) * K; i++) {
+        uint16_t x = (uint16_t)test_random(&random);
+        if (i % 8)                     /* else of any size up to 2^63      */
+            x = (uint16_t)((x & 0x80ff) | (120 + x % 9) << 7);
+        *(i < M * K ? &a[i] : &b[i - M * K]) =
+            (x & 0x7f80) > 0x5f00 ? 0 : x;
+    }
+    for (int isa = 0; isa < 3 * LH_ISA_COUNT; isa++) {
+        if (!fn[isa / 3][LH_KERNEL_gemm_bf16])
+            continue;
+        bool nt = isa % 3 == 0, tn = isa % 3 == 2;
+        lh_gemm_bf16_args g = {
+            .m = M, .n = N, .k = K, .a = a, .a_row = tn ? 1 : K,
+            .a_col = tn ? M : 1, .b = b, .b_row = nt ? 1 : N,
+            .b_col = nt ? K : 1, .c = c, .c_row = N,
+        };
+        uintptr_t align = (uintptr_t)scratch % 64 / 4;
+        fn[isa / 3][LH_KERNEL_gemm_bf16](&g, 0, lh_gemm_bf16_items(M, N),
+                                         scratch + (16 - align) % 16);
+        int wrong = 0;
+        for (int i = 0; i < M * N; i++) {
+            double sum = 0, size = 0;
+            for (int l = 0; l < K; l++) {
+                double p = (double)lh_widen(a[i / N * g.a_row +
+                                              l * g.a_col]) *
+                           (double)lh_widen(b[l * g.b_row +
+                                              i % N * g.b_col]);
+                sum += p;
+                size += p < 0 ? -p : p;
+            }
+            double off = (double)c[i] - sum, most = K * 0x1p-22 * size +
+                                                    K * 0x1p-62;
+            wrong += !(off <= most && off >= -most);
+        }
+        CHECK_EQ_INT(wrong, 0);
+    }
 }
 
 /* --------------------------------------------------- table and launch -- */
@@ -665,6 +712,8 @@ static void check_tables(void)
             lh_isa wanted = isa;
             if (isa == LH_ISA_avx512_bf16 && i != LH_KERNEL_gemm_bf16)
                 wanted = LH_ISA_avx512;
+            if (isa == LH_ISA_neon_bf16 && i != LH_KERNEL_gemm_bf16)
+                wanted = LH_ISA_neon;
             CHECK_EQ_INT(k->row[i], wanted);
         }
         double flops = 0;
@@ -798,6 +847,8 @@ int main(int argc, char **argv)
         lh_rows_sse2(fn[LH_ISA_sse2]);
     if (!lh_cpu_lacks(features, LH_ISA_neon))
         lh_rows_neon(fn[LH_ISA_neon]);
+    if (!lh_cpu_lacks(features, LH_ISA_neon_bf16))
+        lh_rows_neon_bf16(fn[LH_ISA_neon_bf16]);
     if (!lh_cpu_lacks(features, LH_ISA_avx2))
         lh_rows_avx2(fn[LH_ISA_avx2]);
     else
@@ -821,6 +872,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < count; i++)
             one_trial((lh_kernel)k, (uint64_t)(k * 1000003 + i), fn);
     }
+    check_bf16(fn);
     check_tables();
     check_launch();
     check_host_flags();
