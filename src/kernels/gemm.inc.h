@@ -12,6 +12,7 @@
  *   gemm_strip   R rows of c, all vectors; gemm_block: all rows
  *   gemm_ahead   what tiles fetch for the packing that comes after them
  *   gemm_pack    an operand turned so that j is contiguous
+ *   gemm_few     products of few rows: decoding
  *   gemm_first   a block of rows while b is packed panel by panel of
  *                GEMM_WIDE columns; gemm_rest: a block that finds it packed
  *   gemm_small   gemm_small.inc.h: another way for small products
@@ -288,6 +289,94 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
     }
 }
 
+/* ----------------------------------------------------------- few rows -- */
+
+/* With few rows of c and b across (a token that is decoded), b's squares of
+ * VEC_WIDTH are turned over, used and forgotten: memory is the
+ * limit.  The next rows of b, which lie behind these, are asked for a step at
+ * a time, as much as is read. */
+#define GEMM_FEW 8
+#define GEMM_FEW_EACH(X) \
+    X(0, 0) X(0, 1) X(1, 0) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1)
+#define GEMM_TURN(v) \
+    if (v < vecs) \
+        VEC_SUFFIX(transpose)(turned[v], VEC_WIDTH, \
+                              b + v * VEC_WIDTH * b_col, b_col, columns, \
+                              depth);
+#define GEMM_USE(r, v) \
+    if (r < rows && v < vecs) \
+        c##r##_##v = FMA(VEC_SET(a[r * a_row]), \
+                         VEC_LOAD(turned[v] + q * VEC_WIDTH), c##r##_##v);
+
+/* Rows i .. i + rows - 1 of columns j .. j + vecs * VEC_WIDTH - 1, all l. */
+GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t i,
+                                           int64_t j, int rows, int vecs,
+                                           int rest)
+{
+    const int part = rest > 0, columns = part ? rest : VEC_WIDTH;
+    const int64_t a_row = g->a_row, a_col = g->a_col, b_col = g->b_col;
+    const int64_t c_row = g->c_row, start_row = g->accumulate ? c_row : 0;
+    const float *a = g->a + i * a_row, *b = g->b + j * b_col;
+    const char *ahead = (const char *)(b + vecs * VEC_WIDTH * b_col);
+    float *c = g->c + i * c_row + j;
+    const float *start = g->accumulate ? c : g->bias ? g->bias + j : NULL;
+    const VEC zero = VEC_SET(0.0f);
+    float turned[2][VEC_WIDTH * VEC_WIDTH];
+    GEMM_FEW_EACH(GEMM_DECLARE)
+    if (start) {
+        GEMM_FEW_EACH(GEMM_LOAD)
+    }
+    for (int64_t l = g->k; l > 0; l -= VEC_WIDTH) {
+        const int depth = (int)lh_min64(l, VEC_WIDTH);
+        GEMM_TURN(0)
+        GEMM_TURN(1)
+        for (int q = 0; q < vecs * VEC_WIDTH * VEC_WIDTH; q += 16)
+            __builtin_prefetch(ahead + 4 * q, 0, 2);
+        ahead += vecs * VEC_WIDTH * VEC_WIDTH * 4;
+        for (int q = 0; q < depth; q++) {
+            GEMM_FEW_EACH(GEMM_USE)
+            a += a_col;
+        }
+        b += VEC_WIDTH;
+    }
+    GEMM_FEW_EACH(GEMM_STORE)
+}
+
+#define GEMM_FEW_ROWS(rows, vecs) \
+static void VEC_SUFFIX(gemm_few##rows)(const lh_gemm_args *g, int64_t i, \
+                                       int64_t j, int64_t n) \
+{ \
+    for (; n >= vecs * VEC_WIDTH; n -= vecs * VEC_WIDTH) { \
+        VEC_SUFFIX(gemm_few_tile)(g, i, j, rows, vecs, 0); \
+        j += vecs * VEC_WIDTH; \
+    } \
+    for (; n > 0; n -= VEC_WIDTH, j += VEC_WIDTH) \
+        VEC_SUFFIX(gemm_few_tile)(g, i, j, rows, 1, \
+                                  (int)lh_min64(n, VEC_WIDTH)); \
+}
+GEMM_FEW_ROWS(1, 2)
+GEMM_FEW_ROWS(2, 2)
+GEMM_FEW_ROWS(4, 2)
+
+/* The items begin..end-1, which are columns.  Four rows at a time go down a
+ * tile's width of columns, so that b comes from memory once. */
+static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
+                                 int64_t end)
+{
+    int64_t stop = lh_min64(end * LH_GEMM_TILE, g->n);
+    for (int64_t j = begin * LH_GEMM_TILE; j < stop; j += LH_GEMM_TILE) {
+        int64_t i = 0, n = lh_min64(LH_GEMM_TILE, stop - j);
+        for (; g->m - i >= 4; i += 4)
+            VEC_SUFFIX(gemm_few4)(g, i, j, n);
+        if (g->m - i >= 2) {
+            VEC_SUFFIX(gemm_few2)(g, i, j, n);
+            i += 2;
+        }
+        if (g->m - i >= 1)
+            VEC_SUFFIX(gemm_few1)(g, i, j, n);
+    }
+}
+
 /* ------------------------------------------------------------- blocks -- */
 
 /* A block on the way through the items: rows i .. i + rows - 1 (0: no more)
@@ -529,6 +618,10 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
         VEC_SUFFIX(gemm_small)(g, begin, end, scratch);
         return;
     }
+    if (g->m <= GEMM_FEW && g->b_col != 1 && g->k > 0) {
+        VEC_SUFFIX(gemm_few)(g, begin, end);
+        return;
+    }
     /* a is read in place as fast as packed, unless its rows are whole pages
      * apart and so meet in one set of the cache or, where it lies across,
      * each l is on a page of its own. */
@@ -567,6 +660,11 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
 #undef GEMM_PITCH
 #undef GEMM_HIGH
 #undef GEMM_CHUNK
+#undef GEMM_FEW
+#undef GEMM_FEW_EACH
+#undef GEMM_TURN
+#undef GEMM_USE
+#undef GEMM_FEW_ROWS
 #undef GEMM_A
 #undef GEMM_B
 #undef GEMM_WHOLE
