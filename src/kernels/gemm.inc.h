@@ -61,6 +61,7 @@ typedef struct VEC_SUFFIX(gemm_work) {
     int64_t c_row;
     bool ragged;
     struct VEC_SUFFIX(gemm_ahead) *ahead;  /* NULL: nothing to ask for     */
+    bool c_far;                            /* ask for tiles of c, too      */
 } VEC_SUFFIX(gemm_work);
 
 /* Memory that will be packed soon.  Tiles ask for it on their way, so that it
@@ -157,15 +158,21 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     int64_t a_row3 = 3 * a_row;
     __asm__("" : "+r"(a4), "+r"(a8), "+r"(a_row3));
     const char *ahead = (const char *)a;
-    int64_t apart = 0, step = 0;
+    int64_t apart = 0, step = 0, chunk = w->k;
     if (w->ahead) {
+        chunk = GEMM_CHUNK;
         ahead = w->ahead->at;
         apart = w->ahead->apart;
         step = w->ahead->step;
         VEC_SUFFIX(gemm_ahead_next)(w);
     }
-    for (int64_t l = w->k; l > 0; l -= GEMM_CHUNK) {
-        int64_t run = l < GEMM_CHUNK ? l : GEMM_CHUNK;
+    if (rows == GEMM_ROWS && w->c_far)
+        for (int r = 0; r < rows; r++) {         /* two tiles on           */
+            __builtin_prefetch(c + r * c_row + 4 * VEC_WIDTH, 1, 2);
+            __builtin_prefetch(c + r * c_row + 5 * VEC_WIDTH, 1, 2);
+        }
+    for (int64_t l = w->k; l > 0; l -= chunk) {
+        int64_t run = l < chunk ? l : chunk;
         __builtin_prefetch(ahead, 0, 2);
         __builtin_prefetch(ahead + apart, 0, 2);
         __builtin_prefetch(ahead + 2 * apart, 0, 2);
@@ -388,11 +395,12 @@ typedef struct VEC_SUFFIX(gemm_place) {
 } VEC_SUFFIX(gemm_place);
 
 /* What the blocks share: the packed block of b, those of a (the one in use
- * and the next one), and what tiles ask for. */
+ * and the next one), and what tiles ask for.  far: the operands are more than
+ * a second-level cache holds. */
 typedef struct VEC_SUFFIX(gemm_plan) {
     const lh_gemm_args *g;
     int64_t end;
-    bool pack_a;
+    bool pack_a, far;
     float *b, *a[2];
     VEC_SUFFIX(gemm_work) w;
     VEC_SUFFIX(gemm_ahead) ahead[2];
@@ -447,7 +455,7 @@ static void VEC_SUFFIX(gemm_see)(VEC_SUFFIX(gemm_plan) *plan, const float *x,
 {
     VEC_SUFFIX(gemm_ahead) *to = plan->ahead;
     int64_t chunks = (plan->w.k + GEMM_CHUNK - 1) / GEMM_CHUNK;
-    if (depth <= 0 || count <= 0)
+    if (!plan->far || depth <= 0 || count <= 0)
         return;
     if (plan->w.ahead)
         to = to->then = to + 1;
@@ -526,6 +534,7 @@ static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
         .b = g->b + q->from * g->b_row + q->p.j * g->b_col,
         .b_row = g->b_row, .ragged = true,
         .c = g->c + q->i * g->c_row + q->p.j, .c_row = g->c_row,
+        .c_far = g->m * g->n > (int64_t)1 << 20,
     };
     if (plan->pack_a) {
         w->a = plan->a[0];
@@ -628,6 +637,7 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
     VEC_SUFFIX(gemm_plan) plan = {
         .g = g, .end = end, .b = scratch,
         .a = { scratch + GEMM_B, scratch + GEMM_B + GEMM_A },
+        .far = (g->m + g->n) * g->k + g->m * g->n > (int64_t)1 << 18,
         .pack_a = g->m >= GEMM_ROWS && g->k >= 64 &&
                   (g->a_col == 1 ? g->a_row % 1024 == 0 : g->a_col >= 1024),
     };
