@@ -349,6 +349,26 @@ def memory(bench):
     return mine <= theirs
 
 
+def busy():
+    """Seconds of all CPUs: in all, not idle, stolen; this program's own."""
+    with open("/proc/stat", encoding="utf-8") as f:
+        ticks = [int(x) / os.sysconf("SC_CLK_TCK")
+                 for x in f.readline().split()[1:9]]
+    return (sum(ticks), sum(ticks) - ticks[3] - ticks[4], ticks[7],
+            sum(os.times()[:4]))
+
+
+def noise(bench, before):
+    """What others took of the machine meanwhile."""
+    for process in bench.running.values():
+        process.stdin.close()
+        process.wait()
+    total, used, stolen, own = (b - a for a, b in zip(before, busy()))
+    others = used - stolen - own
+    print(f"meanwhile other processes took {max(others, 0) / total:.1%} of the"
+          f" machine, and the host {stolen / total:.1%}")
+
+
 def machine(bench):
     facts = subprocess.run([bench.program, "info"], check=True, text=True,
                            capture_output=True).stdout.splitlines()
@@ -367,7 +387,9 @@ def machine(bench):
           " work")
     print("libraries: " + ", ".join(
         f"{name} ({os.path.basename(os.path.realpath(path))})"
-        for name, path in bench.libraries.items()))
+        for name, path in bench.libraries.items()) +
+        ("; the last two told to use their AVX-512 kernels"
+         if has_avx512() else ""))
     try:
         import torch
         print(f"PyTorch {torch.__version__},"
@@ -389,7 +411,7 @@ def main():
     bench, wanted = Bench(*words[:2]), " ".join(words[2:])
     bench.find_libraries()
     machine(bench)
-    begun, good, rows = time.time(), 0, 0
+    begun, before, good, rows = time.time(), busy(), 0, 0
     for make in (small_rows, gemm_rows, products_rows, kernel_rows,
                  step_rows):
         for row in make(bench):
@@ -400,6 +422,7 @@ def main():
         good += memory(bench)
         rows += 1
     print(f"\n{good} of {rows} reached, {time.time() - begun:.0f} s")
+    noise(bench, before)
 
 
 main()
