@@ -163,6 +163,12 @@ static int bench_barrier(bench *b, const bench_work *w)
 #define BENCH_MICRO(width) \
     { "micro 1 width " #width, bench_micro, { 1, width, 0, 0 }, "micro" },
 
+#define BENCH_STEP(preset, batch, t, vocabulary) \
+    { "step " #preset " f32", bench_step, { batch, t, vocabulary, 0 }, \
+      #preset }, \
+    { "step " #preset " bf16", bench_step, { batch, t, vocabulary, 1 }, \
+      #preset },
+
 static const bench_work bench_table[] = {
     { "fma", bench_fma, { 0 }, "" },
     { "read", bench_read, { 0 }, "" },
@@ -205,9 +211,8 @@ static const bench_work bench_table[] = {
     { "micro 1", bench_micro, { 1, 16, 0, 0 }, "micro" },
     { "micro 16", bench_micro, { 16, 16, 0, 0 }, "micro" },
     BENCH_MICRO(32) BENCH_MICRO(64) BENCH_MICRO(128)
-    { "step nano f32", bench_step, { 12, 64, 65, 0 }, "nano" },
-    { "step small f32", bench_step, { 16, 256, 65, 0 }, "small" },
-    { "step gpt2 f32", bench_step, { 4, 64, 50257, 0 }, "gpt2" },
+    BENCH_STEP(nano, 12, 64, 65) BENCH_STEP(small, 16, 256, 65)
+    BENCH_STEP(gpt2, 4, 64, 50257)
     { "decode nano f32", bench_decode, { 0, 0, 65, 0 }, "nano" },
     { "decode small f32", bench_decode, { 0, 0, 65, 0 }, "small" },
     { "decode gpt2 f32", bench_decode, { 0, 0, 50257, 0 }, "gpt2" },

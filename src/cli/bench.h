@@ -43,7 +43,7 @@ int bench_attention(bench *b, const bench_work *w);
 int bench_products(bench *b, const bench_work *w);
 
 /* bench_models.c: of micro size is batch, width; of a step batch, T,
- * vocabulary. */
+ * vocabulary, 1 for bf16. */
 int bench_node(bench *b, const bench_work *w);
 int bench_micro(bench *b, const bench_work *w);
 int bench_step(bench *b, const bench_work *w);

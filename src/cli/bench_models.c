@@ -98,6 +98,7 @@ static int models_train(bench *b, const bench_work *w, lh_config *config,
         settings.cool_down = 0;
         settings.batch = batch;
         settings.micro_batch = 0;
+        settings.dtype = w->size[3] ? LH_BF16 : LH_F32;
         m = lh_model_new(b->ctx, config, 42);
     }
     if (m)
