@@ -639,7 +639,8 @@ typedef struct lh_progress {
 typedef struct lh_plan {
     int64_t parameters, gradients, moments;
     int64_t activations;          /* and the gradients of values in between */
-    int64_t scratch;              /* of kernels, and what is small         */
+    int64_t scratch;              /* of kernels, weights' copies in bf16,
+                                     and what is small                     */
     int64_t data;                 /* text, tokens, windows, batches        */
     int64_t peak;                 /* all of them: the most held at once    */
 } lh_plan;

@@ -48,6 +48,7 @@ normal() {
         -e 's/(avx512_bf16|avx512|avx2|sse2|neon_bf16|neon|c) kernels/ISA kernels/' \
         -e 's/[0-9]+ threads?/N threads/' -e 's/[0-9]+ passed/N passed/' \
         -e 's/^memory .* at/memory N at/' \
+        -e 's/^([a-z]+ +[0-9.]+ [kMGT]?B) +[0-9,]+$/\1/' \
         -e 's/ +/ /g' -e 's/ $//' "$1"
 }
 

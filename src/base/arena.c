@@ -3,6 +3,8 @@
  * blocks that grows with its logarithm. */
 #include "base/arena.h"
 
+#include "base/sabotage.h"
+
 #define ARENA_FIRST ((size_t)1 << 16)
 #define ARENA_LARGEST_STEP ((size_t)1 << 28)
 
@@ -96,6 +98,8 @@ LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size)
     /* From its end: what is given back next stands before its beginning. */
     best->size -= padded;
     char *memory = best->memory + best->size;
+    if (SABOTAGED(arena_twice))
+        best->size += padded;
     if (!best->size)
         *best = arena->piece[--arena->pieces];
     return memory;

@@ -180,8 +180,8 @@ static int train_plan(train_run *r)
                         " take a smaller model: --layers, --width", peak,
                         most);
     return cli_fail("the run needs %s of memory, %s of it for activations,"
-                    " this machine has %s; take a smaller --micro-batch, or"
-                    " --recompute", peak, part, most);
+                    " this machine has %s; take a smaller --micro-batch,"
+                    " --recompute or --dtype bf16", peak, part, most);
 }
 
 static int train_make(train_run *r)

@@ -15,7 +15,7 @@
 
 /* In front of each piece. */
 typedef struct dry_piece {
-    _Alignas(LH_ALIGN) size_t bytes;   /* with this                        */
+    _Alignas(max_align_t) size_t bytes;        /* with this                */
     size_t asked;
 } dry_piece;
 

@@ -10,6 +10,7 @@
 
 /* More windows than this an evaluation does not take at once. */
 #define PLAN_WINDOWS 256
+#define PLAN_ROUNDS 5
 
 /* The windows of the data, of which the longest are there, as many as a step
  * or an evaluation takes; without data, a batch.  A token is taken to be a
@@ -46,27 +47,35 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
     return w->tokens && w->window ? LH_OK : LH_ERROR_MEMORY;
 }
 
-/* Runs a step and an evaluation three times, each time in blocks of just the
- * size that the one before needed. */
+/* Puts a tape with blocks of just the size that the trainer's tape needed in
+ * its place.  True, and it stays, where its own are of that size already. */
+static bool plan_fits(lh_trainer *r, lh_status *status)
+{
+    lh_tape *t = lh_tape_new(r->ctx);
+    lh_tape_dtype(t, r->settings.dtype);
+    *status = t ? lh_tape_like(t, r->tape) : LH_ERROR_MEMORY;
+    bool fits = !*status && lh_tape_bytes(t) == lh_tape_bytes(r->tape);
+    lh_tape_free(fits ? t : r->tape);
+    r->tape = fits ? r->tape : t;
+    return fits;
+}
+
+/* Runs a step and an evaluation, again and again in blocks that fit: in other
+ * blocks other free pieces fit, and less or more is needed. */
 static lh_status plan_steps(lh_trainer *r)
 {
     const lh_windows *w = &r->windows;
     lh_status status = LH_OK;
-    for (int round = 0; round < 3 && !status; round++) {
-        if (round) {
-            lh_tape *t = lh_tape_new(r->ctx);
-            status = t ? lh_tape_like(t, r->tape) : LH_ERROR_MEMORY;
-            lh_tape_free(r->tape);
-            lh_tape_dtype(t, r->settings.dtype);
-            r->tape = t;
-        }
-        if (!status)
-            status = lh_trainer_step(r, NULL);
+    for (int round = 0; round < PLAN_ROUNDS; round++) {
+        if ((round && plan_fits(r, &status)) || status)
+            break;
+        status = lh_trainer_step(r, NULL);
         if (!status && r->settings.held_out > 0)
             status = lh_windows_loss(r->tape, r->model, w, 0, w->count, NULL,
                                      NULL);
-        if (!status)
-            lh_tape_reset(r->tape);
+        if (status)
+            break;
+        lh_tape_reset(r->tape);
     }
     return status;
 }
@@ -94,7 +103,7 @@ static lh_status plan_run(lh_dry *dry, const lh_config *c,
     lh_train_settings s = *settings;
     lh_context *ctx = &dry->ctx;
     lh_windows w;
-    s.steps = 3;
+    s.steps = PLAN_ROUNDS;
     s.warm_up = s.cool_down = 0;
     lh_model *m = lh_model_blank(ctx, c);
     if (!m)
@@ -167,3 +176,4 @@ LH_API lh_status lh_train_plan(lh_context *ctx, const lh_config *c,
 }
 
 #undef PLAN_WINDOWS
+#undef PLAN_ROUNDS
