@@ -23,4 +23,5 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #include "kernels/vec_end.h"
 #undef GEMM_ROWS
+#undef ADAMW_QUOTIENT
 #undef LANES_IN_MEMORY

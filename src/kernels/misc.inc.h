@@ -219,8 +219,12 @@ LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
     v = FMA(VEC_SET(a->one_minus_beta2), g * g - v, v);
     if (a->decay != 0.0f)
         p = FNMA(VEC_SET(a->decay), p, p);
-    VEC root = SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps);
-    p = FNMA(VEC_SET(a->step_size), m / root, p);
+#ifdef ADAMW_QUOTIENT
+    VEC q = ADAMW_QUOTIENT(a, p, m, v);
+#else
+    VEC q = m / (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
+#endif
+    p = FNMA(VEC_SET(a->step_size), q, p);
     VEC_SUFFIX(row_store)(a->parameter, i, end, p);
     VEC_SUFFIX(row_store)(a->m, i, end, m);
     VEC_SUFFIX(row_store)(a->v, i, end, v);
