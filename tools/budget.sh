@@ -33,7 +33,7 @@ code=$(sources | xargs cat | awk '
       }
       if (line ~ /[^ \t]/) n++ }
     END { print n }')
-budget "library and program: code" "$code" 20000 lines
+budget "library and program: code" "$code" 25000 lines
 printf '%-34s %10s\n' "  with comments and blank lines" \
     "$(sources | xargs cat | wc -l)"
 longest=$(sources | xargs wc -l | grep -v ' total$' | sort -n | tail -n 1)
