@@ -36,7 +36,9 @@
  *   Threads   A context and all that is made from it serve one thread at a
  *             time.  Different contexts are independent.  A model that is
  *             no longer trained may be used by sessions of many contexts at
- *             once; the same holds for tokenizers and datasets.
+ *             once; the same holds for tokenizers and datasets.  After a
+ *             fork() the child leaves contexts of several threads alone,
+ *             even lh_context_free(): their workers stayed behind.
  *   Numbers   The same calls with the same data give the same bits on every
  *             CPU, compiler and number of threads; bfloat16, which must be
  *             asked for, is outside that promise (lh_tape_dtype()).  Host

@@ -3,10 +3,12 @@
  * ThreadSanitizer too: the counters are plain memory on purpose. */
 #define _GNU_SOURCE
 #include <fenv.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +70,7 @@ typedef struct share {
     int64_t count[CHUNKS];             /* no atomics: one thread each      */
     int64_t value, wrong;              /* the caller's                     */
     int64_t seen[CHUNKS];
+    double slow;                       /* seconds of a chunk               */
 } share;
 
 static void share_round(void *arg, int i)
@@ -76,27 +79,38 @@ static void share_round(void *arg, int i)
     int chunk;
     (void)i;
     while ((chunk = atomic_fetch_add(&s->next, 1)) < CHUNKS) {
+        double start = s->slow > 0 ? seconds() : 0;
+        while (s->slow > 0 && seconds() - start < s->slow)
+            ;
         s->count[chunk]++;
         s->seen[chunk] = s->value;
     }
 }
 
+static void share_rounds(lh_pool *pool, int64_t count, double slow)
+{
+    share s = { .slow = slow };
+    for (int64_t round = 1; round <= count; round++) {
+        s.value = round;
+        atomic_store(&s.next, 0);
+        if (round % 7 == 0)            /* mixed with rounds of the others  */
+            lh_pool_run(pool, lh_pool_threads(pool), share_round, &s);
+        else
+            lh_pool_share(pool, lh_pool_threads(pool), share_round, &s);
+        for (int i = 0; i < CHUNKS; i++)
+            s.wrong += s.count[i] != round || s.seen[i] != round;
+    }
+    CHECK_EQ_INT(s.wrong, 0);
+}
+
+/* Slow chunks, too: then a worker that dawdles after a round, as those of
+ * builds with -DLH_SABOTAGE do, falls into the middle of the next one. */
 static void test_shares(lh_context *ctx)
 {
     for (int threads = 1; threads <= MOST; threads += threads > 2 ? 5 : 1) {
         lh_pool *pool = lh_pool_new(ctx, threads);
-        share s = { 0 };
-        for (int64_t round = 1; round <= 20000; round++) {
-            s.value = round;
-            atomic_store(&s.next, 0);
-            if (round % 7 == 0)        /* mixed with rounds of the others  */
-                lh_pool_run(pool, threads, share_round, &s);
-            else
-                lh_pool_share(pool, threads, share_round, &s);
-            for (int i = 0; i < CHUNKS; i++)
-                s.wrong += s.count[i] != round || s.seen[i] != round;
-        }
-        CHECK_EQ_INT(s.wrong, 0);
+        share_rounds(pool, 20000, 0);
+        share_rounds(pool, 700, 20e-6);
         lh_pool_free(pool);
     }
 }
@@ -241,6 +255,94 @@ static void test_guest(lh_context *ctx)
     lh_pool_free(pool);
 }
 
+/* -------------------------------------------------------------- quotas -- */
+
+#ifdef __linux__
+/* A file below the fake root, with the folders on the way to it. */
+static void put(const char *root, const char *name, const char *text)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s%s", root, name);
+    for (char *at = path + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+        *at = '\0';
+        mkdir(path, 0700);
+        *at = '/';
+    }
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static int remove_one(const char *path, const struct stat *s, int flag,
+                      struct FTW *ftw)
+{
+    (void)s, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+/* What /proc/self/cgroup says, two files of groups, and the cores of 8. */
+static const struct {
+    const char *groups, *name[2], *text[2];
+    int cores;
+} quotas[] = {
+    { "0::/\n", { "/cpu.max" }, { "150000 100000\n" }, 2 },
+    { "0::/\n", { "/cpu.max" }, { "max 100000\n" }, 8 },
+    { "0::/\n", { "/cpu.max" }, { "1000 100000\n" }, 1 },
+    { "0::/a/b\n", { "/a/cpu.max", "/a/b/cpu.max" },
+      { "300000 100000\n", "max 100000\n" }, 3 },
+    { "0::/a/b\n", { "/a/cpu.max", "/a/b/cpu.max" },
+      { "300000 100000\n", "200000 50000\n" }, 3 },
+    { "0::/a/b\n", { "/a/cpu.max", "/ab/cpu.max" },
+      { "9900000 100000\n", "100000 100000\n" }, 8 },
+    /* A container whose group bears the host's name. */
+    { "0::/docker/1234\n", { "/cpu.max" }, { "200000 100000\n" }, 2 },
+    { "5:memory:/m\n4:cpu,cpuacct:/c\n0::/\n",
+      { "/cpu/c/cpu.cfs_quota_us", "/cpu/c/cpu.cfs_period_us" },
+      { "400000\n", "100000\n" }, 4 },
+    { "4:cpuacct,cpu:/c/d\n", { "/cpu/c/cpu.cfs_quota_us",
+                               "/cpu/c/cpu.cfs_period_us" },
+      { "25000\n", "50000\n" }, 1 },
+    { "4:cpu:/c\n", { "/cpu/c/cpu.cfs_quota_us",
+                      "/cpu/c/cpu.cfs_period_us" },
+      { "-1\n", "100000\n" }, 8 },
+    { "4:cpuset:/c\n3:cpuacct:/c\n", { "/cpu/c/cpu.cfs_quota_us",
+                                       "/cpu/c/cpu.cfs_period_us" },
+      { "100000\n", "100000\n" }, 8 },
+    /* Nonsense limits nothing. */
+    { "", { "/cpu.max" }, { "100000 100000\n" }, 8 },
+    { "0:", { "/cpu.max" }, { "100000 100000\n" }, 8 },
+    { "0::/", { "/cpu.max" }, { "100000" }, 8 },
+    { "0::/", { "/cpu.max" }, { "100000 0\n" }, 8 },
+    { "0::/", { "/cpu.max" }, { "99999999999999999999999 100000\n" }, 8 },
+    { "0::/", { "/cpu.max" }, { "" }, 8 },
+    { "4:cpu:/c\n", { "/cpu/c/cpu.cfs_quota_us" }, { "100000\n" }, 8 },
+};
+
+static void test_quotas(void)
+{
+    for (size_t i = 0; i < LH_COUNT(quotas); i++) {
+        char root[] = "/tmp/longhand-quota-XXXXXX", name[200];
+        CHECK(mkdtemp(root) != NULL);
+        put(root, "/proc/self/cgroup", quotas[i].groups);
+        for (int f = 0; f < 2 && quotas[i].name[f]; f++) {
+            snprintf(name, sizeof name, "/sys/fs/cgroup%s",
+                     quotas[i].name[f]);
+            put(root, name, quotas[i].text[f]);
+        }
+        int cores = lh_threads_quota(root, 8);
+        CHECK_EQ_INT(cores, quotas[i].cores);
+        if (cores != quotas[i].cores)
+            printf("    quota %d\n", (int)i);
+        CHECK(!nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+    }
+    CHECK_EQ_INT(lh_threads_quota("/nowhere", 5), 5);
+}
+#else
+static void test_quotas(void)
+{
+    SKIP("quotas of cgroups", "no Linux");
+}
+#endif
+
 /* ------------------------------------------------------ fewer, not none -- */
 
 static void test_no_memory(void)
@@ -315,6 +417,7 @@ int main(void)
     test_sleep(ctx);
     test_crowd();
     test_guest(ctx);
+    test_quotas();
     test_no_memory();
     test_starved(ctx);
     lh_context_free(ctx);

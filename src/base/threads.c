@@ -12,6 +12,7 @@
 #endif
 #include "base/context.h"
 #include "base/fpenv.h"
+#include "base/sabotage.h"
 #include "base/threads.h"
 
 #include <fcntl.h>
@@ -162,6 +163,15 @@ struct lh_pool {
     _Alignas(THREADS_PAD) threads_gate done;     /* the last one opens it  */
 };
 
+/* A build with faults looks for races too: there a worker falls asleep where
+ * others may overtake it. */
+static void threads_linger(void)
+{
+#ifdef LH_SABOTAGE
+    usleep(1);
+#endif
+}
+
 static void *threads_work(void *arg)
 {
     threads_worker *me = arg;
@@ -172,8 +182,10 @@ static void *threads_work(void *arg)
             continue;
         pool->fn(pool->arg, me->number);
         if (atomic_fetch_sub_explicit(&pool->working, 1,
-                                      memory_order_acq_rel) == 1)
+                                      memory_order_acq_rel) == 1) {
+            threads_linger();
             threads_gate_open(&pool->done, THREADS_OPEN);
+        }
     }
     return NULL;
 }
@@ -324,8 +336,9 @@ LH_INTERNAL void lh_pool_share(lh_pool *pool, int threads,
     /* Whoever takes `working` to 0 is the last: a worker then opens the gate,
      * which must be waited for even if it is 0 by now, lest it opens into
      * the next round; the caller just goes on. */
+    bool wait = !late && !SABOTAGED(gate_early);
     if (helpers > late &&
-        (!late || atomic_fetch_sub_explicit(&pool->working, late,
+        (wait || atomic_fetch_sub_explicit(&pool->working, late,
                                             memory_order_acq_rel) != late))
         threads_gate_wait(&pool->done, pool->spin);
 }
@@ -387,12 +400,14 @@ static int threads_quota(const char *group)
     return (int)lh_min64((quota - 1) / period + 1, 1 << 20);
 }
 
-/* The lowest quota on the way from our group to the root of `mount`. */
+/* The lowest quota on the way from a group to the root of a mount.  Within a
+ * container the group may be the host's name for what is mounted as the root:
+ * then only the root is there. */
 static int threads_quota_above(const char *mount, const char *group,
                                size_t size, int least)
 {
     char path[512];
-    if (size > 300)
+    if (strlen(mount) + size >= sizeof path)
         return least;
     for (;;) {
         snprintf(path, sizeof path, "%s%.*s", mount, (int)size, group);
@@ -407,29 +422,42 @@ static int threads_quota_above(const char *mount, const char *group,
     }
 }
 
-/* Lines of /proc/self/cgroup: "0::/GROUP", "4:cpu,cpuacct:/GROUP". */
-static int threads_quotas(int least)
+/* Whether a list of controllers, "cpu,cpuacct:...", has cpu. */
+static bool threads_has_cpu(const char *names)
 {
-    char text[4096];
-    threads_file("/proc/self/cgroup", text, sizeof text);
+    for (;;) {
+        size_t size = strcspn(names, ",:\n");
+        if (size == 3 && strncmp(names, "cpu", 3) == 0)
+            return true;
+        if (names[size] != ',')
+            return false;
+        names += size + 1;
+    }
+}
+
+/* Lines of /proc/self/cgroup: "0::/GROUP", "4:cpu,cpuacct:/GROUP". */
+LH_INTERNAL int lh_threads_quota(const char *root, int cores)
+{
+    char text[4096], path[200];
+    if (strlen(root) > 100)
+        return cores;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    threads_file(path, text, sizeof text);
     for (const char *line = text; *line; ) {
-        size_t size = strcspn(line, "\n");
-        const char *end = line + size, *names = strchr(line, ':');
+        const char *end = line + strcspn(line, "\n");
+        const char *names = strchr(line, ':');
         const char *group = names ? strchr(names + 1, ':') : NULL;
-        if (group && group < end) {
+        if (group && group < end &&
+            (names[1] == ':' || threads_has_cpu(names + 1))) {
+            snprintf(path, sizeof path, "%s/sys/fs/cgroup%s", root,
+                     names[1] == ':' ? "" : "/cpu");
             group++;
-            size_t length = (size_t)(end - group);
-            if (names[1] == ':')
-                least = threads_quota_above("/sys/fs/cgroup", group, length,
-                                            least);
-            else if (strncmp(names, ":cpu,", 5) == 0 ||
-                     strncmp(names, ":cpu:", 5) == 0)
-                least = threads_quota_above("/sys/fs/cgroup/cpu", group,
-                                            length, least);
+            cores = threads_quota_above(path, group, (size_t)(end - group),
+                                        cores);
         }
         line = *end ? end + 1 : end;
     }
-    return least;
+    return cores;
 }
 
 LH_INTERNAL int lh_threads_available(void)
@@ -442,9 +470,15 @@ LH_INTERNAL int lh_threads_available(void)
     }
     if (cores < 1)
         cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 1 ? threads_quotas(cores) : 1;
+    return cores > 1 ? lh_threads_quota("", cores) : 1;
 }
 #else
+LH_INTERNAL int lh_threads_quota(const char *root, int cores)
+{
+    (void)root;
+    return cores;
+}
+
 LH_INTERNAL int lh_threads_available(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -13,6 +13,9 @@ typedef struct lh_pool lh_pool;
 /* The processors that this process may run on (affinity and, on Linux, the
  * cgroup's quota), at least 1. */
 LH_INTERNAL int lh_threads_available(void);
+/* The least of `cores` and the quotas of this process's cgroups, rounded up,
+ * by the files below `root`: "" but in tests. */
+LH_INTERNAL int lh_threads_quota(const char *root, int cores);
 
 /* A pool of up to `threads` threads, the caller included.  NULL for 1, for
  * want of memory (nothing is recorded) or where no thread can be made. */
