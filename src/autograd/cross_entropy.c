@@ -6,7 +6,7 @@
 #include "autograd/ops.h"
 #include "kernels/fma.h"
 
-#define CROSS_ENTROPY_COST 16
+#define CROSS_ENTROPY_COST 32
 
 typedef struct cross_entropy_extra {
     const int32_t *targets;              /* [rows]                         */

@@ -22,7 +22,7 @@ static lh_status dropout_launch(lh_tensor *n, lh_kernel kernel,
     args.dx = dx;
     args.first = first;
     return lh_node_launch(n, kernel, &args, args.rows,
-                          8 * args.columns, 0);
+                          40 * args.columns, 0);
 }
 
 static lh_status dropout_forward(lh_tensor *n)

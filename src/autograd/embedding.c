@@ -14,7 +14,7 @@ static lh_status embedding_forward(lh_tensor *n)
                              .ids = n->extra, .rows = n->shape[0],
                              .columns = n->shape[1],
                              .table = data, .y = n->data,
-                         }, n->shape[0], n->shape[1], 0);
+                         }, n->shape[0], 6 * n->shape[1], 0);
 }
 
 static lh_status embedding_backward(lh_tensor *n)

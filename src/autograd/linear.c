@@ -122,7 +122,7 @@ static lh_status linear_backward(lh_tensor *n)
                            &(lh_sum_rows_args){
                                .x = n->grad, .sum = dbias,
                                .rows = rows, .columns = outputs,
-                           }, outputs, rows, 0);
+                           }, outputs, 4 * rows, 0);
     return status;
 }
 

@@ -2,7 +2,7 @@
 #include "autograd/ops.h"
 
 /* The work of an element of a norm, in fused multiply-adds. */
-#define NORM_COST 6
+#define NORM_COST 10
 
 typedef struct norm_extra {
     float eps;
@@ -50,7 +50,7 @@ static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
                                 NORM_COST * args.columns, 0);
     if ((args.dgain || args.dbias) && !status)
         status = lh_node_launch(n, to_gain, &args, args.columns,
-                                3 * args.rows, 0);
+                                8 * args.rows, 0);
     return status;
 }
 

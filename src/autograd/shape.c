@@ -8,7 +8,7 @@ static lh_status shape_add(lh_tensor *n, float *dx)
         return LH_OK;
     return lh_node_launch(n, LH_KERNEL_accumulate,
                           &(lh_accumulate_args){ .x = n->grad, .y = dx },
-                          n->size, 1, 0);
+                          n->size, 4, 0);
 }
 
 /* ------------------------------------------------------------- reshape -- */

@@ -78,7 +78,7 @@ static lh_status adamw_norm(lh_adamw *o, double *norm)
         int64_t chunks = adamw_chunks(x);
         lh_square_sums_args args = { gradient, x->size, o->sums };
         lh_status status = lh_launch(o->ctx, LH_KERNEL_square_sums, &args,
-                                     chunks, LH_SQUARES_CHUNK, 0);
+                                     chunks, 3 * LH_SQUARES_CHUNK, 0);
         if (status)
             return status;
         for (int64_t c = 0; c < chunks; c++)
@@ -135,7 +135,7 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
         args.decay = x->parameter->decay
             ? (float)(s->learning_rate * s->weight_decay) : 0.0f;
         if (args.gradient)
-            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, x->size, 16,
+            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, x->size, 10,
                                0);
     }
     if (!status)
