@@ -314,6 +314,23 @@ static void test_decoding(lh_context *ctx, int kind, int64_t length)
     free(tokens);
 }
 
+/* The same on every row of kernels that is here: a model as GPT-2's and one as
+ * Llama's, on two threads. */
+static void test_every_row(lh_context *ctx)
+{
+    const char *name, *why;
+    for (int i = 0; (name = lh_cpu_reason(ctx, i, &why)) != NULL; i++) {
+        lh_context *other = lh_context_new(&(lh_settings){
+            .threads = 2, .cpu = name });
+        if (lh_error_status(other) == LH_OK) {
+            CHECK_STR(lh_cpu_level(other), name);
+            test_decoding(other, 1, 41);
+            test_decoding(other, 2, 41);
+        }
+        lh_context_free(other);
+    }
+}
+
 static void test_session_errors(lh_context *ctx)
 {
     lh_config c = kind_config(2);
@@ -356,6 +373,7 @@ int main(void)
         test_decoding(ctx, kind, 17);
     }
     test_decoding(ctx, 2, 150);
+    test_every_row(ctx);
     test_session_errors(ctx);
     CHECK_EQ_INT(lh_error_status(ctx), LH_OK);
     lh_context_free(ctx);
