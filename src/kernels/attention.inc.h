@@ -43,7 +43,6 @@ typedef struct VEC_SUFFIX(attention_work) {
     const float *k, *v;                /* of the document and key head     */
     int64_t v_row;
     float *kt;                         /* [blocks, D, ATTENTION_BLOCK]     */
-    float *scratch;                    /* what else there is               */
 } VEC_SUFFIX(attention_work);
 
 /* ------------------------------------------------------------- stairs -- */
