@@ -205,6 +205,21 @@ LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
     return lh_bpe_make(g->ctx, &parts);
 }
 
+LH_INTERNAL lh_status lh_gather_pair(lh_gather *g, lh_merge merge)
+{
+    if (g->merges == g->merge_capacity) {
+        size_t grown = 2 * g->merge_capacity + 1024;
+        lh_merge *more = lh_resize(g->ctx, g->merge, g->merges, grown,
+                                   sizeof *more);
+        if (!more)
+            return LH_ERROR_MEMORY;
+        g->merge = more;
+        g->merge_capacity = grown;
+    }
+    g->merge[g->merges++] = merge;
+    return LH_OK;
+}
+
 LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
                                       const char *left, size_t left_size,
                                       const char *right, size_t right_size,
@@ -226,17 +241,7 @@ LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
                        lh_utf8_show(other, right, right_size),
                        m.left < 0 ? "the first" : m.right < 0 ? "the second"
                        : "what they make");
-    if (g->merges == g->merge_capacity) {
-        size_t grown = 2 * g->merge_capacity + 1024;
-        lh_merge *more = lh_resize(g->ctx, g->merge, g->merges, grown,
-                                   sizeof *more);
-        if (!more)
-            return LH_ERROR_MEMORY;
-        g->merge = more;
-        g->merge_capacity = grown;
-    }
-    g->merge[g->merges++] = m;
-    return LH_OK;
+    return lh_gather_pair(g, m);
 }
 
 /* --------------------------------------------------------------- rules -- */

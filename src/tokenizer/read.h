@@ -45,6 +45,9 @@ LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added);
 LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
                                          int32_t border);
 
+/* Appends a merge. */
+LH_INTERNAL lh_status lh_gather_pair(lh_gather *g, lh_merge merge);
+
 /* Two tokens that merge, as texts, for a tokenizer that was just made. */
 LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
                                       const char *left, size_t left_size,

@@ -208,23 +208,14 @@ static size_t scan_gpt4(const lh_scanner *scan, const uint8_t *classes,
     return newline ? newline : scan_spaces(classes, text, size);
 }
 
-/* \p{N}+ or one by one, and what is between. */
-static size_t scan_digits(const lh_scanner *scan, const uint8_t *classes,
-                          const unsigned char *text, size_t size)
+/* Characters of one class (the flags) together or one by one, and what is
+ * between: \p{N}+, \p{N}, punctuation. */
+static size_t scan_some(const lh_scanner *scan, const uint8_t *classes,
+                        const unsigned char *text, size_t size)
 {
-    size_t at = scan_run(classes, text, size, 0, LH_NUMBER, 0,
+    size_t at = scan_run(classes, text, size, 0, scan->flags, 0,
                          scan->digits ? scan->digits : INT64_MAX);
-    return at ? at : scan_run(classes, text, size, 0, 0, LH_NUMBER,
-                              INT64_MAX);
-}
-
-/* The same for punctuation. */
-static size_t scan_marks(const lh_scanner *scan, const uint8_t *classes,
-                         const unsigned char *text, size_t size)
-{
-    size_t at = scan_run(classes, text, size, 0, LH_SPLITS, 0,
-                         scan->digits ? scan->digits : INT64_MAX);
-    return at ? at : scan_run(classes, text, size, 0, 0, LH_SPLITS,
+    return at ? at : scan_run(classes, text, size, 0, 0, scan->flags,
                               INT64_MAX);
 }
 

@@ -671,16 +671,8 @@ static lh_status train_merges(train_run *r, train_names *n, lh_gather *g,
         int32_t made = train_made(n, g, best.left, best.right);
         if (made < 0)
             return LH_ERROR_MEMORY;
-        if (g->merges == g->merge_capacity) {
-            size_t grown = 2 * g->merge_capacity + 1024;
-            lh_merge *more = lh_resize(g->ctx, g->merge, g->merges, grown,
-                                       sizeof *more);
-            if (!more)
-                return LH_ERROR_MEMORY;
-            g->merge = more;
-            g->merge_capacity = grown;
-        }
-        g->merge[g->merges++] = (lh_merge){ best.left, best.right, made };
+        if (lh_gather_pair(g, (lh_merge){ best.left, best.right, made }))
+            return LH_ERROR_MEMORY;
         train_apply(r, &best, made);
         if (report && g->merges % 64 == 0 && !report(user, g->count))
             return lh_fail(g->ctx, LH_ERROR_STOPPED, "stopped as asked at"
