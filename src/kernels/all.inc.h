@@ -3,7 +3,9 @@
  * template does not compile.  A file rows_<isa>.c includes this last. */
 #include "kernels/math.inc.h"
 #include "kernels/lanes.inc.h"
+#ifndef GEMM_TILES_ALONE
 #include "kernels/gemm_small.inc.h"
+#endif
 #include "kernels/gemm.inc.h"
 #include "kernels/bf16.inc.h"
 #include "kernels/attention_short.inc.h"
@@ -23,5 +25,6 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #include "kernels/vec_end.h"
 #undef GEMM_ROWS
+#undef GEMM_TILES_ALONE
 #undef ADAMW_QUOTIENT
 #undef LANES_IN_MEMORY

@@ -1,31 +1,80 @@
 /* The loops of the elementwise rows: for each row of elementwise.def its
- * forward and its backward kernel, over VEC.  A tail shorter than a vector
- * is loaded and stored in part: its other lanes are computed and dropped.
- * Needs vec_<isa>.h, math.inc.h, kernels.h. */
+ * forward and its backward kernel, over VEC.  What is left behind the last
+ * whole vector is copied to a vector of its own and goes through the same
+ * loop, whose expression is so compiled once; the lanes behind are computed
+ * and dropped.  Needs vec_<isa>.h, math.inc.h, kernels.h. */
 #include "kernels/language.h"
 
-/* The kernel `kernel` of a row: PIECE(row, load, store) for each vector, then
- * for the tail; load(p) and store(p, v) are at element i of p.  The arguments
- * are copied, or each store would make the compiler read them again. */
-#define ELEMENTWISE_KERNEL(kernel, row, PIECE) \
+#if VEC_WIDTH > 1
+/* Points m's operands at copies of their n elements from i on. */
+static __attribute__((noinline)) void VEC_SUFFIX(elementwise_enter)(
+    lh_map_args *m, float (*tail)[VEC_WIDTH], int64_t i, int64_t n)
+{
+    const float *from[6] = { m->a, m->b, m->y, m->dy, m->da, m->db };
+    for (int p = 0; p < 6; p++) {
+        memset(tail[p], 0, sizeof tail[p]);
+        if (from[p])
+            memcpy(tail[p], from[p] + i, (size_t)n * sizeof(float));
+    }
+    m->a = tail[0];
+    m->b = tail[1];
+    m->y = tail[2];
+    m->dy = tail[3];
+    m->db = !m->db ? NULL : tail[m->db == m->da ? 4 : 5];
+    m->da = m->da ? tail[4] : NULL;
+}
+
+/* Copies back what the kernel has written: y, or da and db. */
+static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
+    const lh_map_args *real, const lh_map_args *m, int64_t i, int64_t n,
+    bool backward)
+{
+    size_t bytes = (size_t)n * sizeof(float);
+    if (!backward)
+        memcpy(real->y + i, m->y, bytes);
+    if (backward && real->da)
+        memcpy(real->da + i, m->da, bytes);
+    if (backward && real->db)
+        memcpy(real->db + i, m->db, bytes);
+}
+#define ELEMENTWISE_TAIL(backward) \
+        if (m.a == tail[0]) \
+            VEC_SUFFIX(elementwise_leave)(args, &m, end - rest, rest, \
+                                          backward); \
+        if (m.a == tail[0] || !rest) \
+            break; \
+        VEC_SUFFIX(elementwise_enter)(&m, tail, stop, rest); \
+        i = 0; \
+        stop = VEC_WIDTH;
+#else
+#define ELEMENTWISE_TAIL(backward) \
+        (void)tail, (void)rest; \
+        break;
+#endif
+
+/* The kernel `kernel` of a row, one way or backward: PIECE(row, load, store)
+ * for each vector; load(p) and store(p, v) are at element i of p.  The
+ * arguments are copied, or each store would make the compiler read them
+ * again. */
+#define ELEMENTWISE_KERNEL(kernel, row, PIECE, backward) \
     static void VEC_SUFFIX(kernel)(const void *args, int64_t begin, \
                                    int64_t end, float *scratch) \
     { \
-        const lh_map_args m = *(const lh_map_args *)args; \
+        lh_map_args m = *(const lh_map_args *)args; \
         const VEC s = VEC_SET(m.s); \
-        int64_t i = begin; \
+        int64_t i = begin, rest = (end - begin) % VEC_WIDTH; \
+        int64_t stop = end - rest; \
+        float tail[6][VEC_WIDTH]; \
         (void)scratch, (void)s; \
-        for (; i + VEC_WIDTH <= end; i += VEC_WIDTH) { \
-            PIECE(row, ELEMENTWISE_LOAD, ELEMENTWISE_STORE) \
-        } \
-        if (i < end) { \
-            PIECE(row, ELEMENTWISE_LOAD_TAIL, ELEMENTWISE_STORE_TAIL) \
+        for (;;) { \
+            for (; i < stop; i += VEC_WIDTH) { \
+                PIECE(row, ELEMENTWISE_LOAD, ELEMENTWISE_STORE) \
+            } \
+            ELEMENTWISE_TAIL(backward) \
         } \
     }
 #define ELEMENTWISE_LOAD(p) VEC_LOAD((p) + i)
 #define ELEMENTWISE_STORE(p, v) VEC_STORE((p) + i, v)
-#define ELEMENTWISE_LOAD_TAIL(p) VEC_LOAD_PART((p) + i, end - i)
-#define ELEMENTWISE_STORE_TAIL(p, v) VEC_STORE_PART((p) + i, v, end - i)
 
 /* The row's expressions as functions, so that the pieces below are the same
  * for all rows: y = value(a, b, s), and slopes da and db of (a, b, s, y). */
@@ -78,13 +127,17 @@
 /* ------------------------------------------------- two kernels for each -- */
 
 #define ELEMENTWISE_UNARY(name) \
-    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD) \
-    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD)
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD, \
+                       false) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD, \
+                       true)
 #define UNARY(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
 #define UNARY_S(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
 #define BINARY(name, forward, da, db, doc) \
-    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD) \
-    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD)
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD, \
+                       false) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD, \
+                       true)
 #include "kernels/elementwise.def"
 #undef UNARY
 #undef UNARY_S
@@ -109,8 +162,7 @@ static void VEC_SUFFIX(elementwise_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef ELEMENTWISE_KERNEL
 #undef ELEMENTWISE_LOAD
 #undef ELEMENTWISE_STORE
-#undef ELEMENTWISE_LOAD_TAIL
-#undef ELEMENTWISE_STORE_TAIL
+#undef ELEMENTWISE_TAIL
 #undef ELEMENTWISE_EXPRESSION
 #undef ELEMENTWISE_ADD
 #undef ELEMENTWISE_UNARY

@@ -623,10 +623,12 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
                              float *scratch)
 {
     const lh_gemm_args *g = args;
+#ifndef GEMM_TILES_ALONE
     if (VEC_SUFFIX(gemm_is_small)(g)) {
         VEC_SUFFIX(gemm_small)(g, begin, end, scratch);
         return;
     }
+#endif
     if (g->m <= GEMM_FEW && g->b_col != 1 && g->k > 0) {
         VEC_SUFFIX(gemm_few)(g, begin, end);
         return;
