@@ -197,8 +197,16 @@ static void test_shares(void)
     c.kv_heads = 1 << 15;
     c.head_size = 1;
     c.feed_forward = 1 << 17;
+    /* 13 TB of addresses: a sanitizer that shadows each has none for them. */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+    SKIP("a plan larger than any machine", "no addresses beside the shadow");
+    c.layers = 1, c.context = 8;
+    c.width = c.heads = c.kv_heads = c.feed_forward = 8;
+#endif
+#endif
     CHECK_OK(ctx, lh_train_plan(ctx, &c, &s, NULL, &plan));
-    CHECK(plan.peak > (int64_t)1 << 43);
+    CHECK(plan.peak > (c.layers == 1 ? 0 : (int64_t)1 << 43));
     c.width = 0;
     CHECK_FAILS(ctx, LH_ERROR_SHAPE, "width",
                 lh_train_plan(ctx, &c, &s, NULL, &plan));
