@@ -3,12 +3,14 @@
  * template does not compile.  A file rows_<isa>.c includes this last. */
 #include "kernels/math.inc.h"
 #include "kernels/lanes.inc.h"
-#ifndef GEMM_TILES_ALONE
+#ifndef GENERAL_ALONE
 #include "kernels/gemm_small.inc.h"
 #endif
 #include "kernels/gemm.inc.h"
 #include "kernels/bf16.inc.h"
+#ifndef GENERAL_ALONE
 #include "kernels/attention_short.inc.h"
+#endif
 #include "kernels/attention.inc.h"
 #include "kernels/rows.inc.h"
 #include "kernels/columns.inc.h"
@@ -25,6 +27,6 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #include "kernels/vec_end.h"
 #undef GEMM_ROWS
-#undef GEMM_TILES_ALONE
+#undef GENERAL_ALONE
 #undef ADAMW_QUOTIENT
 #undef LANES_IN_MEMORY

@@ -323,8 +323,9 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
     int64_t packed = -1;
     for (int64_t item = begin; item < end; item++) {
         VEC_SUFFIX(attention_work) w;
-        const lh_span *span = &a->spans[item / a->heads];
         int64_t h = item % a->heads;
+#ifndef GENERAL_ALONE
+        const lh_span *span = &a->spans[item / a->heads];
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
             int64_t n = lh_min64(VEC_SUFFIX(short_heads)(a, span),
                                  lh_min64(a->heads - h, end - item));
@@ -333,6 +334,7 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
             packed = -1;
             continue;
         }
+#endif
         VEC_SUFFIX(attention_start)(&w, a, item / a->heads, h / group);
         int64_t blocks = (w.keys + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
         float *v = scratch + blocks * ATTENTION_BLOCK * size;
@@ -495,6 +497,7 @@ static void VEC_SUFFIX(attention_back_head)(VEC_SUFFIX(attention_back) *b,
         VEC_SUFFIX(attention_back_keys)(b, h, j, dk, dv);
 }
 
+#ifndef GENERAL_ALONE
 /* The gradients of `n` heads of a document begin at +0. */
 static void VEC_SUFFIX(attention_clear)(float *x, int64_t rows, int64_t row,
                                         int64_t n)
@@ -529,6 +532,7 @@ static void VEC_SUFFIX(attention_back_short)(const lh_attention_args *a,
         VEC_SUFFIX(short_backward)(a, s, h, lh_min64(some, last - h),
                                    scratch);
 }
+#endif
 
 static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
                                            int64_t end, float *scratch)
@@ -539,6 +543,7 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
         VEC_SUFFIX(attention_back) b;
         const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
+#ifndef GENERAL_ALONE
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
             int64_t kv_heads = lh_min64(a->kv_heads - kv_head, end - item);
             VEC_SUFFIX(attention_back_short)(a, span, kv_head, kv_heads,
@@ -546,6 +551,7 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
             item += kv_heads - 1;
             continue;
         }
+#endif
         VEC_SUFFIX(attention_start)(&b.w, a, item / a->kv_heads, kv_head);
         b.p = scratch;
         b.t = b.p + ATTENTION_BLOCK * ATTENTION_BLOCK;

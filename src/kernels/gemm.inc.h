@@ -623,7 +623,7 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
                              float *scratch)
 {
     const lh_gemm_args *g = args;
-#ifndef GEMM_TILES_ALONE
+#ifndef GENERAL_ALONE
     if (VEC_SUFFIX(gemm_is_small)(g)) {
         VEC_SUFFIX(gemm_small)(g, begin, end, scratch);
         return;

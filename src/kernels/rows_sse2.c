@@ -59,9 +59,9 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
         _mm_storeu_ps(to + 3 * ld, _mm_movehl_ps(d, b));
 }
 
-/* Where an fma is 24 instructions, another way for small products would gain
- * nothing but time to compile. */
-#define GEMM_TILES_ALONE
+/* Where an fma is 24 instructions, ways of their own for small products and
+ * short documents would gain little but time to compile. */
+#define GENERAL_ALONE
 #define LANES_IN_MEMORY
 #define GEMM_ROWS 8
 #include "kernels/all.inc.h"
