@@ -524,14 +524,42 @@ static void make_json_spaced(lh_buffer *b)
         " \"normalizers\": [{\"type\": \"Prepend\", \"prepend\": \"\u2581\"},"
         " {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"},"
         " \"content\": \"\u2581\"}]}, \"pre_tokenizer\": null, \"decoder\":"
-        " {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\"},"
+        " {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\","
+        " \"pattern\": {\"String\": \"\u2581\"}, \"content\": \" \"},"
         " {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}, {\"type\":"
-        " \"Strip\"}]}, \"model\": {\"type\": \"BPE\", \"unk_token\":"
+        " \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}]},"
+        " \"model\": {\"type\": \"BPE\", \"unk_token\":"
         " \"<unk>\", \"fuse_unk\": true, \"byte_fallback\": true, \"vocab\":"
         " {\"<unk>\": 0, \"a\": 1, \"b\": 2, \"\u2581\": 3, \"ab\": 4,"
         " \"\u2581ab\": 5, \"<0xC3>\": 6, \"<0xA9>\": 7}, \"merges\":"
         " [\"a b\", \"\u2581 ab\"]}}";
     put(b, text, strlen(text));
+}
+
+/* No cut where no scanner ends its pieces at blanks: "b a" may be a token. */
+static void test_no_cut(lh_context *ctx)
+{
+    lh_buffer b = { 0 };
+    make_json(&b);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "cut", b.data, b.size, NULL);
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "ab ab ab", 8), 0);
+    lh_tokenizer_free(k);                        /* lstrip                 */
+    for (int regex = 0; regex < 2; regex++) {
+        char text[1000];
+        snprintf(text, sizeof text, "{\"version\": \"1.0\","
+                 " \"pre_tokenizer\": {\"type\": \"Sequence\","
+                 " \"pretokenizers\": [{\"type\": \"Digits\"},"
+                 " {\"type\": \"ByteLevel\", \"add_prefix_space\": false,"
+                 " \"use_regex\": %s}]}, \"model\": {\"vocab\": {\"a\": 0,"
+                 " \"\u0120\": 1}, \"merges\": []}}",
+                 regex ? "true" : "false");
+        k = lh_tokenizer_from(ctx, "cut", text, strlen(text), NULL);
+        CHECK(k != NULL);
+        CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "aa aa aa", 8),
+                     regex ? 5 : 0);
+        lh_tokenizer_free(k);
+    }
+    lh_buffer_free(ctx, &b);
 }
 
 typedef struct fixture {
@@ -653,6 +681,7 @@ int main(void)
     test_training(ctx);
     test_merging(ctx);
     test_parts(ctx);
+    test_no_cut(ctx);
     for (size_t i = 0; i < LH_COUNT(fixtures); i++)
         test_fixture(ctx, &fixtures[i]);
     CHECK_STR(lh_error_message(ctx), "");

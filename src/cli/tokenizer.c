@@ -232,10 +232,9 @@ typedef struct tokenizer_output {
 } tokenizer_output;
 
 /* The text with every second token on a grey ground. */
-static int tokenizer_show(lh_context *ctx, const lh_tokenizer *k,
-                          const int32_t *id, int64_t count, int64_t before)
+static int tokenizer_show(const lh_tokenizer *k, const int32_t *id,
+                          int64_t count, int64_t before)
 {
-    (void)ctx;
     bool colours = isatty(1) && !getenv("NO_COLOR");
     for (int64_t i = 0; i < count; i++) {
         size_t size;
@@ -286,7 +285,7 @@ static int tokenizer_some(lh_context *ctx, const lh_tokenizer *k,
         return cli_error(ctx);
     int code = CLI_DONE;
     if (o->given[OPT_show])
-        code = tokenizer_show(ctx, k, ids, count, out->count);
+        code = tokenizer_show(k, ids, count, out->count);
     else if (!o->given[OPT_only_count])
         code = tokenizer_put(out, k, ids, count);
     out->count += count;
@@ -370,37 +369,57 @@ static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
     return count;
 }
 
+/* The bytes of one id at the beginning of a text. */
+static int64_t tokenizer_shown(lh_context *ctx, const lh_tokenizer *k,
+                               int32_t id)
+{
+    char *text;
+    size_t size;
+    lh_tokenizer_decode(ctx, k, &id, 1, &text, &size, NULL);
+    lh_memory_free(ctx, text);
+    return (int64_t)size;
+}
+
 static int tokenizer_decode(lh_context *ctx, const cli_options *o,
                             const lh_tokenizer *k)
 {
     tokenizer_input in = { .path = o->operand + 1,
                            .paths = o->operands - 1 };
     int code = CLI_DONE;
-    int32_t *id = NULL;
+    int32_t *id = NULL, last = 0;
     int64_t total = 0;
     while (!code && tokenizer_open(&in, &code))
         while (!code && !(in.end && !in.size)) {
+            /* A block follows the last id of the one before, since what
+             * begins a text may be decoded in a way of its own. */
+            int64_t before = total > 0, skip[2] = { 0 };
             size_t used = 0, size;
             char *text;
             code = in.end ? CLI_DONE : tokenizer_more(&in);
             free(id);
-            id = malloc((in.size + 1) * sizeof *id);
+            id = malloc((in.size + 2) * sizeof *id);
+            if (id)
+                id[0] = last;
             int64_t count = id ? tokenizer_ids(&in, o->integer[OPT_format],
-                                               id, &used)
+                                               id + before, &used)
                                : cli_fail("out of memory") - 2;
             if (code || count < 0) {
                 code = CLI_FAILED;
                 break;
             }
             if (o->given[OPT_show])
-                code = tokenizer_show(ctx, k, id, count, total);
-            else if (lh_tokenizer_decode(ctx, k, id, count, &text, &size,
-                                         NULL))
+                code = tokenizer_show(k, id + before, count, total);
+            else if (lh_tokenizer_decode(ctx, k, id, count + before, &text,
+                                         &size, NULL))
                 code = cli_error(ctx);
             else {
-                fwrite(text, 1, size, stdout);
+                skip[1] = tokenizer_shown(ctx, k, last);
+                fwrite(text + skip[before], 1, size - (size_t)skip[before],
+                       stdout);
                 lh_memory_free(ctx, text);
             }
+            if (count)
+                last = id[before + count - 1];
             total += count;
             tokenizer_used(&in, used);
         }

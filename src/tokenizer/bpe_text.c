@@ -323,15 +323,19 @@ static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
     return r.status;
 }
 
-/* Between a letter of ASCII and a blank: there every scanner's pieces end and
- * no normal form joins.  Not where something is done at a text's ends or an
- * added token may lie across a blank. */
+/* Between a letter of ASCII and a blank: there the pieces of scanners for
+ * whole texts end and no normal form joins.  Not where no scanner is one,
+ * something is done at a text's ends, or an added token may lie across a
+ * blank. */
 LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
                               size_t size)
 {
     const lh_bpe *b = k->bpe;
-    if (b->prefix || b->squeezed || b->strip_left || b->strip_right ||
-        !b->steps)
+    bool cuts = false;
+    for (int i = 0; i < b->steps; i++)
+        cuts |= lh_scanner_cuts(b->step[i]);
+    if (!cuts || b->prefix || b->squeezed || b->strip_left ||
+        b->strip_right)
         return 0;
     for (int i = 0; i < b->added_count; i++)
         if (b->added[i].lstrip || b->added[i].rstrip ||

@@ -1,8 +1,8 @@
 /* What every tokenizer is made of, whatever its kind: a table of pieces,
  * and the few functions in which kinds differ.  For the files of this room.
  *
- * A new kind (byte-pair encoding is the next) is one file with its row of
- * lh_tokenizer_kind, and its form in tokenizer_json.c. */
+ * A kind is one file with its row of lh_tokenizer_kind_row; what is written
+ * of it is in tokenizer_json.c. */
 #ifndef LH_TOKENIZER_KINDS_H
 #define LH_TOKENIZER_KINDS_H
 

@@ -255,7 +255,7 @@ static lh_tokenizer *load_json(lh_context *ctx, const char *path,
             k = load_vocabulary(ctx, path, root, &merges, pre);
         lh_buffer_free(ctx, &merges);
     } else {
-        k = lh_tokenizer_read(ctx, path, text, size);
+        k = lh_tokenizer_read_tree(ctx, path, root);
     }
     lh_json_free(&document);
     return k;

@@ -4,6 +4,7 @@
 #define LH_TOKENIZER_READ_H
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "tokenizer/bpe.h"
 
 /* More tokens than any tokenizer has: a bound for what a file claims. */
@@ -69,6 +70,10 @@ LH_INTERNAL int lh_byte_token(const char *text, size_t size);
 LH_INTERNAL lh_status lh_gather_byte(lh_gather *g, lh_bpe *rules, int64_t id,
                                      int byte);
 
+/* A parsed tokenizer.json. */
+LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
+                                                 const char *where,
+                                                 const lh_json *root);
 /* Files in binary, whole in memory. */
 LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
                                                 const char *where,

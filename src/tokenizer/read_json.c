@@ -210,8 +210,10 @@ static bool tjson_split(tjson_reader *r, const lh_json *part)
                                                regex->size));
         return false;
     }
+    /* What is not matched goes in the second: so all must be. */
     if (!tjson_is(behavior, "Isolated") &&
-        !(tjson_is(behavior, "Removed") && invert)) {
+        !(tjson_is(behavior, "Removed") && invert &&
+          lh_scanner_cuts(scan))) {
         lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: its Split is neither Isolated"
                 " nor Removed with invert, which alone are known here",
                 r->where);
@@ -317,15 +319,23 @@ static bool tjson_post_processor(tjson_reader *r, const lh_json *part)
  * spaces, bytes' tokens.  Another one is refused. */
 static bool tjson_decoder(tjson_reader *r, const lh_json *part)
 {
-    static const char *const spaces[] = { "Replace", "ByteFallback", "Fuse",
-                                          "Strip", "Metaspace" };
     const lh_json *type = lh_json_get(part, "type");
-    if (r->byte_level ? tjson_is(type, "ByteLevel") : tjson_is(type, "Fuse"))
-        return true;
-    for (size_t i = 0; i < LH_COUNT(spaces) && r->rules.spaces; i++)
-        if (tjson_is(type, spaces[i]))
-            return true;
-    return tjson_refuse(r, "decoder", part);
+    const lh_json *from = lh_json_get(lh_json_get(part, "pattern"), "String");
+    const lh_json *to = lh_json_get(part, "content");
+    const lh_json *start = lh_json_get(part, "start");
+    const lh_json *stop = lh_json_get(part, "stop");
+    bool spaces = r->rules.spaces;
+    bool fine = r->byte_level ? tjson_is(type, "ByteLevel")
+              : tjson_is(type, "Fuse") ||
+                (spaces && tjson_is(type, "ByteFallback")) ||
+                (spaces && tjson_is(type, "Metaspace") &&
+                 tjson_is(lh_json_get(part, "replacement"), TJSON_MARK)) ||
+                (spaces && tjson_is(type, "Replace") &&
+                 tjson_is(from, TJSON_MARK) && tjson_is(to, " ")) ||
+                (spaces && tjson_is(type, "Strip") && tjson_is(to, " ") &&
+                 start && start->integral && start->integer == 1 &&
+                 stop && stop->integral && stop->integer == 0);
+    return fine || tjson_refuse(r, "decoder", part);
 }
 
 /* ---------------------------------------------------------------- model -- */
@@ -574,16 +584,13 @@ static bool tjson_own(const lh_json *root, const lh_json *vocab, bool *bytes)
                         !tjson_unless(before, "add_prefix_space")));
 }
 
-LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
-                                            const char *where,
-                                            const char *text, size_t size)
+LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
+                                                 const char *where,
+                                                 const lh_json *root)
 {
     tjson_reader r = { ctx, where, lh_bpe_rules(), false, false,
                        LH_SPELLED_PLAIN };
-    lh_json_document document;
-    if (lh_json_parse(ctx, where, text, size, &document))
-        return NULL;
-    const lh_json *root = document.root, *model = lh_json_get(root, "model");
+    const lh_json *model = lh_json_get(root, "model");
     const lh_json *vocab = lh_json_get(model, "vocab");
     const lh_json *merges = lh_json_get(model, "merges");
     lh_tokenizer *k = NULL;
@@ -614,6 +621,17 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
         }
         lh_free(ctx, codes);
     }
+    return k;
+}
+
+LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
+                                            const char *where,
+                                            const char *text, size_t size)
+{
+    lh_json_document document;
+    if (lh_json_parse(ctx, where, text, size, &document))
+        return NULL;
+    lh_tokenizer *k = lh_tokenizer_read_tree(ctx, where, document.root);
     lh_json_free(&document);
     return k;
 }

@@ -296,9 +296,9 @@ static const struct { const char *name, *pattern; } scan_patterns[] = {
 #undef PATTERN
 };
 
-LH_INTERNAL const lh_scanner *lh_scanner_get(int i)
+LH_INTERNAL bool lh_scanner_cuts(const lh_scanner *scan)
 {
-    return i >= 0 && i < (int)LH_COUNT(scan_table) ? &scan_table[i] : NULL;
+    return scan->next == scan_gpt2 || scan->next == scan_gpt4;
 }
 
 LH_INTERNAL const lh_scanner *lh_scanner_named(const char *name, size_t size)

@@ -21,6 +21,10 @@ struct lh_scanner {
     int flags;
 };
 
+/* Whether its pieces cover all of a text and each ends where a blank follows
+ * a letter, as those for whole texts do: there a text may be cut. */
+LH_INTERNAL bool lh_scanner_cuts(const lh_scanner *scan);
+
 /* By name ("gpt2", "cl100k", ...), and by the regular expression that a
  * tokenizer.json gives; NULL: not known. */
 LH_INTERNAL const lh_scanner *lh_scanner_named(const char *name,
@@ -30,7 +34,5 @@ LH_INTERNAL const lh_scanner *lh_scanner_of_pattern(const char *pattern,
 /* Its regular expression as the `tokenizers` library takes it; NULL: that has
  * none. */
 LH_INTERNAL const char *lh_scanner_pattern(const lh_scanner *scan);
-/* Number i from 0; NULL beyond the last. */
-LH_INTERNAL const lh_scanner *lh_scanner_get(int i);
 
 #endif

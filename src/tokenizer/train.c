@@ -428,7 +428,7 @@ struct lh_tokenizer_trainer {
     uint8_t *classes;
     train_counter *counter;            /* [threads]                        */
     size_t threads;
-    int64_t documents, bytes;
+    int64_t documents;
 };
 
 LH_API void lh_tokenizer_trainer_free(lh_tokenizer_trainer *t)
@@ -520,7 +520,6 @@ LH_API lh_status lh_tokenizer_trainer_add(lh_tokenizer_trainer *t,
                 parts = bytes = 0;
             }
         }
-        t->bytes += (int64_t)size[i];
     }
     if (!status && parts)
         status = train_round(t->ctx, t->counter, t->threads, part, parts);
@@ -652,13 +651,12 @@ static lh_status train_first(train_names *n, lh_gather *g,
             .text = special[i], .size = strlen(special[i]), .id = i,
             .special = true });
     }
-    for (int32_t i = 0; i < 256 && !status; i++)
-        for (uint32_t b = 0; b < 256 && !status; b++)
-            if (train_byte_id(specials, b) == specials + i) {
-                char byte = (char)b;
-                if (train_token(n, g, &byte, 1) < 0)
-                    status = LH_ERROR_MEMORY;
-            }
+    char order[256];
+    for (uint32_t b = 0; b < 256; b++)
+        order[train_byte_id(0, b)] = (char)b;
+    for (int i = 0; i < 256 && !status; i++)
+        if (train_token(n, g, &order[i], 1) < 0)
+            status = LH_ERROR_MEMORY;
     return status;
 }
 

@@ -11,33 +11,21 @@
 /* ------------------------------------------------------------- classes -- */
 
 /* How many of the ascending `table` are at or below `key`. */
-static size_t unicode_below32(const uint32_t *table, size_t count,
-                              uint32_t key)
-{
-    size_t low = 0;
-    while (low < count) {
-        size_t middle = low + (count - low) / 2;
-        if (table[middle] <= key)
-            low = middle + 1;
-        else
-            count = middle;
+#define UNICODE_BELOW(name, type) \
+    static size_t name(const type *table, size_t count, type key) \
+    { \
+        size_t low = 0; \
+        while (low < count) { \
+            size_t middle = low + (count - low) / 2; \
+            if (table[middle] <= key) \
+                low = middle + 1; \
+            else \
+                count = middle; \
+        } \
+        return low; \
     }
-    return low;
-}
-
-static size_t unicode_below64(const uint64_t *table, size_t count,
-                              uint64_t key)
-{
-    size_t low = 0;
-    while (low < count) {
-        size_t middle = low + (count - low) / 2;
-        if (table[middle] <= key)
-            low = middle + 1;
-        else
-            count = middle;
-    }
-    return low;
-}
+UNICODE_BELOW(unicode_below32, uint32_t)
+UNICODE_BELOW(unicode_below64, uint64_t)
 
 LH_INTERNAL void lh_unicode_classes(uint8_t classes[LH_CLASSES])
 {
@@ -297,3 +285,4 @@ LH_INTERNAL lh_status lh_unicode_lower(lh_context *ctx, const char *text,
 #undef HANGUL_LS
 #undef HANGUL_VS
 #undef HANGUL_TS
+#undef UNICODE_BELOW
