@@ -127,8 +127,9 @@ golden_other() {
 kernels_arm64() {
     warnings="-Wall -Wextra"
     build "$BUILD/arm64-O2" aarch64-linux-gnu-gcc "-O2 -g0" -static \
-        tests/test_kernels &&
-    $few qemu-aarch64 "$BUILD/arm64-O2/tests/test_kernels"
+        tests/test_kernels tests/test_launch &&
+    $few qemu-aarch64 "$BUILD/arm64-O2/tests/test_kernels" &&
+    qemu-aarch64 "$BUILD/arm64-O2/tests/test_launch"
 }
 
 step golden sh tests/golden.sh
