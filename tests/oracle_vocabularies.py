@@ -231,16 +231,17 @@ def texts():
 
 
 def gguf():
-    """The vocabularies in GGUF files: their .out on their .inp.  One is cut
-    in a way that is refused (docs/tokenizers.md)."""
+    """The vocabularies in GGUF files, or the raw files where there is none:
+    their .out on their .inp."""
     bad = 0
-    for path in sorted(glob.glob(DATA + "/vocab-gguf/*.gguf")):
-        if "deepseek" in path:
-            continue
-        texts = open(path + ".inp", "rb").read().split(
+    raw = {"llama-bpe": T + "llama3.2/encoder.json",
+           "qwen2": T + "qwen2/vocab.json"}
+    for out in sorted(glob.glob(DATA + "/vocab-gguf/*.gguf.out")):
+        path = raw.get(out[:-9].split("ggml-vocab-")[1], out[:-4])
+        texts = open(out[:-4] + ".inp", "rb").read().split(
             b"\n__ggml_vocab_test__\n")
         wanted = [[int(i) for i in line.split()] for line in
-                  open(path + ".out").read().split("\n")]
+                  open(out).read().split("\n")]
         for text, a, b in zip(texts, ours(path, texts), wanted):
             if a != b:
                 bad += 1

@@ -126,9 +126,9 @@ static void nulls_tape(void)
     lh_rotary_tables(NULL, NULL, 4, 4, 1e4);
 }
 
-static lh_tensor *part_nothing(lh_tape *t, lh_tensor *x, const void *data)
+static lh_tensor *part_nothing(lh_tape *t, lh_tensor *y, const void *data)
 {
-    (void)t, (void)x, (void)data;
+    (void)t, (void)y, (void)data;
     return NULL;
 }
 

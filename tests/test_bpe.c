@@ -110,6 +110,16 @@ static void test_scanners(void)
     pieces("metaspace", "  ab  c", " | ab| | c");
     pieces("falcon", "a+=b~", "a|+=|b|~");
     pieces("whole", "a b", "a b");
+    pieces("ends", "a\r\n\nb", "a|\r|\n|\n|b");
+    pieces("cased", "1  ab\u00e9 \u10a0\u10d0\u4e2dx\u01bb 2", "1 | ab\u00e9|"
+           " \u10a0|\u10d0\u4e2d|x|\u01bb 2");
+    pieces("signs", " \u3000!?(a \uff5e\u2019\xff", " \u3000!?(a| \uff5e\u2019|"
+           "\xff");
+    pieces("signs", "\u3000 !", "\u3000| !");
+    pieces("trailing", " a  \t", " a|  \t");
+    pieces("trailing", " \u3000", " \u3000");
+    pieces("han", "a\u4e2d\u0800b\ud55c\u9fa6", "a|\u4e2d\u0800|b|\ud55c|"
+           "\u9fa6");
 }
 
 /* ------------------------------------------------------------- training -- */
@@ -473,21 +483,21 @@ static void make_gguf_spaced(lh_buffer *b)
     put_number(b, 2, 4);
 }
 
-/* Three letters, two merges. */
+/* Three letters, two merges; a token to be found is spelled as it is. */
 static void make_gguf_pairs(lh_buffer *b)
 {
     static const char *const token[] = { "a", "b", "\u0120", "ab",
-                                         "\u0120ab", "<|end|>" };
+                                         "\u0120ab", "<|end|>", "\u00fc" };
     make_gguf_head(b, 5, "gpt2");
     put_text(b, "tokenizer.ggml.pre");
     put_number(b, 8, 4);
     put_text(b, "gpt-2");
-    make_array(b, "tokenizer.ggml.tokens", 8, 6);
-    for (int i = 0; i < 6; i++)
+    make_array(b, "tokenizer.ggml.tokens", 8, 7);
+    for (int i = 0; i < 7; i++)
         put_text(b, token[i]);
-    make_array(b, "tokenizer.ggml.token_type", 5, 6);
-    for (int i = 0; i < 6; i++)
-        put_number(b, i == 5 ? 3 : 1, 4);
+    make_array(b, "tokenizer.ggml.token_type", 5, 7);
+    for (int i = 0; i < 7; i++)
+        put_number(b, i == 5 ? 3 : i == 6 ? 4 : 1, 4);
     make_array(b, "tokenizer.ggml.merges", 8, 2);
     put_text(b, "a b");
     put_text(b, "\u0120 ab");
@@ -580,7 +590,8 @@ static const fixture fixtures[] = {
       { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
     { "gguf-spaced", NULL, make_gguf_spaced, "the \u4e2d\u00e9", 5,
       { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
-    { "gguf-pairs", NULL, make_gguf_pairs, "ab abba", 4, { 3, 4, 1, 0 } },
+    { "gguf-pairs", NULL, make_gguf_pairs, "ab abb\u00fca", 5,
+      { 3, 4, 1, 6, 0 } },
 };
 
 /* Reads what there is, and if that is a tokenizer uses it. */

@@ -65,13 +65,15 @@ static lh_status binary_token(lh_gather *g, lh_bpe *rules, int64_t id,
     if (!size)
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: token %lld is empty",
                        g->where, (long long)id);
+    /* What is looked for in texts is not written in bytes' letters. */
+    bool plain = kind == BINARY_CONTROL ||
+                 (kind == BINARY_USER && spelling == LH_SPELLED_LETTERS);
     status = lh_gather_piece(g, id, text, size,
-                             kind == BINARY_CONTROL ? LH_SPELLED_PLAIN
-                                                    : spelling);
+                             plain ? LH_SPELLED_PLAIN : spelling);
     if (status)
         return status;
     g->score[id] = score;
-    g->hidden[id] = kind == BINARY_UNKNOWN || kind == BINARY_CONTROL;
+    g->hidden[id] = plain || kind == BINARY_UNKNOWN;
     if (kind == BINARY_UNKNOWN)
         rules->unknown = (int32_t)id;
     if (kind != BINARY_CONTROL && kind != BINARY_USER)
@@ -386,12 +388,16 @@ static void binary_pair(binary_cursor *c, binary_gguf *f)
 }
 
 /* tokenizer.ggml.pre, as far as it is known, to a scanner and a form. */
-static const struct { const char *pre, *scanner[4]; int form; bool whole; }
-binary_pres[] = {
-    { "gpt-2", { "gpt2" }, -1, false },
-    { "llama-bpe", { "llama3" }, -1, true },
-    { "qwen2", { "qwen2" }, -1, false },
-    { "falcon", { "falcon", "gpt2", "three" }, -1, false },
+static const struct {
+    const char *pre, *scanner[LH_BPE_STEPS];
+    bool whole;
+} binary_pres[] = {
+    { "gpt-2", { "gpt2" }, false },
+    { "llama-bpe", { "llama3" }, true },
+    { "qwen2", { "qwen2" }, false },
+    { "falcon", { "falcon", "gpt2", "three" }, false },
+    { "deepseek-llm", { "ends", "cased", "signs", "trailing", "han",
+                        "digit" }, false },
 };
 
 static lh_status binary_gguf_rules(lh_gather *g, const binary_gguf *f,
@@ -410,9 +416,9 @@ static lh_status binary_gguf_rules(lh_gather *g, const binary_gguf *f,
                        lh_utf8_show(shown, f->model, f->model_size));
     for (size_t i = 0; i < LH_COUNT(binary_pres); i++)
         if (binary_key(f->pre, f->pre_size, binary_pres[i].pre)) {
-            rules->form = binary_pres[i].form;
             rules->whole_first = binary_pres[i].whole;
-            for (int s = 0; s < 4 && binary_pres[i].scanner[s]; s++)
+            for (int s = 0; s < LH_BPE_STEPS && binary_pres[i].scanner[s];
+                 s++)
                 rules->step[rules->steps++] = lh_scanner_named(
                     binary_pres[i].scanner[s],
                     strlen(binary_pres[i].scanner[s]));

@@ -277,6 +277,76 @@ static size_t scan_falcon(const lh_scanner *scan, const uint8_t *classes,
     return at;
 }
 
+/* The sets that DeepSeek's patterns spell out, character by character: line
+ * ends; letters with case, as Unicode had them by version 11 and without the
+ * mathematical and Georgian ones; signs, the wide and the curly ones too; and
+ * everything from U+0800 to the last of the first Han block, with Hangul. */
+enum { SCAN_ENDS = 1, SCAN_LETTERS, SCAN_SIGNS, SCAN_HAN, SCAN_BLANK = 8 };
+
+static bool scan_member(int set, int class, uint32_t code)
+{
+    static const uint32_t newer[][2] = {         /* letters with case      */
+        { 0x560, 0x588 }, { 0x10c7, 0x10ff }, { 0x1c80, 0x1c8f },
+        { 0x2d00, 0x2dff }, { 0xa790, 0xab6f }, { 0x10500, 0x10c7f },
+        { 0x10d00, 0x1189f }, { 0x118e0, 0x1e8ff }, { 0x1e944, 0x10ffff },
+    };
+    uint32_t narrow = code >= 0xff01 && code <= 0xff5e ? code - 0xfee0 : code;
+    bool in = class & LH_LETTER && !(class & LH_UPPER) != !(class & LH_LOWER);
+    switch (set) {
+    case SCAN_ENDS:
+        return code == '\r' || code == '\n';
+    case SCAN_LETTERS:
+        for (size_t i = 0; i < LH_COUNT(newer) && code >= newer[i][0]; i++)
+            in &= code > newer[i][1];
+        return in;
+    case SCAN_SIGNS:
+        return (narrow >= '!' && narrow <= '/') ||
+               (narrow >= ':' && narrow <= '~') ||
+               (code >= 0x2018 && code <= 0x201f) ||
+               (code >= 0x3000 && code <= 0x3002);
+    default:
+        return (code >= 0x800 && code <= 0x9fa5) ||
+               (code >= 0xac00 && code <= 0xd7ff);
+    }
+}
+
+/* Characters of a set, `digits` of them at most, with SCAN_BLANK a space
+ * before them, and what is between. */
+static size_t scan_set(const lh_scanner *scan, const uint8_t *classes,
+                       const unsigned char *text, size_t size)
+{
+    int set = scan->flags & ~SCAN_BLANK;
+    size_t begin = 0, found = 0, length;
+    bool blank = false;                          /* just before `at`       */
+    for (size_t at = 0; at < size; at += length) {
+        uint32_t code = UINT32_MAX;
+        int class = scan_class(classes, text, size, at, &length);
+        bool in = lh_utf8_decode((const char *)text + at, size - at, &code) &&
+                  scan_member(set, class, code);
+        size_t from = blank ? begin : at;
+        if (in && !found++ && from > 0)
+            return from;                         /* what was between       */
+        if (found && (!in || (scan->digits && found > (size_t)scan->digits)))
+            return at;
+        blank = scan->flags & SCAN_BLANK && class & LH_SPACE;
+        if (blank)
+            begin = at;
+    }
+    return size;
+}
+
+/* The spaces at the end, and what is before them:  \s+$ */
+static size_t scan_trailing(const lh_scanner *scan, const uint8_t *classes,
+                            const unsigned char *text, size_t size)
+{
+    (void)scan;
+    size_t end = 0, length;
+    for (size_t at = 0; at < size; at += length)
+        if (!(scan_class(classes, text, size, at, &length) & LH_SPACE))
+            end = at + length;
+    return end ? end : size;
+}
+
 /* --------------------------------------------------------------- table -- */
 
 static const lh_scanner scan_table[] = {
