@@ -423,6 +423,15 @@ LH_API void lh_adamw_free(lh_adamw *o);
 LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
                                double *norm);
 
+/* Muon (Jordan et al. 2024), for the matrices within a model's layers, beside
+ * AdamW for all else: the momentum, all its singular values brought near 1,
+ * times the rate and, where there are more rows than columns, the root of
+ * their ratio.  The decay is decoupled and cautious: it leaves alone what the
+ * step itself makes larger. */
+typedef struct lh_muon_settings {
+    double learning_rate, momentum, weight_decay;
+} lh_muon_settings;
+
 /* --------------------------------------------------------------- model -- */
 
 typedef enum lh_positions { LH_POSITIONS_NONE, LH_POSITIONS_LEARNED,
@@ -616,6 +625,7 @@ typedef struct lh_train_settings {
                                      bits                                  */
     lh_dtype dtype;               /* of the tape; the weights stay floats  */
     lh_adamw_settings adamw;      /* learning_rate: the schedule's peak    */
+    lh_muon_settings muon;        /* the same; 0: AdamW for all            */
     lh_schedule schedule;
     int64_t warm_up;              /* steps of linear rise from 0           */
     int64_t cool_down;            /* trapezoid: steps of linear fall       */

@@ -491,6 +491,24 @@ static void make_adamw(trial *t)
     a->eps = low && chance(t, 50) ? 0.7f : chance(t, 5) ? 1e-38f : 1e-8f;
 }
 
+static void make_lerp(trial *t)
+{
+    t->items = size_of(t, 400);
+    t->args.lerp.x = floats(t, t->items);
+    t->args.lerp.y = floats(t, t->items);
+    t->args.lerp.s = 0.05f;
+}
+
+static void make_muon(trial *t)
+{
+    lh_muon_args *a = &t->args.muon;
+    t->items = size_of(t, 400);
+    a->parameter = floats(t, t->items);
+    a->direction = floats(t, t->items);
+    a->rate = 0.02f;
+    a->decay = chance(t, 30) ? 0.0f : 1e-3f;
+}
+
 static void make_map(trial *t)
 {
     lh_map_args *a = &t->args.map;

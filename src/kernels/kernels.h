@@ -464,6 +464,23 @@ typedef struct lh_adamw_args {
     float step_size, inverse_root, eps;
 } lh_adamw_args;
 
+/* y[i] = fma(s, x[i] - y[i], y[i]).  Items: elements. */
+typedef struct lh_lerp_args {
+    const float *x;
+    float *y;
+    float s;
+} lh_lerp_args;
+
+/* The end of Muon's step (train/muon.c), one element, u the direction that
+ * stands where the gradient was:
+ *   p = u * p > 0 ? fnma(decay, p, p) : p              (decay 0: skipped)
+ *   p = fnma(rate, u, p)
+ * and u becomes +0.  Items: elements. */
+typedef struct lh_muon_args {
+    float *parameter, *direction;
+    float rate, decay;
+} lh_muon_args;
+
 /* An elementwise row, y = f(a), f(a, s) or f(a, b), or its backward:
  * da = fma(dy, local_a, da), db = fma(dy, local_b, db); da and db may be
  * NULL, each for itself.  a, b, da, db may be equal where the inputs are
@@ -519,6 +536,8 @@ typedef union lh_kernel_args {
     lh_sum_args sum;
     lh_square_sums_args square_sums;
     lh_adamw_args adamw;
+    lh_lerp_args lerp;
+    lh_muon_args muon;
     lh_map_args map;
     lh_accumulate_args accumulate;
     lh_fold_args fold;

@@ -243,6 +243,38 @@ static void VEC_SUFFIX(adamw)(const void *args, int64_t begin, int64_t end,
         VEC_SUFFIX(adamw_vector)(&a, i, end);
 }
 
+static void VEC_SUFFIX(lerp)(const void *args, int64_t begin, int64_t end,
+                             float *scratch)
+{
+    const lh_lerp_args *a = args;
+    const VEC s = VEC_SET(a->s);
+    const float *x = a->x + begin;
+    float *y = a->y + begin;
+    (void)scratch;
+    LANES_ROW(i, stop, end - begin,
+        VEC old = VEC_SUFFIX(row_load)(y, i, stop);
+        VEC_SUFFIX(row_store)(y, i, stop, FMA(s,
+            VEC_SUFFIX(row_load)(x, i, stop) - old, old)))
+}
+
+static void VEC_SUFFIX(muon)(const void *args, int64_t begin, int64_t end,
+                             float *scratch)
+{
+    const lh_muon_args *a = args;
+    const VEC rate = VEC_SET(a->rate), decay = VEC_SET(a->decay);
+    const VEC zero = VEC_SET(0.0f);
+    float *parameter = a->parameter + begin;
+    float *direction = a->direction + begin;
+    (void)scratch;
+    LANES_ROW(i, stop, end - begin,
+        VEC p = VEC_SUFFIX(row_load)(parameter, i, stop);
+        VEC u = VEC_SUFFIX(row_load)(direction, i, stop);
+        if (a->decay != 0.0f)
+            p = SELECT(u * p > zero, FNMA(decay, p, p), p);
+        VEC_SUFFIX(row_store)(parameter, i, stop, FNMA(rate, u, p));
+        VEC_SUFFIX(row_store)(direction, i, stop, zero))
+}
+
 /* -------------------------------------------------------------- limit -- */
 
 static void VEC_SUFFIX(fma_limit)(const void *args, int64_t begin,

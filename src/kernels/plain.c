@@ -577,6 +577,25 @@ PLAIN(adamw)
     }
 }
 
+PLAIN(lerp)
+{
+    PLAIN_ARGS(lerp);
+    for (int64_t i = begin; i < end; i++)
+        a->y[i] = FMA(a->s, a->x[i] - a->y[i], a->y[i]);
+}
+
+PLAIN(muon)
+{
+    PLAIN_ARGS(muon);
+    for (int64_t i = begin; i < end; i++) {
+        float u = a->direction[i], p = a->parameter[i];
+        if (a->decay != 0 && u * p > 0)
+            p = FNMA(a->decay, p, p);
+        a->parameter[i] = FNMA(a->rate, u, p);
+        a->direction[i] = 0;
+    }
+}
+
 PLAIN(fma_limit)
 {
     PLAIN_ARGS(fma_limit);

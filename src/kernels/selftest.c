@@ -271,6 +271,21 @@ static int64_t selftest_adamw(lh_kernel_args *args, const float *in,
     return SELFTEST_SIZE;
 }
 
+static int64_t selftest_lerp(lh_kernel_args *args, const float *in,
+                             float *out)
+{
+    args->lerp = (lh_lerp_args){ in, out, 0.3f };
+    return SELFTEST_SIZE;
+}
+
+static int64_t selftest_muon(lh_kernel_args *args, const float *in,
+                             float *out)
+{
+    (void)in;
+    args->muon = (lh_muon_args){ out, out + 200, 0.02f, 0.01f };
+    return SELFTEST_SIZE;
+}
+
 /* Differs from row to row by its nature. */
 static int64_t selftest_fma_limit(lh_kernel_args *args, const float *in,
                                   float *out)

@@ -281,6 +281,24 @@ static void timing_adamw(lh_timing_work *w)
     w->items = rows * columns;
 }
 
+static void timing_lerp(lh_timing_work *w)
+{
+    float *x = timing_take(w, w->size[0], w->size[1]);
+    w->args.lerp = (lh_lerp_args){
+        x, timing_take(w, w->size[0], w->size[1]), 0x1p-20f
+    };
+    w->items = w->size[0] * w->size[1];
+}
+
+static void timing_muon(lh_timing_work *w)
+{
+    float *x = timing_take(w, w->size[0], w->size[1]);
+    w->args.muon = (lh_muon_args){
+        x, timing_take(w, w->size[0], w->size[1]), 0x1p-20f, 0x1p-24f
+    };
+    w->items = w->size[0] * w->size[1];
+}
+
 /* Backward asks for y or for the first input, seldom for both: they are one
  * operand here. */
 static void timing_map(lh_timing_work *w, bool binary, bool forward)
@@ -329,6 +347,8 @@ static bool timing_case(lh_timing_work *w)
     case LH_KERNEL_fold:        timing_fold(w);          return true;
     case LH_KERNEL_accumulate:  timing_accumulate(w);    return true;
     case LH_KERNEL_adamw:       timing_adamw(w);         return true;
+    case LH_KERNEL_lerp:        timing_lerp(w);          return true;
+    case LH_KERNEL_muon:        timing_muon(w);          return true;
 #define UNARY(name, y, dx, doc) \
     TIMING_BOTH(name): \
         timing_map(w, false, w->kernel == LH_KERNEL_##name##_forward); \

@@ -31,6 +31,8 @@ static lh_status gpt_add(void *user, const lh_parameter_spec *spec)
     lh_tensor *x = lh_params_add(m->params, spec->name, spec->dims,
                                  spec->shape, decay);
     *gpt_field(m, spec) = x;
+    if (x)
+        x->parameter->matrix = decay && spec->layer >= 0;
     return x ? LH_OK : LH_ERROR_MEMORY;
 }
 

@@ -1,4 +1,5 @@
-/* AdamW: the moments, the global norm and the step.
+/* AdamW: the moments, the global norm and the step; matrices that are Muon's
+ * (muon.c) have one moment and a step of their own.
  *
  * The norm is summed in one fixed order (parameters as they were added,
  * chunks ascending, in f64), and the two powers come from our own f64
@@ -15,10 +16,9 @@ static int64_t adamw_chunks(const lh_tensor *x)
     return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
 }
 
-LH_API lh_adamw *lh_adamw_new(lh_params *p)
+LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
 {
-    if (!p)
-        return NULL;
+    int64_t room = 0;
     int64_t count = lh_params_count(p), chunks = 1;
     lh_context *ctx = lh_params_context(p);
     if (!count) {
@@ -39,16 +39,27 @@ LH_API lh_adamw *lh_adamw_new(lh_params *p)
         lh_tensor *x = lh_params_get(p, i, NULL);
         chunks = lh_max64(chunks, adamw_chunks(x));
         o->m[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        o->v[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        ok = o->m[i] && o->v[i];
+        bool matrix = muon && x->parameter->matrix;
+        if (matrix)
+            room = lh_max64(room, lh_muon_room(x->shape[0], x->shape[1]));
+        else
+            o->v[i] = lh_floats_alloc(ctx, (size_t)x->size);
+        ok = o->m[i] && (matrix || o->v[i]);
     }
     if (ok)
         o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
-    if (!ok || !o->sums) {
+    if (ok && room)
+        o->room = lh_floats_alloc(ctx, (size_t)room);
+    if (!ok || !o->sums || (room && !o->room)) {
         lh_adamw_free(o);
         return NULL;
     }
     return o;
+}
+
+LH_API lh_adamw *lh_adamw_new(lh_params *p)
+{
+    return p ? lh_adamw_make(p, false) : NULL;
 }
 
 LH_API void lh_adamw_free(lh_adamw *o)
@@ -64,7 +75,20 @@ LH_API void lh_adamw_free(lh_adamw *o)
     lh_free(o->ctx, o->m);
     lh_free(o->ctx, o->v);
     lh_free(o->ctx, o->sums);
+    lh_floats_free(o->ctx, o->room);
     lh_free(o->ctx, o);
+}
+
+LH_INTERNAL lh_status lh_squares(lh_context *ctx, const float *x,
+                                 int64_t size, float *sums, double *total)
+{
+    int64_t chunks = (size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
+    lh_square_sums_args args = { x, size, sums };
+    lh_status status = lh_launch(ctx, LH_KERNEL_square_sums, &args, chunks,
+                                 3 * LH_SQUARES_CHUNK, 0);
+    for (int64_t c = 0; c < chunks && !status; c++)
+        *total += (double)sums[c];
+    return status;
 }
 
 static lh_status adamw_norm(lh_adamw *o, double *norm)
@@ -75,14 +99,10 @@ static lh_status adamw_norm(lh_adamw *o, double *norm)
         float *gradient = lh_tensor_grad(x);
         if (!gradient)
             continue;
-        int64_t chunks = adamw_chunks(x);
-        lh_square_sums_args args = { gradient, x->size, o->sums };
-        lh_status status = lh_launch(o->ctx, LH_KERNEL_square_sums, &args,
-                                     chunks, 3 * LH_SQUARES_CHUNK, 0);
+        lh_status status = lh_squares(o->ctx, gradient, x->size, o->sums,
+                                      &total);
         if (status)
             return status;
-        for (int64_t c = 0; c < chunks; c++)
-            total += (double)o->sums[c];
     }
     *norm = lh_sqrt64(total);
     if (total - total != 0)
@@ -92,8 +112,15 @@ static lh_status adamw_norm(lh_adamw *o, double *norm)
     return LH_OK;
 }
 
-static lh_status adamw_check(lh_adamw *o, const lh_adamw_settings *s)
+static lh_status adamw_check(lh_adamw *o, const lh_adamw_settings *s,
+                             const lh_muon_settings *muon)
 {
+    if (!(muon->learning_rate >= 0 && muon->learning_rate <= 1e30 &&
+          muon->momentum >= 0 && muon->momentum < 1 &&
+          muon->weight_decay >= 0 && muon->weight_decay <= 1e30))
+        return lh_fail(o->ctx, LH_ERROR_ARGUMENT, "muon: learning rate and"
+                       " weight decay must be 0 or more, the momentum at"
+                       " least 0 and below 1");
     bool ok = s->learning_rate >= 0 && s->beta1 >= 0 && s->beta1 < 1 &&
               s->beta2 >= 0 && s->beta2 < 1 && s->eps > 0 &&
               s->weight_decay >= 0 && s->clip >= 0 &&
@@ -110,7 +137,7 @@ static lh_status adamw_check(lh_adamw *o, const lh_adamw_settings *s)
 }
 
 static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
-                              double norm)
+                              const lh_muon_settings *muon, double norm)
 {
     double t = (double)(o->step + 1);
     double correction1 = 1 - lh_pow64(s->beta1, t);
@@ -130,6 +157,12 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
         args.parameter = x->data;
         args.gradient = lh_tensor_grad(x);
         args.m = o->m[i];
+        if (args.gradient && !o->v[i]) {
+            status = lh_muon_update(o->ctx, muon, &(lh_muon_matrix){
+                x->shape[0], x->shape[1], x->data, args.gradient, o->m[i],
+                o->sums, o->room, args.gradient_scale });
+            continue;
+        }
         args.v = o->v[i];
         args.size = x->size;
         args.decay = x->parameter->decay
@@ -143,19 +176,28 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
     return status;
 }
 
+LH_INTERNAL lh_status lh_adamw_advance(lh_adamw *o,
+                                       const lh_adamw_settings *s,
+                                       const lh_muon_settings *muon,
+                                       double *norm)
+{
+    *norm = 0;
+    lh_status status = adamw_check(o, s, muon);
+    if (!status)
+        status = adamw_norm(o, norm);
+    return status ? status : adamw_update(o, s, muon, *norm);
+}
+
 LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
                                double *norm)
 {
     if (!o || !s)
         return lh_fail(o ? o->ctx : NULL, LH_ERROR_ARGUMENT,
                        "lh_adamw_step: no optimizer or no settings");
-    double length = 0;
+    double length;
     lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = adamw_check(o, s);
-    if (!status)
-        status = adamw_norm(o, &length);
-    if (!status)
-        status = adamw_update(o, s, length);
+    lh_status status = lh_adamw_advance(o, s, &(lh_muon_settings){ 0 },
+                                        &length);
     lh_fpenv_leave(saved);
     if (norm)
         *norm = length;

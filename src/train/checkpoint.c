@@ -13,7 +13,7 @@
 #include "formats/safetensors.h"
 #include "train/train.h"
 
-#define CHECKPOINT_FORMAT "longhand trainer 1"
+#define CHECKPOINT_FORMAT "longhand trainer 2"
 
 /* ----------------------------------------------- what must be the same -- */
 
@@ -36,6 +36,8 @@
     REAL(training, adamw.learning_rate) REAL(training, adamw.beta1) \
     REAL(training, adamw.beta2) REAL(training, adamw.eps) \
     REAL(training, adamw.weight_decay) REAL(training, adamw.clip) \
+    REAL(training, muon.learning_rate) REAL(training, muon.momentum) \
+    REAL(training, muon.weight_decay) \
     INTEGER(training, schedule) INTEGER(training, warm_up) \
     INTEGER(training, cool_down) REAL(training, final_rate) \
     REAL(training, held_out) INTEGER(training, seed)
@@ -89,13 +91,14 @@ static const char *checkpoint_dtype(const lh_trainer *r)
 
 /* ------------------------------------------------------------- tensors -- */
 
-/* The run's tensors: the weights, their first and their second moments.
- * Names of moments are "adamw.m." or "adamw.v." and the weight's. */
+/* The run's tensors: the weights, their first moments, and their second ones
+ * where they have any (Muon's have not).  Names of moments are "adamw.m." or
+ * "adamw.v." and the weight's. */
 typedef struct checkpoint_list {
-    lh_stored *stored;                 /* [3 * count]                      */
-    float **data;                      /* [3 * count]                      */
-    char *names;                       /* [2 * count][name_size]           */
-    int64_t count;                     /* of parameters                    */
+    lh_stored *stored;                 /* [count]                          */
+    float **data;                      /* [count]                          */
+    char *names;                       /* [2 * parameters][name_size]      */
+    int64_t count;
 } checkpoint_list;
 
 static void checkpoint_list_free(lh_context *ctx, checkpoint_list *list)
@@ -105,18 +108,19 @@ static void checkpoint_list_free(lh_context *ctx, checkpoint_list *list)
     lh_free(ctx, list->names);
 }
 
-static void checkpoint_tensor(checkpoint_list *list, int64_t at,
-                              const lh_tensor *x, const char *name,
-                              float *data)
+static void checkpoint_tensor(checkpoint_list *list, const lh_tensor *x,
+                              const char *name, float *data)
 {
-    lh_stored *s = &list->stored[at];
+    if (!data)
+        return;
+    lh_stored *s = &list->stored[list->count];
     s->name = name;
     s->dtype = LH_DTYPE_F32;
     s->dims = x->dims;
     memcpy(s->shape, x->shape, sizeof s->shape);
     s->size = x->size;
     s->data = data;
-    list->data[at] = data;
+    list->data[list->count++] = data;
 }
 
 static lh_status checkpoint_list_make(const lh_trainer *r,
@@ -130,7 +134,7 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
         longest = strlen(name) > longest ? strlen(name) : longest;
     }
     size_t name_size = longest + sizeof "adamw.m.";
-    list->count = o->count;
+    list->count = 0;
     list->stored = lh_alloc(r->ctx, 3 * count, sizeof *list->stored);
     list->data = lh_alloc(r->ctx, 3 * count, sizeof *list->data);
     list->names = lh_alloc(r->ctx, 2 * count, name_size);
@@ -138,16 +142,17 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
         checkpoint_list_free(r->ctx, list);
         return LH_ERROR_MEMORY;
     }
-    for (int64_t i = 0; i < o->count; i++) {
-        lh_tensor *x = lh_params_get(o->params, i, NULL);
-        const char *name = x->parameter->name;
-        char *m = list->names + (size_t)(2 * i) * name_size;
-        char *v = m + name_size;
-        snprintf(m, name_size, "adamw.m.%s", name);
-        snprintf(v, name_size, "adamw.v.%s", name);
-        checkpoint_tensor(list, i, x, name, x->data);
-        checkpoint_tensor(list, o->count + i, x, m, o->m[i]);
-        checkpoint_tensor(list, 2 * o->count + i, x, v, o->v[i]);
+    for (int64_t i = 0; i < 3 * o->count; i++) {
+        static const char *const kind[] = { "", "adamw.m.", "adamw.v." };
+        int64_t which = i / o->count, at = i % o->count;
+        lh_tensor *x = lh_params_get(o->params, at, NULL);
+        char *name = which ? list->names + (size_t)(i - o->count) * name_size
+                           : x->parameter->name;
+        if (which)
+            snprintf(name, name_size, "%s%s", kind[which],
+                     x->parameter->name);
+        checkpoint_tensor(list, x, name, which ? (which > 1 ? o->v : o->m)[at]
+                                               : x->data);
     }
     return LH_OK;
 }
@@ -157,7 +162,7 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
 static lh_status checkpoint_finite(const lh_trainer *r,
                                    const checkpoint_list *list)
 {
-    for (int64_t i = 0; i < 3 * list->count; i++)
+    for (int64_t i = 0; i < list->count; i++)
         for (int64_t j = 0; j < list->stored[i].size; j++)
             if (list->data[i][j] - list->data[i][j] != 0)
                 return lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: a number"
@@ -199,7 +204,7 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
     status = checkpoint_finite(r, &list);
     if (!status)
         status = lh_safetensors_write(r->ctx, path, list.stored,
-                                      3 * list.count, pairs,
+                                      list.count, pairs,
                                       CHECKPOINT_PAIRS);
     checkpoint_list_free(r->ctx, &list);
     return status;
@@ -301,16 +306,16 @@ static lh_status checkpoint_load(lh_trainer *r, const lh_safetensors *file,
     if (!status)
         status = checkpoint_count(r->ctx, file, path, "tokens", windows,
                                   most, &tokens);
-    for (int64_t i = 0; i < 3 * list->count && !status; i++)
+    for (int64_t i = 0; i < list->count && !status; i++)
         status = checkpoint_find(r, file, path, &list->stored[i], &s);
-    if (!status && file->count != 3 * list->count)
+    if (!status && file->count != list->count)
         status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: %lld tensors where"
                          " the model needs %lld", path,
                          (long long)file->count,
-                         (long long)(3 * list->count));
+                         (long long)list->count);
     if (status)
         return status;
-    for (int64_t i = 0; i < 3 * list->count && !status; i++) {
+    for (int64_t i = 0; i < list->count && !status; i++) {
         status = checkpoint_find(r, file, path, &list->stored[i], &s);
         if (!status)
             status = lh_stored_floats(r->ctx, s, list->data[i]);

@@ -28,9 +28,9 @@ static double schedule_share(lh_schedule kind, double done, double length,
     return 1;
 }
 
-LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s, int64_t step)
+LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s, double peak,
+                                    int64_t step)
 {
-    double peak = s->adamw.learning_rate;
     if (step < s->warm_up)
         return peak * ((double)(step + 1) / (double)(s->warm_up + 1));
     return peak * schedule_share(s->schedule, (double)(step - s->warm_up),

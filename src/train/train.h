@@ -5,7 +5,7 @@
  * learning rate, dropout's random numbers) is a function of settings, data
  * and that number, so that a checkpoint has nothing else to hold.
  *
- * Read batches.c, schedule.c, adamw.c, trainer.c, checkpoint.c. */
+ * Read batches.c, schedule.c, adamw.c, muon.c, trainer.c, checkpoint.c. */
 #ifndef LH_TRAIN_H
 #define LH_TRAIN_H
 
@@ -74,8 +74,9 @@ LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
 
 /* ----------------------------------------------------------- schedule -- */
 
-/* The learning rate of the step behind `step` done ones. */
-LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s,
+/* The learning rate of the step behind `step` done ones, where its peak is
+ * `peak`. */
+LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s, double peak,
                                     int64_t step);
 
 /* ---------------------------------------------------------- optimizer -- */
@@ -84,10 +85,37 @@ struct lh_adamw {
     lh_context *ctx;
     lh_params *params;                 /* borrowed                         */
     int64_t count;                     /* of parameters                    */
-    float **m, **v;                    /* [count][size]                    */
+    float **m, **v;                    /* [count][size]; v NULL: Muon's    */
     float *sums;                       /* room for the norm's chunks       */
+    float *room;                       /* Muon's; NULL: not needed         */
     int64_t step;                      /* steps done                       */
 };
+
+/* lh_adamw_new(), and what muon says of matrices within layers. */
+LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon);
+/* lh_adamw_step() with what both need. */
+LH_INTERNAL lh_status lh_adamw_advance(lh_adamw *o,
+                                       const lh_adamw_settings *s,
+                                       const lh_muon_settings *muon,
+                                       double *norm);
+/* Adds the squares of x[0..size-1] to *total; sums: room for a float each
+ * LH_SQUARES_CHUNK. */
+LH_INTERNAL lh_status lh_squares(lh_context *ctx, const float *x,
+                                 int64_t size, float *sums, double *total);
+
+/* A matrix for Muon, with room for lh_muon_room() floats. */
+typedef struct lh_muon_matrix {
+    int64_t rows, columns;
+    float *parameter, *gradient, *momentum;    /* [rows, columns]          */
+    float *sums, *room;
+    float gradient_scale;
+} lh_muon_matrix;
+
+LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns);
+/* The step of one matrix; its gradient becomes zero. */
+LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
+                                     const lh_muon_settings *s,
+                                     const lh_muon_matrix *x);
 
 /* ------------------------------------------------------------ trainer -- */
 

@@ -55,7 +55,8 @@ static lh_status trainer_make(lh_trainer *r)
                               sizeof *r->order.order);
     r->chosen = lh_alloc(r->ctx, (size_t)s->batch, sizeof *r->chosen);
     r->tape = lh_tape_new(r->ctx);
-    r->adamw = lh_adamw_new(lh_model_params(r->model));
+    r->adamw = lh_adamw_make(lh_model_params(r->model),
+                             s->muon.learning_rate > 0);
     if (!r->order.order || !r->chosen || !r->tape || !r->adamw)
         return LH_ERROR_MEMORY;
     lh_tape_dtype(r->tape, s->dtype);
@@ -207,14 +208,18 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
     double norm;
     int64_t targets = trainer_choose(r);
     lh_adamw_settings adamw = r->settings.adamw;
-    adamw.learning_rate = lh_schedule_rate(&r->settings, r->adamw->step);
+    lh_muon_settings muon = r->settings.muon;
+    adamw.learning_rate = lh_schedule_rate(&r->settings, adamw.learning_rate,
+                                           r->adamw->step);
+    muon.learning_rate = lh_schedule_rate(&r->settings, muon.learning_rate,
+                                          r->adamw->step);
     lh_status status = trainer_gradients(r, targets, &loss);
     if (!status && loss - loss != 0 && !r->ctx->dry)
         status = lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: the loss is"
                          " not finite; a lower learning rate or clipping may"
                          " help", (long long)r->adamw->step + 1);
     if (!status)
-        status = lh_adamw_step(r->adamw, &adamw, &norm);
+        status = lh_adamw_advance(r->adamw, &adamw, &muon, &norm);
     if (status) {
         lh_params_zero_grad(lh_model_params(r->model));
         lh_tape_reset(r->tape);
