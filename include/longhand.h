@@ -679,11 +679,21 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress);
 /* Where the run stands: steps, tokens and documents, those before a load
  * included; the numbers that only a step has are 0. */
 LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress);
-/* The mean loss in nats per token over the held-out documents; *tokens may
- * be NULL.  LH_ERROR_STATE where nothing is held out; LH_ERROR_NUMBER where
- * the loss is not finite. */
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
-                                     int64_t *tokens);
+/* What evaluating found (docs/eval.md): nats are sums of -log p. */
+typedef struct lh_evaluation {
+    int64_t documents;
+    int64_t tokens, ends;         /* scored: of the texts; borders behind
+                                     them, which count in ends alone       */
+    int64_t bytes;                /* of the texts                          */
+    int64_t lossy;                /* documents that their tokens do not give
+                                     back: bits per byte do not compare    */
+    double nats, end_nats;
+} lh_evaluation;
+
+/* The held-out documents, of one document its last windows; bytes are those
+ * that the tokens spell, lossy is 0.  LH_ERROR_STATE where nothing is held
+ * out; LH_ERROR_NUMBER where the loss is not finite. */
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found);
 /* All that a resumed run needs, written to one file: aside, synced, renamed,
  * the directory synced; a run that is killed at any instant leaves the old
  * file or the new one.  Loading checks that model, data and settings are the
@@ -698,13 +708,45 @@ LH_API lh_status lh_train(lh_trainer *r,
                           bool (*on_step)(void *user, const lh_progress *p),
                           void *user);
 
-/* Mean loss in nats per token of a model over a dataset: non-overlapping
- * windows of the context, borders as in training.  tokens: how many were
- * scored; bytes: of the documents.  Each may be NULL.  LH_ERROR_NUMBER where
- * the loss is not finite. */
+/* A window of a document, scored. */
+typedef struct lh_scored {
+    int64_t document, first, count;  /* tokens first.. of its text, from 0 */
+    int64_t offset;               /* bytes before them; below 0: unknown,
+                                     tokens did not give back the text     */
+    const int32_t *token;         /* [count]                               */
+    const float *loss;            /* [count], nats                         */
+    bool end;                     /* the document's last window            */
+    float end_loss;               /* then: of the border behind it         */
+} lh_scored;
+
+/* A model's losses over a dataset: each document between borders, in
+ * non-overlapping windows of the context, every token scored once.
+ * on_window (may be NULL) is told the windows in order and returns false to
+ * stop: LH_ERROR_STOPPED.  LH_ERROR_NUMBER where the loss is not finite;
+ * LH_ERROR_ARGUMENT where the tokenizer has no border. */
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
-                             double *loss, int64_t *tokens, int64_t *bytes);
+                             bool (*on_window)(void *user,
+                                               const lh_scored *window),
+                             void *user, lh_evaluation *found);
+
+/* An item of multiple choice, scored; line: of the file, from 1. */
+typedef struct lh_chosen {
+    int64_t line, choices, answer;   /* answer and picks: from 0           */
+    const double *nats;           /* [choices]: of all tokens of each      */
+    int64_t plain;                /* the likeliest choice                  */
+    int64_t normal;               /* the likeliest for its bytes           */
+} lh_chosen;
+
+/* Multiple choice from a file of JSON lines (docs/eval.md says which
+ * fields).  on_item as on_window above.  plain, normal: how many of the
+ * *items were picked right by either. */
+LH_API lh_status lh_evaluate_choices(lh_context *ctx, lh_model *m,
+                                     const lh_tokenizer *k, const char *path,
+                                     bool (*on_item)(void *user,
+                                                     const lh_chosen *item),
+                                     void *user, int64_t *items,
+                                     int64_t *plain, int64_t *normal);
 
 /* ----------------------------------------------------------- inference -- */
 

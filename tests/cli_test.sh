@@ -83,7 +83,7 @@ drift() {
                 "$out/man" || echo "man lacks --$option"
             case $option in
             count) [ "$s" = tokenizer ] && continue ;;
-            help|json|quiet|resume|recompute|plan) continue ;;
+            help|json|quiet|resume|recompute|plan|each) continue ;;
             show|bos|allow-special) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
@@ -449,8 +449,24 @@ printf 'anna\nmaria\n' >"$out/two.txt"
 check "eval" succeeds eval "$out/whole" "$out/two.txt"
 check "eval" says '^perplexity  *[0-9.]*$'
 check "eval --json" succeeds eval "$out/whole" "$out/two.txt" --json
-check "eval --json" says '^{"tokens": 11, "bytes": [0-9]*, "loss": [0-9.]*,'
+check "eval --json" says '^{"tokens": 9, "bytes": 9, "loss": [0-9.]*,'
 check "eval --json" says '"perplexity": [0-9.]*, "bits_per_byte": [0-9.]*}$'
+check "eval --json: the line before" says '^{"documents": 2, "ends": 2, "loss_'
+check "eval --each" succeeds eval "$out/whole" "$out/two.txt" --each
+check "eval --each" says '^ *2 *5 *5 *[0-9.]* *[0-9.]*  worst$\|^ *1 .*worst$'
+check "eval --each: passages" says '^best  *[0-9.]* bits per byte, document '
+check "eval --each --json" succeeds eval "$out/whole" "$out/two.txt" --each \
+    --json
+check "eval --each --json" says '^{"passage": "best", "document": [12], "off'
+check "eval --each --json" says '^{"document": 2, "tokens": 5, "bytes": 5, "l'
+echo '{"prompt": "", "choices": ["nna", "xqz"], "answer": 0}' >"$out/choice"
+check "eval --choices" succeeds eval "$out/whole" --choices "$out/choice"
+check "eval --choices" says '^right  *100.00 %, the likeliest$'
+check "eval --choices --each --json" succeeds eval "$out/whole" --each --json \
+    --choices "$out/choice"
+check "eval --choices --json" says '^{"items": 1, "accuracy": 1, "acc'
+check "eval --choices of none" refuses 1 "line 1: JSON: " eval \
+    "$out/whole" --choices "$out/words.json"
 check "eval of what it cannot read" refuses 1 "" eval "$out/whole" \
     "$out/prose.txt"
 

@@ -334,7 +334,7 @@ static void nulls_world(const world *w)
     lh_trainer_progress(w->r, NULL);
     lh_trainer_progress(NULL, &progress);
     CHECK_EQ_INT(progress.step, 0);
-    UNHEARD(lh_trainer_evaluate(NULL, NULL, NULL));
+    UNHEARD(lh_trainer_evaluate(NULL, NULL));
     UNHEARD(lh_trainer_save(NULL, "x"));
     UNHEARD(lh_trainer_load(NULL, "x"));
     DENIED(lh_trainer_save(w->r, NULL));
@@ -346,6 +346,14 @@ static void nulls_world(const world *w)
     DENIED(lh_evaluate(ctx, w->m, w->k, NULL, NULL, NULL, NULL));
     CHECK_EQ_INT(lh_evaluate(ctx, w->m, w->k, w->d, NULL, NULL, NULL),
                  LH_OK);
+    UNHEARD(lh_evaluate_choices(NULL, w->m, w->k, "x", NULL, NULL, NULL,
+                                NULL, NULL));
+    DENIED(lh_evaluate_choices(ctx, NULL, w->k, "x", NULL, NULL, NULL, NULL,
+                               NULL));
+    DENIED(lh_evaluate_choices(ctx, w->m, NULL, "x", NULL, NULL, NULL, NULL,
+                               NULL));
+    DENIED(lh_evaluate_choices(ctx, w->m, w->k, NULL, NULL, NULL, NULL, NULL,
+                               NULL));
 
     CHECK(!lh_session_new(NULL, w->m, 1) && !lh_session_logits(NULL));
     REFUSED(lh_session_new(ctx, NULL, 1), LH_ERROR_ARGUMENT);

@@ -243,7 +243,7 @@ static void host_model(trace *o, lh_context *ctx, const char *folder)
     trace_tensor(o, "loss", lh_model_loss(w.t, w.m, &batch, 3, 0.1f));
 
     lh_progress p = { 0 };
-    double loss = 0;
+    lh_evaluation e;
     CHECK_EQ_INT(lh_trainer_step(w.r, &p), LH_OK);
     trace_bytes(o, "progress", &p, sizeof p);
     snprintf(path, sizeof path, "%s/state", folder);
@@ -252,10 +252,10 @@ static void host_model(trace *o, lh_context *ctx, const char *folder)
     CHECK_EQ_INT(lh_trainer_load(w.r, path), LH_OK);
     CHECK_EQ_INT(lh_train(w.r, NULL, NULL), LH_OK);
     trace_model(o, "trained", w.m);
-    CHECK_EQ_INT(lh_trainer_evaluate(w.r, &loss, NULL), LH_OK);
-    trace_bytes(o, "held-out loss", &loss, sizeof loss);
-    CHECK_EQ_INT(lh_evaluate(ctx, w.m, w.k, w.d, &loss, NULL, NULL), LH_OK);
-    trace_bytes(o, "loss over all", &loss, sizeof loss);
+    CHECK_EQ_INT(lh_trainer_evaluate(w.r, &e), LH_OK);
+    trace_bytes(o, "held-out losses", &e, sizeof e);
+    CHECK_EQ_INT(lh_evaluate(ctx, w.m, w.k, w.d, NULL, NULL, &e), LH_OK);
+    trace_bytes(o, "losses over all", &e, sizeof e);
 
     const lh_sampling how = { 0.7, 9, 0.93, 0.01 };
     char *made = NULL;

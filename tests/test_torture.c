@@ -124,7 +124,7 @@ static bool run_train(scene *s)
     lh_trainer *r = lh_trainer_new(s->ctx, s->model, s->tokenizer, s->names,
                                    &settings);
     bool done = r && !lh_train(r, NULL, NULL) &&
-                !lh_trainer_evaluate(r, &(double){ 0 }, NULL);
+                !lh_trainer_evaluate(r, NULL);
     lh_trainer_free(r);
     return done;
 }
@@ -194,11 +194,21 @@ static bool run_dataset(scene *s)
 
 static bool run_evaluate(scene *s)
 {
-    double loss = 0;
+    char path[96];
+    static const char item[] =
+        "{\"prompt\": \"\", \"choices\": [\"na\", \"bo\"], \"gold\": 1}\n";
     lh_dataset *d = lh_dataset_text(s->ctx, "anna\nbo\n", 8,
                                     LH_DOCUMENTS_LINES);
-    bool done = d && !lh_evaluate(s->ctx, s->model, s->tokenizer, d, &loss,
-                                  NULL, NULL);
+    snprintf(path, sizeof path, "%s/choices.jsonl", s->directory);
+    FILE *f = fopen(path, "w");
+    bool done = f && d && fputs(item, f) >= 0;
+    if (f)
+        fclose(f);
+    done = done && !lh_evaluate(s->ctx, s->model, s->tokenizer, d, NULL,
+                                NULL, NULL) &&
+           !lh_evaluate_choices(s->ctx, s->model, s->tokenizer, path, NULL,
+                                NULL, NULL, NULL, NULL);
+    remove(path);
     lh_dataset_free(d);
     return done;
 }

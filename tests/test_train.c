@@ -101,13 +101,13 @@ static void test_overfits(void)
     CHECK(p.loss > least - 0.01 && p.loss < least + 0.02);
     CHECK_FAILS(s.ctx, LH_ERROR_STATE, "300",
                 lh_trainer_step(s.trainer, &p));
-    double loss;
-    int64_t tokens, bytes;
-    CHECK_OK(s.ctx, lh_evaluate(s.ctx, s.model, s.tokenizer, s.data, &loss,
-                                &tokens, &bytes));
-    CHECK(fabs(loss - p.loss) < 0.02);
-    CHECK_EQ_INT(tokens, 15);
-    CHECK_EQ_INT(bytes, 12);
+    lh_evaluation e;
+    CHECK_OK(s.ctx, lh_evaluate(s.ctx, s.model, s.tokenizer, s.data, NULL,
+                                NULL, &e));
+    CHECK(fabs((e.nats + e.end_nats) / 15 - p.loss) < 0.02);
+    CHECK_EQ_INT(e.tokens, 12);
+    CHECK_EQ_INT(e.ends, 3);
+    CHECK_EQ_INT(e.bytes, 12);
     lh_session *session = lh_session_new(s.ctx, s.model, 3);
     for (int i = 0; i < 20; i++) {
         char *text = NULL;
@@ -364,11 +364,10 @@ static void test_not_finite(void)
 static void test_held_out(void)
 {
     setup s = setup_make(train_names, 2, 1);
-    double loss = 0;
-    int64_t tokens = 0;
+    lh_evaluation e;
     setup_trainer(&s, 3);
     CHECK_FAILS(s.ctx, LH_ERROR_STATE, "held out",
-                lh_trainer_evaluate(s.trainer, &loss, &tokens));
+                lh_trainer_evaluate(s.trainer, &e));
     CHECK_EQ_INT(s.trainer->windows.training, s.trainer->windows.count);
     setup_drop_trainer(&s);
     s.settings.held_out = 0.3;                   /* of 13 documents: 4     */
@@ -381,8 +380,12 @@ static void test_held_out(void)
         rows += w->window[i].count;
     }
     CHECK_EQ_INT(documents, 4);
-    CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, &loss, &tokens));
-    CHECK_EQ_INT(tokens, rows);
+    CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, &e));
+    CHECK_EQ_INT(e.documents, 4);
+    CHECK_EQ_INT(e.ends, 4);
+    CHECK_EQ_INT(e.tokens, rows - 4);
+    CHECK_EQ_INT(e.bytes, rows - 4);             /* all are ASCII          */
+    double loss = (e.nats + e.end_nats) / (double)rows;
     CHECK(loss > 2 && loss < 4);
     /* Evaluating in between changes no bit of the run. */
     setup other = setup_make(train_names, 2, 1);
@@ -393,7 +396,7 @@ static void test_held_out(void)
     setup_trainer(&s, 3);
     for (int i = 0; i < 9; i++) {
         CHECK_OK(s.ctx, lh_trainer_step(s.trainer, NULL));
-        CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, &loss, NULL));
+        CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, NULL));
     }
     CHECK_OK(other.ctx, lh_train(other.trainer, NULL, NULL));
     CHECK(models_equal(s.model, other.model));

@@ -33,6 +33,7 @@ vocabularies() {
 wrong=0
 $python tests/oracle_adamw.py "$BUILD" || wrong=1
 $python tests/oracle_model.py "$BUILD" || wrong=1
+$python tests/oracle_eval.py "$BUILD" || wrong=1
 tokenizers || wrong=1
 vocabularies || wrong=1
 exit $wrong

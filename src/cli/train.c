@@ -302,6 +302,19 @@ static bool train_save_due(const train_run *r)
     return cli_clock() - r->saved >= r->o->real[OPT_save_every];
 }
 
+/* Held-out losses beside the training loss, which has the ends of documents
+ * too, and beside other tokenizers' (docs/eval.md). */
+static lh_status train_evaluate(train_run *r)
+{
+    lh_evaluation e;
+    lh_status status = lh_trainer_evaluate(r->trainer, &e);
+    if (status)
+        return status;
+    r->last.held_out = (e.nats + e.end_nats) / (double)(e.tokens + e.ends);
+    r->last.bits = e.bytes ? e.nats / log(2) / (double)e.bytes : (double)NAN;
+    return LH_OK;
+}
+
 /* Behind a step: evaluates, shows, logs, saves. */
 static int train_behind(train_run *r)
 {
@@ -309,11 +322,10 @@ static int train_behind(train_run *r)
     const lh_progress *p = &report->progress;
     bool end = p->step == p->steps;
     int code = CLI_DONE;
-    report->held_out = (double)NAN;
+    report->held_out = report->bits = (double)NAN;
     bool evaluated = r->settings.held_out > 0 &&
                      (end || p->step % r->eval_every == 0);
-    if (evaluated &&
-        lh_trainer_evaluate(r->trainer, &report->held_out, NULL))
+    if (evaluated && train_evaluate(r))
         return train_failed(r);
     report->reported = end || evaluated || p->step % r->report_every == 0;
     cli_view_step(&r->view, report);

@@ -34,7 +34,7 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
 {
     const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
     *v = (cli_view){ .unit = unit, .steps = begun->steps,
-                     .start = cli_clock(), .held_out = (double)NAN,
+                     .start = cli_clock(), .held_out = (double)NAN, .bits = (double)NAN,
                      .begun_step = begun->step,
                      .begun_documents = begun->documents,
                      .begun_tokens = begun->tokens };
@@ -77,6 +77,7 @@ void cli_report_json(FILE *f, const cli_report *r)
             (long long)p->tokens);
     view_member(f, "loss", p->loss);
     view_member(f, "held_out_loss", r->held_out);
+    view_member(f, "held_out_bits_per_byte", r->bits);
     view_member(f, "lr", p->learning_rate);
     view_member(f, "gradient_norm", p->gradient_norm);
     view_member(f, "tokens_per_second", r->tokens_per_second);
@@ -192,7 +193,8 @@ static void view_numbers(const cli_view *v, view_frame *f,
              cli_count(step, r->progress.step), cli_count(steps, v->steps));
     snprintf(part[count++], 64, "loss %.4f", v->recent);
     if (v->held_out - v->held_out == 0)
-        snprintf(part[count++], 64, "held out %.4f", v->held_out);
+        snprintf(part[count++], 64, "held out %.4f (%.3f bits/byte)",
+                 v->held_out, v->bits);
     view_speed(v, r, part[count + 1], part[count]);
     count += 2;
     for (int i = 0; i < count; i++) {
@@ -235,10 +237,11 @@ static void view_draw(cli_view *v, const cli_report *r)
 
 static void view_plain(cli_view *v, const cli_report *r)
 {
-    char speed[64], left[64], step[32], steps[32], held[32] = "";
+    char speed[64], left[64], step[32], steps[32], held[64] = "";
     view_speed(v, r, speed, left);
     if (r->held_out - r->held_out == 0)
-        snprintf(held, sizeof held, "  held out %.4f", r->held_out);
+        snprintf(held, sizeof held, "  held out %.4f (%.3f bits/byte)",
+                 r->held_out, r->bits);
     cli_count(steps, v->steps);
     printf("step %*s of %s  loss %.4f%s  %s  %s\n", (int)strlen(steps),
            cli_count(step, r->progress.step), steps,
@@ -264,7 +267,7 @@ void cli_view_step(cli_view *v, cli_report *r)
     r->tokens_per_second = r->seconds > 0
         ? (double)(p->tokens - v->begun_tokens) / r->seconds : 0;
     if (r->held_out - r->held_out == 0)
-        v->held_out = r->held_out;
+        v->held_out = r->held_out, v->bits = r->bits;
     view_recent(v, p);
     v->sum += p->loss;
     v->summed++;

@@ -22,7 +22,7 @@ typedef struct cli_view {
     int columns;                  /* of the terminal then                  */
     int64_t begun_step, begun_documents, begun_tokens;
     double recent;                /* the loss, smoothed                    */
-    double held_out;              /* NaN: none yet                         */
+    double held_out, bits;        /* NaN: none yet                         */
     double sum;                   /* of losses since the last plain line   */
     int64_t summed;
     double bin[CLI_VIEW_BINS];    /* sums of losses                        */
@@ -32,7 +32,8 @@ typedef struct cli_view {
 /* A step, with what is known about it; NaN for a loss not measured. */
 typedef struct cli_report {
     lh_progress progress;
-    double held_out;
+    double held_out;              /* nats per token, as the loss           */
+    double bits;                  /* held out, per byte of the text        */
     bool reported;                /* one of the steps for JSON and logs    */
     double seconds, tokens_per_second;
 } cli_report;

@@ -1,6 +1,8 @@
-/* The mean loss of a model over windows, without gradients: held-out data
- * in a run, and lh_evaluate().  Losses are summed in f64 in the windows'
- * order, so that how many are run at once shows nowhere. */
+/* The losses of a model over windows, without gradients: held-out data in a
+ * run, and lh_evaluate().  docs/eval.md says what is scored.
+ *
+ * Losses are summed in f64 in the windows' order, so that how many are run
+ * at once shows nowhere. */
 #include "base/strict.h"
 
 #include "autograd/tape.h"
@@ -11,34 +13,90 @@
 /* Rows run at once: enough for full tiles, little memory. */
 #define EVALUATE_ROWS 256
 
-/* Adds the losses of one batch of windows, on an empty tape. */
-static lh_status evaluate_batch(lh_tape *t, lh_model *m, const lh_packer *p,
-                                double *sum, int64_t *tokens)
+/* Moves behind the text of one token; whether that is what the document has
+ * there.  A tokenizer may put a space before the first one. */
+static bool evaluate_spells(lh_scoring *s, int32_t token)
 {
-    int64_t rows = p->offsets[p->batch.documents];
-    lh_tensor *loss = lh_model_loss(t, m, &p->batch, rows, 0.0f);
-    const float *losses = lh_cross_entropy_losses(loss);
-    if (!losses)
-        return lh_tape_status(t);
-    for (int64_t i = 0; i < rows; i++)
-        *sum += (double)losses[i];
-    *tokens += rows;
+    size_t length, size;
+    const char *piece = lh_tokenizer_piece(s->k, token, &length);
+    const char *text = lh_dataset_document(s->d, s->found.documents, &size);
+    size_t at = (size_t)s->offset;
+    s->offset += (int64_t)length;
+    if (length <= size - at && !memcmp(text + at, piece, length))
+        return true;
+    if (at || !length || piece[0] != ' ')
+        return false;
+    s->offset--;
+    return length - 1 <= size && !memcmp(text, piece + 1, length - 1);
+}
+
+/* Sums what one window gave, and tells it. */
+static lh_status evaluate_window(lh_scoring *s, lh_context *ctx,
+                                 const int32_t *target, const float *loss,
+                                 int64_t rows, int32_t border)
+{
+    lh_evaluation *e = &s->found;
+    bool end = target[rows - 1] == border;
+    lh_scored w = { e->documents, s->first, rows - end, s->offset, target,
+                    loss, end, end ? loss[rows - 1] : 0 };
+    size_t size = 0;
+    for (int64_t i = 0; i < w.count; i++) {
+        e->nats += (double)loss[i];
+        if (!s->d && s->k)
+            lh_tokenizer_piece(s->k, target[i], &size);
+        if (!s->d)
+            e->bytes += (int64_t)size;
+        else if (s->offset >= 0 && !evaluate_spells(s, target[i]))
+            s->offset = -1;
+    }
+    s->first += w.count;
+    e->tokens += w.count;
+    if (end) {
+        e->ends++;
+        e->end_nats += (double)w.end_loss;
+        if (s->d)
+            lh_dataset_document(s->d, e->documents, &size);
+        if (s->d) {
+            e->bytes += (int64_t)size;
+            e->lossy += s->offset != (int64_t)size;
+        }
+        e->documents++;
+        s->first = s->offset = 0;
+    }
+    if (s->on_window && !s->on_window(s->user, &w))
+        return lh_fail(ctx, LH_ERROR_STOPPED, "stopped as asked in document"
+                       " %lld", (long long)w.document + 1);
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
-                                      const lh_windows *w, int64_t first,
-                                      int64_t count, double *loss,
-                                      int64_t *tokens)
+/* The losses of one batch of windows, on an empty tape. */
+static lh_status evaluate_batch(lh_tape *t, lh_model *m, const lh_packer *p,
+                                lh_scoring *s, int32_t border)
+{
+    const lh_batch *b = &p->batch;
+    lh_tensor *loss = lh_model_loss(t, m, b, b->offsets[b->documents], 0.0f);
+    const float *losses = lh_cross_entropy_losses(loss);
+    lh_status status = losses ? LH_OK : lh_tape_status(t);
+    for (int64_t i = 0; i < b->documents && !status; i++) {
+        int64_t first = b->offsets[i];
+        status = evaluate_window(s, t->ctx, b->targets + first,
+                                 losses + first, b->offsets[i + 1] - first,
+                                 border);
+    }
+    return status;
+}
+
+LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
+                                       const lh_windows *w, int64_t first,
+                                       int64_t count, lh_scoring *s)
 {
     int64_t at_once = lh_max64(1, EVALUATE_ROWS / w->longest);
+    int32_t border = s->k ? lh_tokenizer_border(s->k) : -1;
     lh_packer packer;
     lh_status status = lh_packer_make(w->ctx, &packer, at_once,
                                       at_once * w->longest);
     if (status)
         return status;
-    double sum = 0;
-    int64_t scored = 0;
     lh_tape_gradients(t, false);
     lh_tape_recompute(t, true);                  /* one layer at a time    */
     lh_tape_dropout(t, -1, 0, 0);
@@ -47,30 +105,32 @@ LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
         lh_packer_clear(&packer);
         for (int64_t j = i; j < lh_min64(count, i + at_once); j++)
             lh_packer_add(&packer, w, first + j);
-        status = evaluate_batch(t, m, &packer, &sum, &scored);
+        status = evaluate_batch(t, m, &packer, s, border);
         lh_tape_again(t);
     }
     lh_packer_free(w->ctx, &packer);
+    double sum = s->found.nats + s->found.end_nats;
     if (!status && sum - sum != 0 && !w->ctx->dry)
         status = lh_fail(w->ctx, LH_ERROR_NUMBER, "the loss is not finite;"
                          " the model's weights are damaged, or too large");
-    if (status)
-        return status;
-    if (loss)
-        *loss = sum / (double)scored;
-    if (tokens)
-        *tokens = scored;
-    return LH_OK;
+    return status;
 }
 
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
-                             double *loss, int64_t *tokens, int64_t *bytes)
+                             bool (*on_window)(void *user,
+                                               const lh_scored *window),
+                             void *user, lh_evaluation *found)
 {
     if (!ctx || !m || !k || !d)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_evaluate: no model, no"
                        " tokenizer or no data");
+    if (lh_tokenizer_border(k) < 0)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the tokenizer has no token"
+                       " that begins a document, so that its first token"
+                       " cannot be scored");
     lh_windows windows;
+    lh_scoring s = { k, d, on_window, user, 0, 0, { 0 } };
     lh_fpenv saved = lh_fpenv_enter();
     lh_status status = lh_windows_make(ctx, &windows, k, d,
                                        lh_model_config(m)->context, 0, 0);
@@ -78,10 +138,9 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
     if (!status && !t)
         status = LH_ERROR_MEMORY;
     if (!status)
-        status = lh_windows_loss(t, m, &windows, 0, windows.count, loss,
-                                 tokens);
-    if (!status && bytes)
-        *bytes = windows.bytes;
+        status = lh_windows_score(t, m, &windows, 0, windows.count, &s);
+    if (!status && found)
+        *found = s.found;
     lh_tape_free(t);
     lh_windows_free(&windows);
     lh_fpenv_leave(saved);

@@ -71,8 +71,8 @@ static lh_status plan_steps(lh_trainer *r)
             break;
         status = lh_trainer_step(r, NULL);
         if (!status && r->settings.held_out > 0)
-            status = lh_windows_loss(r->tape, r->model, w, 0, w->count, NULL,
-                                     NULL);
+            status = lh_windows_score(r->tape, r->model, w, 0, w->count,
+                                      &(lh_scoring){ .k = NULL });
         if (status)
             break;
         lh_tape_reset(r->tape);

@@ -5,7 +5,8 @@
  * learning rate, dropout's random numbers) is a function of settings, data
  * and that number, so that a checkpoint has nothing else to hold.
  *
- * Read batches.c, schedule.c, adamw.c, muon.c, trainer.c, checkpoint.c. */
+ * Read batches.c, schedule.c, adamw.c, muon.c, trainer.c, checkpoint.c;
+ * evaluate.c and choices.c. */
 #ifndef LH_TRAIN_H
 #define LH_TRAIN_H
 
@@ -65,12 +66,21 @@ LH_INTERNAL void lh_packer_clear(lh_packer *p);
 LH_INTERNAL void lh_packer_add(lh_packer *p, const lh_windows *w,
                                int64_t window);
 
-/* The mean loss over windows first .. first+count-1, on a tape that is
- * reset and left without gradients. */
-LH_INTERNAL lh_status lh_windows_loss(lh_tape *t, lh_model *m,
-                                      const lh_windows *w, int64_t first,
-                                      int64_t count, double *loss,
-                                      int64_t *tokens);
+/* What a scoring of windows knows; all but k may be NULL. */
+typedef struct lh_scoring {
+    const lh_tokenizer *k;             /* NULL: bytes are not counted      */
+    const lh_dataset *d;               /* of whose documents they are all  */
+    bool (*on_window)(void *user, const lh_scored *window);
+    void *user;
+    int64_t first, offset;             /* of the document at hand          */
+    lh_evaluation found;
+} lh_scoring;
+
+/* Scores windows first .. first+count-1, on a tape that is reset and left
+ * without gradients. */
+LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
+                                       const lh_windows *w, int64_t first,
+                                       int64_t count, lh_scoring *s);
 
 /* ----------------------------------------------------------- schedule -- */
 
@@ -137,6 +147,7 @@ LH_INTERNAL lh_status lh_plan_make(lh_context *ctx, const lh_config *c,
 struct lh_trainer {
     lh_context *ctx;
     lh_model *model;                   /* borrowed                         */
+    const lh_tokenizer *tokenizer;     /* borrowed; NULL in a plan         */
     lh_train_settings settings;
     lh_tape *tape;
     lh_adamw *adamw;

@@ -96,6 +96,7 @@ static lh_trainer *trainer_new(lh_context *ctx, lh_model *m,
     lh_trainer *r = lh_trainer_over(ctx, m, &w, s);
     if (!r)
         return NULL;
+    r->tokenizer = k;
     r->data_hash = lh_windows_hash(&r->windows);
     /* Blocks of the size that a step needs, for a tape that has none. */
     if (!lh_plan_make(ctx, c, s, d, &plan, r->tape))
@@ -248,8 +249,7 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress)
     return status;
 }
 
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
-                                     int64_t *tokens)
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found)
 {
     if (!r)
         return LH_ERROR_ARGUMENT;
@@ -257,10 +257,13 @@ LH_API lh_status lh_trainer_evaluate(lh_trainer *r, double *loss,
     if (w->training == w->count)
         return lh_fail(r->ctx, LH_ERROR_STATE, "nothing is held out of the"
                        " training data; give a held-out share");
+    lh_scoring s = { .k = r->tokenizer };
     lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = lh_windows_loss(r->tape, r->model, w, w->training,
-                                       w->count - w->training, loss, tokens);
+    lh_status status = lh_windows_score(r->tape, r->model, w, w->training,
+                                        w->count - w->training, &s);
     lh_fpenv_leave(saved);
+    if (!status && found)
+        *found = s.found;
     return status;
 }
 
