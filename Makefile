@@ -112,6 +112,8 @@ $(BUILD)/tools/%: tools/%.c $(BUILD)/flags
 	$(COMPILE) -Iinclude -Isrc $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tools/bench_blas: LDLIBS += -ldl
+$(BUILD)/tools/bench_tokenizer: LDLIBS := $(LIBRARY) $(LDLIBS)
+$(BUILD)/tools/bench_tokenizer: $(LIBRARY)
 
 docs/ops.md: $(BUILD)/tools/op_reference
 	@mkdir -p docs
