@@ -448,10 +448,11 @@ typedef struct lh_config {
     double rotary_theta;
     lh_norm norm;
     double norm_eps;
-    bool norm_gain, norm_bias;    /* on every norm but those of q and k    */
+    bool norm_gain;               /* on every norm                         */
+    bool norm_bias;               /* on every norm but those of q and k    */
     bool embedding_norm;          /* a norm right behind the embedding     */
     bool final_norm;
-    bool qk_norm;                 /* a norm with gain on each head's q, k  */
+    bool qk_norm;                 /* a norm of each head's q and k         */
     lh_activation activation;
     bool attention_bias, feed_forward_bias;
     bool tied;                    /* the head is the token embedding       */
@@ -460,6 +461,14 @@ typedef struct lh_config {
     double dropout;
     double init_std;              /* of the normal draws                   */
     bool init_scaled;             /* output projections / sqrt(2 layers)   */
+    bool init_zero;               /* they and the head begin at 0          */
+    int64_t ngrams;               /* 2: a table of pairs of tokens, looked
+                                     up and added to the embedding; 3: one
+                                     of triples too; 0: none               */
+    int64_t ngram_rows;           /* of each table at most: more different
+                                     ones share rows                       */
+    bool value_embeddings;        /* in each layer a table by token, which
+                                     is added to v                         */
 } lh_config;
 
 /* A preset by name into *config, its vocabulary left 0; unknown:

@@ -10,11 +10,11 @@
 #include "longhand.h"
 #include "test.h"
 
-#define KINDS 6
+#define KINDS 8
 #define KIND_VOCABULARY 29
 
 /* Kind i: 0 microgpt, 1 GPT-2, 2 Llama with grouped heads and all that newer
- * ones add, 3 to 5 what is left, mixed. */
+ * ones add, 3 to 5 what is left, mixed; 6 NanoChat, 7 it and more. */
 static inline lh_config kind_config(int i)
 {
     lh_config c = {
@@ -61,6 +61,18 @@ static inline lh_config kind_config(int i)
         c.final_norm = true;
         c.feed_forward_bias = true;
         c.head_size = 5;
+        break;
+    case 7:
+        c.ngrams = 3;
+        c.ngram_rows = 1000;             /* all pairs, triples that meet   */
+        c.value_embeddings = true;
+        /* fall through */
+    case 6:
+        c.positions = LH_POSITIONS_ROTARY;
+        c.kv_heads = 2;
+        c.embedding_norm = c.final_norm = c.qk_norm = true;
+        c.activation = LH_RELU2;
+        c.logit_softcap = 15;
         break;
     default:
         c.positions = LH_POSITIONS_LEARNED;

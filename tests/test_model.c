@@ -50,6 +50,10 @@ static void test_refusals(lh_context *ctx)
     REFUSE(2, c.rotary_theta = NAN, "rotary_theta");
     REFUSE(2, c.context = INT32_MAX, "context");
     REFUSE(2, c.norm_bias = true, "bias");
+    REFUSE(7, c.ngrams = 4, "ngrams");
+    REFUSE(7, c.ngrams = 1, "ngrams");
+    REFUSE(7, c.ngram_rows = 0, "ngram_rows");
+    REFUSE(7, c.ngram_rows = (int64_t)1 << 31, "ngram_rows");
     REFUSE(0, c.norm_eps = 0, "norm_eps");
     REFUSE(0, c.norm_eps = NAN, "norm_eps");
     REFUSE(0, c.embedding_scale = 0, "embedding_scale");
@@ -326,6 +330,7 @@ static void test_every_row(lh_context *ctx)
             CHECK_STR(lh_cpu_level(other), name);
             test_decoding(other, 1, 41);
             test_decoding(other, 2, 41);
+            test_decoding(other, 7, 41);
         }
         lh_context_free(other);
     }

@@ -1,5 +1,5 @@
 /* For oracle_model.py: writes a small model in the layout of KIND (gpt2,
- * llama) into DIR, every weight moved off its initial value so that gains and
+ * llama, nanochat) into DIR, every weight moved off its initial value so that gains and
  * biases count, and prints the logits of one document, a row a line.
  *
  *     tool_model KIND DIR
@@ -30,7 +30,13 @@ static bool configure(const char *kind, lh_config *c)
         .norm = LH_NORM_RMS, .norm_eps = 1e-5, .norm_gain = true,
         .final_norm = true, .activation = LH_SWIGLU,
         .embedding_scale = 1, .init_std = 0.1 };
-    return strcmp(kind, "llama") == 0;
+    if (strcmp(kind, "llama") == 0)
+        return true;
+    c->norm_gain = false;
+    c->embedding_norm = c->qk_norm = true;
+    c->activation = LH_RELU2;
+    c->logit_softcap = 15;
+    return strcmp(kind, "nanochat") == 0;
 }
 
 /* Uniform in +-0.1, by a linear congruential generator. */
@@ -44,7 +50,7 @@ static int show(lh_context *ctx, const char *kind, const char *directory)
 {
     lh_config config;
     if (!configure(kind, &config)) {
-        fprintf(stderr, "tool_model: gpt2 or llama, not %s\n", kind);
+        fprintf(stderr, "tool_model: gpt2, llama or nanochat, not %s\n", kind);
         return 2;
     }
     lh_tokenizer *k = lh_tokenizer_characters(ctx, "abcdefghijklmnop", 16);

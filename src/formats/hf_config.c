@@ -1,10 +1,11 @@
-/* Reading and writing config.json in three spellings.
+/* Reading and writing config.json in four spellings.
  *
  * HFCONF_FIELDS below is the one list of lh_config's fields, from which the
- * "longhand" writer, its reader and the range check are made.  "gpt2" and
- * "llama" are spelled by hand, since they name and combine things in their
- * own ways; what they cannot say but does not change what the model computes
- * (how it was initialised, dropout) goes beside their keys under our names.
+ * "longhand" writer, its reader and the range check are made.  "gpt2",
+ * "llama" and "nanochat" are spelled by hand, since they name and combine
+ * things in their own ways; what they cannot say but does not change what the
+ * model computes (how it was initialised, dropout) goes beside their keys
+ * under our names.
  *
  * Refuses: to guess.  A key that changes the computation and has a value we
  * do not compute is an error that names it; other unknown keys are left. */
@@ -18,9 +19,9 @@
 
 #define HFCONF_LARGE 2147483647
 
-/* Integers and numbers with the least and greatest value, yes or no, and
- * words out of a list. */
-#define HFCONF_FIELDS(INTEGER, NUMBER, FLAG, WORD) \
+/* Integers and numbers with the least and greatest value, yes or no, words
+ * out of a list; and what came later: 0 or no where a file has it not. */
+#define HFCONF_FIELDS(INTEGER, NUMBER, FLAG, WORD, LATER, LATER_FLAG) \
     INTEGER(layers, 1, 10000) \
     INTEGER(width, 1, HFCONF_LARGE) \
     INTEGER(heads, 1, HFCONF_LARGE) \
@@ -46,7 +47,11 @@
     NUMBER(logit_softcap, 0, 1e30) \
     NUMBER(dropout, 0, 0.999999) \
     NUMBER(init_std, 0, 1e6) \
-    FLAG(init_scaled)
+    FLAG(init_scaled) \
+    LATER(ngrams, 0, 3) \
+    LATER(ngram_rows, 0, HFCONF_LARGE) \
+    LATER_FLAG(init_zero) \
+    LATER_FLAG(value_embeddings)
 
 /* What an enumeration's values are called; the first row of a value is how
  * it is written, all are read. */
@@ -71,6 +76,9 @@ static const hfconf_word hfconf_gpt2_activations[] = {
     { "gelu_new", LH_GELU_TANH }, { "gelu_pytorch_tanh", LH_GELU_TANH },
     { "gelu", LH_GELU }, { "relu", LH_RELU }, { NULL, 0 },
 };
+static const hfconf_word hfconf_nanochat_activations[] = {
+    { "relu2", LH_RELU2 }, { NULL, 0 },
+};
 static const hfconf_word hfconf_llama_activations[] = {
     { "silu", LH_SWIGLU }, { "swish", LH_SWIGLU }, { NULL, 0 },
 };
@@ -85,8 +93,22 @@ static const char *hfconf_word_of(const hfconf_word *list, int value)
 
 /* -------------------------------------------------------------- layout -- */
 
+/* What NanoChat computes, apart from what it has no counterpart for. */
+static bool hfconf_nanochat(const lh_config *c)
+{
+    return c->embedding_norm && c->final_norm && c->qk_norm
+        && c->norm == LH_NORM_RMS && !c->norm_gain && !c->norm_bias
+        && c->positions == LH_POSITIONS_ROTARY && !c->tied
+        && c->activation == LH_RELU2 && !c->attention_bias
+        && !c->feed_forward_bias && c->embedding_scale == 1;
+}
+
 LH_INTERNAL lh_layout lh_layout_of(const lh_config *c)
 {
+    if (c->ngrams || c->value_embeddings)
+        return LH_LAYOUT_LONGHAND;
+    if (hfconf_nanochat(c))
+        return LH_LAYOUT_NANOCHAT;
     bool plain = c->final_norm && !c->embedding_norm && !c->qk_norm
         && c->norm_gain && c->embedding_scale == 1 && c->logit_softcap == 0;
     if (plain && c->positions == LH_POSITIONS_LEARNED
@@ -194,14 +216,16 @@ static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
     hfconf_put(w, "tie_word_embeddings", "true");
     if (!c->init_scaled)
         hfconf_put_flag(w, "init_scaled", false);
+    if (c->init_zero)
+        hfconf_put_flag(w, "init_zero", true);
     if (c->rotary_theta != 10000)
         hfconf_put_number(w, "rotary_theta", c->rotary_theta);
 }
 
-static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
+/* What Llama and NanoChat have in common. */
+static void hfconf_put_llama(hfconf_writer *w, const lh_config *c,
+                             const hfconf_word *activations)
 {
-    hfconf_put(w, "architectures", "[\"LlamaForCausalLM\"]");
-    hfconf_put(w, "model_type", "\"llama\"");
     hfconf_put_integer(w, "vocab_size", c->vocabulary);
     hfconf_put_integer(w, "max_position_embeddings", c->context);
     hfconf_put_integer(w, "hidden_size", c->width);
@@ -210,12 +234,10 @@ static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
     hfconf_put_integer(w, "num_attention_heads", c->heads);
     hfconf_put_integer(w, "num_key_value_heads", c->kv_heads);
     hfconf_put_integer(w, "head_dim", c->head_size);
-    hfconf_put_word(w, "hidden_act", hfconf_llama_activations,
-                    (int)c->activation);
+    hfconf_put_word(w, "hidden_act", activations, (int)c->activation);
     hfconf_put_number(w, "rms_norm_eps", c->norm_eps);
     hfconf_put_flag(w, "attention_bias", c->attention_bias);
     hfconf_put(w, "attention_dropout", "0.0");
-    hfconf_put(w, "mlp_bias", "false");
     hfconf_put_flag(w, "tie_word_embeddings", c->tied);
     hfconf_put_number(w, "initializer_range", c->init_std);
     /* transformers 4 reads the first, 5 the second. */
@@ -230,18 +252,27 @@ static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
         hfconf_put_number(w, "dropout", c->dropout);
     if (c->init_scaled)
         hfconf_put_flag(w, "init_scaled", true);
+    if (c->init_zero)
+        hfconf_put_flag(w, "init_zero", true);
 }
 
 static void hfconf_put_longhand(hfconf_writer *w, const lh_config *c)
 {
     hfconf_put(w, "architectures", "[\"LonghandForCausalLM\"]");
     hfconf_put(w, "model_type", "\"longhand\"");
+    /* For who wonders why no other program knows it. */
+    if (hfconf_nanochat(c))
+        hfconf_put(w, "without_counterpart", !c->value_embeddings
+                   ? "[\"ngrams\"]" : !c->ngrams
+                   ? "[\"value_embeddings\"]"
+                   : "[\"ngrams\", \"value_embeddings\"]");
 #define HFCONF_INTEGER(name, low, high) hfconf_put_integer(w, #name, c->name);
 #define HFCONF_NUMBER(name, low, high) hfconf_put_number(w, #name, c->name);
 #define HFCONF_FLAG(name) hfconf_put_flag(w, #name, c->name);
 #define HFCONF_WORD(name, type, list) \
     hfconf_put_word(w, #name, list, (int)c->name);
-    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD)
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD,
+                  HFCONF_INTEGER, HFCONF_FLAG)
 #undef HFCONF_INTEGER
 #undef HFCONF_NUMBER
 #undef HFCONF_FLAG
@@ -258,7 +289,21 @@ LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
         hfconf_put_gpt2(&w, config);
         break;
     case LH_LAYOUT_LLAMA:
-        hfconf_put_llama(&w, config);
+        hfconf_put(&w, "architectures", "[\"LlamaForCausalLM\"]");
+        hfconf_put(&w, "model_type", "\"llama\"");
+        hfconf_put_llama(&w, config, hfconf_llama_activations);
+        hfconf_put(&w, "mlp_bias", "false");
+        break;
+    case LH_LAYOUT_NANOCHAT:
+        hfconf_put(&w, "architectures", "[\"NanoChatForCausalLM\"]");
+        hfconf_put(&w, "model_type", "\"nanochat\"");
+        hfconf_put_llama(&w, config, hfconf_nanochat_activations);
+        if (config->logit_softcap > 0)
+            hfconf_put_number(&w, "final_logit_softcapping",
+                              config->logit_softcap);
+        else
+            hfconf_put(&w, "final_logit_softcapping", "null");
+        hfconf_put(&w, "pad_token_id", "null");
         break;
     default:
         hfconf_put_longhand(&w, config);
@@ -376,7 +421,7 @@ static int hfconf_word_read(hfconf_reader *r, const char *key,
 
 /* Keys that change what is computed, wherever they turn up: refused unless
  * absent, null, false, empty, or the one number that changes nothing. */
-static void hfconf_refuse(hfconf_reader *r)
+static void hfconf_refuse(hfconf_reader *r, bool nanochat)
 {
     static const struct {
         const char *key;
@@ -394,6 +439,8 @@ static void hfconf_refuse(hfconf_reader *r)
     };
     for (size_t i = 0; i < LH_COUNT(row); i++) {
         const lh_json *m = hfconf_get(r, row[i].key, false);
+        if (nanochat && !strcmp(row[i].key, "final_logit_softcapping"))
+            continue;
         if (m && m->type != LH_JSON_FALSE
             && !(m->type >= LH_JSON_STRING && !m->size)
             && !(m->type == LH_JSON_NUMBER && m->number == row[i].harmless))
@@ -462,6 +509,7 @@ static void hfconf_read_gpt2(hfconf_reader *r, lh_config *c)
     c->dropout = hfconf_number(r, "resid_pdrop", 0.1, 0, 0.999999);
     c->init_std = hfconf_number(r, "initializer_range", 0.02, 0, 1e6);
     c->init_scaled = hfconf_flag(r, "init_scaled", 1);
+    c->init_zero = hfconf_flag(r, "init_zero", 0);
 }
 
 /* transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. */
@@ -498,9 +546,9 @@ static double hfconf_read_rope(hfconf_reader *r)
     return theta == 0 ? 10000 : theta;
 }
 
-static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
+static void hfconf_read_llama(hfconf_reader *r, lh_config *c,
+                              const hfconf_word *activations)
 {
-    hfconf_architecture(r, "LlamaForCausalLM");
     c->layers = hfconf_integer(r, "num_hidden_layers", 0, 10000);
     c->width = hfconf_integer(r, "hidden_size", 0, HFCONF_LARGE);
     c->heads = hfconf_integer(r, "num_attention_heads", 0, HFCONF_LARGE);
@@ -521,13 +569,56 @@ static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
     c->norm = LH_NORM_RMS;
     c->norm_eps = hfconf_number(r, "rms_norm_eps", 1e-6, 1e-30, 1);
     c->activation = (lh_activation)hfconf_word_read(r, "hidden_act",
-                                                    hfconf_llama_activations,
-                                                    LH_SWIGLU);
+                                                    activations,
+                                                    activations->value);
     c->attention_bias = hfconf_flag(r, "attention_bias", 0);
     c->tied = hfconf_flag(r, "tie_word_embeddings", 0);
     c->dropout = hfconf_number(r, "dropout", 0, 0, 0.999999);
     c->init_std = hfconf_number(r, "initializer_range", 0.02, 0, 1e6);
     c->init_scaled = hfconf_flag(r, "init_scaled", 0);
+    c->init_zero = hfconf_flag(r, "init_zero", 0);
+}
+
+/* The names of the fields of theirs that Llama has too, what is always so, and
+ * a soft-cap on the logits. */
+static void hfconf_read_nanochat(hfconf_reader *r, lh_config *c)
+{
+    hfconf_architecture(r, "NanoChatForCausalLM");
+    hfconf_read_llama(r, c, hfconf_nanochat_activations);
+    c->norm_gain = false;
+    c->embedding_norm = c->qk_norm = true;
+    c->logit_softcap = hfconf_number(r, "final_logit_softcapping", 0, 0,
+                                     1e30);
+    if (c->attention_bias)
+        hfconf_fail(r, "attention_bias", "must be false for \"nanochat\"");
+    if (c->tied)
+        hfconf_fail(r, "tie_word_embeddings",
+                    "must be false for \"nanochat\"");
+}
+
+/* A file of ours has no key that we do not know: what a later version added
+ * may change what is computed. */
+static void hfconf_unknown(hfconf_reader *r)
+{
+    static const char *const known[] = {
+#define HFCONF_NAME(name, ...) #name,
+        HFCONF_FIELDS(HFCONF_NAME, HFCONF_NAME, HFCONF_NAME, HFCONF_NAME,
+                      HFCONF_NAME, HFCONF_NAME)
+#undef HFCONF_NAME
+        "architectures", "model_type", "without_counterpart", "bos_token_id",
+        "eos_token_id", "pad_token_id", "torch_dtype", "dtype",
+        "transformers_version",
+    };
+    for (const lh_json *m = r->root->child; m; m = m->next) {
+        size_t i = 0;
+        char shown[LH_UTF8_SHOWN];
+        while (i < LH_COUNT(known) && (strlen(known[i]) != m->key_size ||
+                                       memcmp(known[i], m->key, m->key_size)))
+            i++;
+        if (i == LH_COUNT(known))
+            hfconf_fail(r, lh_utf8_show(shown, m->key, m->key_size),
+                        "is nothing that this version knows");
+    }
 }
 
 static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
@@ -540,7 +631,14 @@ static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
 #define HFCONF_FLAG(name) c->name = hfconf_flag(r, #name, -1);
 #define HFCONF_WORD(name, type, list) \
     c->name = (type)hfconf_word_read(r, #name, list, -1);
-    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD)
+#define HFCONF_LATER(name, low, high) \
+    c->name = (int64_t)hfconf_number(r, #name, 0, low, high);
+#define HFCONF_LATER_FLAG(name) c->name = hfconf_flag(r, #name, 0);
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD,
+                  HFCONF_LATER, HFCONF_LATER_FLAG)
+#undef HFCONF_LATER
+#undef HFCONF_LATER_FLAG
+    hfconf_unknown(r);
 #undef HFCONF_INTEGER
 #undef HFCONF_NUMBER
 #undef HFCONF_FLAG
@@ -559,7 +657,8 @@ static void hfconf_check(hfconf_reader *r, const lh_config *c)
     if (!(c->name >= low && c->name <= high)) \
         hfconf_fail_range(r, #name, low, high);
 #define HFCONF_NONE(...)
-    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_NONE, HFCONF_NONE)
+    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_NONE, HFCONF_NONE,
+                  HFCONF_INTEGER, HFCONF_NONE)
 #undef HFCONF_INTEGER
 #undef HFCONF_NUMBER
 #undef HFCONF_NONE
@@ -590,21 +689,27 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
     const lh_json *type = hfconf_get(&r, "model_type", true);
     if (hfconf_is(type, "gpt2")) {
         *layout = LH_LAYOUT_GPT2;
-        hfconf_refuse(&r);
+        hfconf_refuse(&r, false);
         hfconf_read_gpt2(&r, &c);
     } else if (hfconf_is(type, "llama")) {
         *layout = LH_LAYOUT_LLAMA;
-        hfconf_refuse(&r);
-        hfconf_read_llama(&r, &c);
+        hfconf_refuse(&r, false);
+        hfconf_architecture(&r, "LlamaForCausalLM");
+        hfconf_read_llama(&r, &c, hfconf_llama_activations);
+    } else if (hfconf_is(type, "nanochat")) {
+        *layout = LH_LAYOUT_NANOCHAT;
+        hfconf_refuse(&r, true);
+        hfconf_read_nanochat(&r, &c);
     } else if (hfconf_is(type, "longhand")) {
         *layout = LH_LAYOUT_LONGHAND;
-        hfconf_refuse(&r);
+        hfconf_refuse(&r, false);
         hfconf_read_longhand(&r, &c);
     } else if (type) {
         char shown[LH_UTF8_SHOWN];
         r.status = lh_fail(ctx, LH_ERROR_FORMAT,
                            "%s: \"model_type\" is \"%s\": only \"gpt2\", "
-                           "\"llama\" and \"longhand\" are read", where,
+                           "\"llama\", \"nanochat\" and \"longhand\" are "
+                           "read", where,
                            type->type == LH_JSON_STRING
                            ? lh_utf8_show(shown, type->string, type->size)
                            : "?");

@@ -1,9 +1,10 @@
 /* config.json: what an architecture of Hugging Face calls our numbers.
  *
- * Three "model_type"s: "gpt2" (GPT2LMHeadModel) and "llama"
- * (LlamaForCausalLM) where the config is exactly what that class computes,
+ * Four "model_type"s: "gpt2" (GPT2LMHeadModel), "llama" (LlamaForCausalLM)
+ * and "nanochat" (NanoChatForCausalLM of transformers 5, up to the order of
+ * rotation and norm) where the config is exactly what that class computes,
  * else "longhand", which holds every field of lh_config under its own name.
- * Reading takes all three and refuses, by name, fields whose values we do
+ * Reading takes all four and refuses, by name, fields whose values we do
  * not have. */
 #ifndef LH_HF_CONFIG_H
 #define LH_HF_CONFIG_H
@@ -11,7 +12,7 @@
 #include "base/base.h"
 
 typedef enum lh_layout { LH_LAYOUT_LONGHAND, LH_LAYOUT_GPT2,
-                         LH_LAYOUT_LLAMA } lh_layout;
+                         LH_LAYOUT_LLAMA, LH_LAYOUT_NANOCHAT } lh_layout;
 
 /* The layout that can say this config without loss. */
 LH_INTERNAL lh_layout lh_layout_of(const lh_config *config);

@@ -1,5 +1,6 @@
-/* The names that our parameters have in a GPT-2 file.  Ours are already
- * those of Hugging Face's Llama. */
+/* The names that our parameters have in a GPT-2 file, and the two that are
+ * others in a NanoChat one.  Ours are already those of Hugging Face's
+ * Llama. */
 #include "formats/hf_config.h"
 
 #include <stdio.h>
@@ -63,6 +64,10 @@ LH_INTERNAL void lh_layout_name(lh_layout layout, const char *ours,
     *part = -1;
     *transposed = false;
     snprintf(name, 128, "%s", ours);
+    char *mlp = strstr(name, ".mlp.");
+    if (layout == LH_LAYOUT_NANOCHAT && mlp)     /* up and down            */
+        strcpy(mlp + strlen(".mlp."), strstr(mlp, "up_proj") ? "fc1.weight"
+                                                              : "fc2.weight");
     if (layout == LH_LAYOUT_GPT2)
         naming_gpt2(ours, name, part, transposed);
 }

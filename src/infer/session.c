@@ -123,6 +123,8 @@ static lh_status session_piece(lh_session *s, const int32_t *tokens,
     if (!logits)
         return lh_tape_status(t);
     s->cache.past += count;
+    s->cache.before[1] = count > 1 ? tokens[count - 2] : s->cache.before[0];
+    s->cache.before[0] = tokens[count - 1];
     if (last)
         memcpy(s->logits, lh_tensor_data(logits),
                (size_t)s->model->config.vocabulary * sizeof *s->logits);
@@ -146,16 +148,18 @@ LH_API lh_status lh_session_feed(lh_session *s, const int32_t *tokens,
             return lh_fail(s->ctx, LH_ERROR_ARGUMENT, "token %d is none of"
                            " the model's 0 to %lld", (int)tokens[i],
                            (long long)c->vocabulary - 1);
-    int64_t before = s->cache.past;
-    lh_status status = session_room(s, before + count);
+    lh_cache before = s->cache;
+    lh_status status = session_room(s, before.past + count);
     lh_fpenv saved = lh_fpenv_enter();
     for (int64_t i = 0; i < count && !status; i += SESSION_PIECE) {
         int64_t piece = lh_min64(count - i, SESSION_PIECE);
         status = session_piece(s, tokens + i, piece, i + piece == count);
     }
     lh_fpenv_leave(saved);
-    if (status)
-        s->cache.past = before;                  /* nothing appended       */
+    if (status) {                                /* nothing appended       */
+        s->cache.past = before.past;
+        memcpy(s->cache.before, before.before, sizeof before.before);
+    }
     return status;
 }
 

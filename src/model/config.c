@@ -112,6 +112,10 @@ static lh_status config_check_choices(lh_context *ctx, const lh_config *c)
     if (c->norm == LH_NORM_RMS && c->norm_bias)
         return config_refuse(ctx, "an RMS norm has no bias; take norm_bias"
                              " away or choose the layer norm");
+    if (c->ngrams && (c->ngrams < 2 || c->ngrams > 3 || c->ngram_rows < 1 ||
+                      c->ngram_rows > INT32_MAX))
+        return config_refuse(ctx, "ngrams must be 0, 2 or 3, and ngram_rows"
+                             " then 1 or more");
     if (c->positions != LH_POSITIONS_ROTARY)
         return LH_OK;
     if (c->head_size % 2)

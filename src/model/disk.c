@@ -1,5 +1,5 @@
 /* Models on disk: a directory with config.json, model.safetensors and
- * tokenizer.json, in the layout of GPT-2, of Llama, or our own.
+ * tokenizer.json, in the layout of GPT-2, of Llama, of NanoChat, or our own.
  *
  * What a file must hold follows from its config alone: a plan lists the
  * file's tensors and which parameters each consists of.  Loading refuses
@@ -29,6 +29,8 @@ typedef struct disk_entry {
     char name[128];
     int64_t pieces, piece_at[3];       /* of plan->piece                   */
     bool transposed;
+    int64_t half;                      /* not 0: the halves of so many
+                                          outputs stand the other way round */
     int64_t outputs, inputs;           /* inputs 0: a vector               */
 } disk_entry;
 
@@ -38,6 +40,7 @@ typedef struct disk_plan {
     disk_piece *piece;
     disk_entry *entry;
     int64_t pieces, entries, capacity;
+    int64_t half;                      /* of a head                        */
 } disk_plan;
 
 static lh_status disk_count(void *user, const lh_parameter_spec *spec)
@@ -63,6 +66,11 @@ static lh_status disk_add(void *user, const lh_parameter_spec *spec)
         e = &plan->entry[plan->entries++];
         memcpy(e->name, name, sizeof name);
         e->transposed = transposed;
+        /* NanoChat turns the pairs of q and k the other way. */
+        if (plan->layout == LH_LAYOUT_NANOCHAT && spec->layer >= 0 &&
+            (spec->field == offsetof(lh_model_layer, q) ||
+             spec->field == offsetof(lh_model_layer, k)))
+            e->half = plan->half;
         e->inputs = spec->dims > 1 ? spec->shape[1] : 0;
     }
     if (e->pieces == 3)
@@ -83,7 +91,8 @@ static void disk_plan_free(disk_plan *plan)
 static lh_status disk_plan_make(lh_context *ctx, disk_plan *plan,
                                 const lh_config *c, lh_layout layout)
 {
-    *plan = (disk_plan){ .ctx = ctx, .layout = layout };
+    *plan = (disk_plan){ .ctx = ctx, .layout = layout,
+                         .half = c->head_size / 2 };
     lh_status status = lh_config_walk(ctx, c, disk_count, &plan->capacity);
     if (status)
         return status;
@@ -107,7 +116,7 @@ static int64_t disk_size(const disk_entry *e)
 /* Where the parameter is the file's tensor as it stands. */
 static bool disk_plain(const disk_entry *e)
 {
-    return e->pieces == 1 && !e->transposed;
+    return e->pieces == 1 && !e->transposed && !e->half;
 }
 
 /* Copies a piece out of the file's elements, or into them. */
@@ -117,8 +126,10 @@ static void disk_copy(const disk_entry *e, const disk_piece *p, float *file,
     int64_t inputs = e->inputs ? e->inputs : 1;
     int64_t step = e->transposed ? e->outputs : 1;
     for (int64_t i = 0; i < p->spec.shape[0]; i++) {
-        float *theirs = file + (e->transposed ? p->first + i
-                                              : (p->first + i) * inputs);
+        int64_t there = p->first + i;
+        if (e->half)
+            there += there / e->half % 2 ? -e->half : e->half;
+        float *theirs = file + (e->transposed ? there : there * inputs);
         float *row = ours + i * inputs;
         for (int64_t j = 0; j < inputs; j++) {
             if (out)

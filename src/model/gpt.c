@@ -26,8 +26,7 @@ static lh_tensor **gpt_field(lh_model *m, const lh_parameter_spec *spec)
 static lh_status gpt_add(void *user, const lh_parameter_spec *spec)
 {
     lh_model *m = user;
-    bool decay = spec->start == LH_START_NORMAL ||
-                 spec->start == LH_START_OUTPUT;
+    bool decay = spec->start <= LH_START_HEAD;
     lh_tensor *x = lh_params_add(m->params, spec->name, spec->dims,
                                  spec->shape, decay);
     *gpt_field(m, spec) = x;
@@ -138,7 +137,9 @@ static lh_status gpt_fill(void *user, const lh_parameter_spec *spec)
     const gpt_first *first = user;
     const lh_config *c = &first->m->config;
     lh_tensor *x = *gpt_field(first->m, spec);
-    if (spec->start == LH_START_ZERO)
+    bool last = spec->start == LH_START_OUTPUT ||
+                spec->start == LH_START_HEAD;
+    if (spec->start == LH_START_ZERO || (last && c->init_zero))
         return LH_OK;
     if (spec->start == LH_START_ONE) {
         for (int64_t i = 0; i < x->size; i++)
@@ -235,6 +236,9 @@ static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
     lh_tensor *q = lh_linear(t, x, w->q, w->q_bias);
     lh_tensor *k = lh_linear(t, x, w->k, w->k_bias);
     lh_tensor *v = lh_linear(t, x, w->v, w->v_bias);
+    if (w->value_table)
+        v = lh_add(t, v, lh_embedding(t, w->value_table, pass->tokens,
+                                      pass->rows));
     if (c->qk_norm) {
         q = gpt_head_norm(t, c, q, w->q_gain);
         k = gpt_head_norm(t, c, k, w->k_gain);
@@ -283,6 +287,37 @@ static lh_tensor *gpt_layer(lh_tape *t, lh_tensor *x, const void *data)
     return lh_add(t, x, gpt_feed_forward(t, c, w, h));
 }
 
+/* x, and each row's entry in the table of `order` tokens in a row: that of
+ * its own token and those before it in the document, V where there is none.
+ * As digits they are the row's number; from where there are too few rows,
+ * scattered. */
+static lh_tensor *gpt_ngrams(lh_tape *t, const lh_config *c,
+                             const lh_pass *pass, lh_tensor *x,
+                             lh_tensor *table, int order)
+{
+    int32_t *ids = lh_arena_alloc(&t->arena, (size_t)pass->rows *
+                                             sizeof *ids);
+    if (!ids) {
+        t->status = LH_ERROR_MEMORY;
+        return NULL;
+    }
+    uint64_t rows = (uint64_t)table->shape[0];
+    for (int64_t i = 0; i < pass->rows; i++) {
+        uint64_t number = 0;
+        for (int64_t back = order - 1; back >= 0; back--) {
+            int64_t token = back > pass->positions[i] ? c->vocabulary
+                : i >= back ? pass->tokens[i - back]
+                            : pass->cache->before[back - i - 1];
+            number = number * (uint64_t)(c->vocabulary + 1) +
+                     (uint64_t)token;
+        }
+        if (number >= rows)                      /* 2^64 by the golden cut */
+            number = (number * 0x9e3779b97f4a7c15u >> 32) % rows;
+        ids[i] = (int32_t)number;
+    }
+    return lh_add(t, x, lh_embedding(t, table, ids, pass->rows));
+}
+
 static lh_tensor *gpt_embed(lh_tape *t, const lh_model *m,
                             const lh_pass *pass)
 {
@@ -294,6 +329,10 @@ static lh_tensor *gpt_embed(lh_tape *t, const lh_model *m,
     if (w->place)
         x = lh_add(t, x, lh_embedding(t, w->place, pass->positions,
                                       pass->rows));
+    if (w->bigrams)
+        x = gpt_ngrams(t, c, pass, x, w->bigrams, 2);
+    if (w->trigrams)
+        x = gpt_ngrams(t, c, pass, x, w->trigrams, 3);
     if (c->embedding_norm)
         x = gpt_norm(t, c, x, w->embed_gain, w->embed_shift);
     return gpt_dropout(t, c, x);

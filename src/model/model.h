@@ -14,6 +14,16 @@ static inline bool lh_gated(const lh_config *c)
     return c->activation == LH_SWIGLU || c->activation == LH_GEGLU;
 }
 
+/* Rows of the table of `order` tokens in a row, of which each is one of V or
+ * none: no more than there can be. */
+static inline int64_t lh_ngram_rows(const lh_config *c, int order)
+{
+    int64_t rows = 1;
+    for (int i = 0; i < order && rows < c->ngram_rows; i++)
+        rows *= c->vocabulary + 1;     /* both below 2^31                  */
+    return lh_min64(rows, c->ngram_rows);
+}
+
 /* A layer's parameters, and those before and behind the layers; NULL where
  * the config has none. */
 typedef struct lh_model_layer {
@@ -44,8 +54,9 @@ LH_INTERNAL lh_status lh_config_check(lh_context *ctx, const lh_config *c);
 
 /* --------------------------------------------------------- parameters -- */
 
-typedef enum lh_start { LH_START_NORMAL, LH_START_OUTPUT, LH_START_PLACE,
-                        LH_START_ONE, LH_START_ZERO } lh_start;
+typedef enum lh_start { LH_START_NORMAL, LH_START_OUTPUT, LH_START_HEAD,
+                        LH_START_PLACE, LH_START_ONE, LH_START_ZERO }
+    lh_start;
 
 /* One parameter of a config, whether or not a model has been made of it. */
 typedef struct lh_parameter_spec {
@@ -77,6 +88,7 @@ LH_INTERNAL lh_model *lh_model_blank(lh_context *ctx,
 typedef struct lh_cache {
     float **key, **value;              /* [layers]                         */
     int64_t past, capacity;
+    int32_t before[2];                 /* the last tokens, from the last   */
 } lh_cache;
 
 /* What a forward pass is over. */

@@ -31,7 +31,8 @@
     INTEGER(config, activation) INTEGER(config, attention_bias) \
     INTEGER(config, feed_forward_bias) INTEGER(config, tied) \
     REAL(config, embedding_scale) REAL(config, logit_softcap) \
-    REAL(config, dropout) \
+    REAL(config, dropout) INTEGER(config, ngrams) \
+    INTEGER(config, ngram_rows) INTEGER(config, value_embeddings) \
     INTEGER(training, steps) INTEGER(training, batch) \
     REAL(training, adamw.learning_rate) REAL(training, adamw.beta1) \
     REAL(training, adamw.beta2) REAL(training, adamw.eps) \
