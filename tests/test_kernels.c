@@ -351,9 +351,11 @@ static void make_attention(trial *t, bool forward)
 {
     lh_attention_args *a = &t->args.attention;
     int64_t rows = 0, key_rows = 0, longest = 0;
-    a->kv_heads = 1 + below(t, 3);
-    a->heads = a->kv_heads * (1 + below(t, 3));
+    a->kv_heads = 1 + below(t, 6);
+    a->heads = a->kv_heads * (chance(t, 50) ? 1 : 1 + below(t, 3));
     a->head_size = chance(t, 50) ? size_of(t, 12) : size_of(t, 70);
+    if (chance(t, 50))
+        a->head_size = (a->head_size + 3) / 4 * 4;
     a->scale = 0.25f;
     a->span_count = 1 + below(t, 3);
     for (int64_t i = 0; i < a->span_count; i++) {

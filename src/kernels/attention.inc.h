@@ -327,9 +327,8 @@ static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
 #ifndef GENERAL_ALONE
         const lh_span *span = &a->spans[item / a->heads];
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t n = lh_min64(VEC_SUFFIX(short_heads)(a, span),
-                                 lh_min64(a->heads - h, end - item));
-            VEC_SUFFIX(short_forward)(a, span, h, n, scratch);
+            int64_t n = lh_min64(a->heads - h, end - item);
+            VEC_SUFFIX(attention_short)(a, span, h, n, true, scratch);
             item += n - 1;
             packed = -1;
             continue;
@@ -497,43 +496,6 @@ static void VEC_SUFFIX(attention_back_head)(VEC_SUFFIX(attention_back) *b,
         VEC_SUFFIX(attention_back_keys)(b, h, j, dk, dv);
 }
 
-#ifndef GENERAL_ALONE
-/* The gradients of `n` heads of a document begin at +0. */
-static void VEC_SUFFIX(attention_clear)(float *x, int64_t rows, int64_t row,
-                                        int64_t n)
-{
-    if (n == row) {
-        n *= rows;
-        rows = 1;
-    }
-    for (int64_t i = 0; i < rows; i++)
-        memset(x + i * row, 0, (size_t)n * sizeof(float));
-}
-
-static void VEC_SUFFIX(attention_back_short)(const lh_attention_args *a,
-                                             const lh_span *s,
-                                             int64_t kv_head,
-                                             int64_t kv_heads, float *scratch)
-{
-    int64_t group = a->heads / a->kv_heads, size = a->head_size;
-    int64_t h = kv_head * group, last = h + kv_heads * group;
-    int64_t some = VEC_SUFFIX(short_heads)(a, s);
-    int64_t at = s->k_row * a->k_row + kv_head * size;
-    if (a->dq && a->first_q)
-        VEC_SUFFIX(attention_clear)(a->dq + s->q_row * a->q_row + h * size,
-                                    s->count, a->q_row, (last - h) * size);
-    if (a->dk && a->first_k)
-        VEC_SUFFIX(attention_clear)(a->dk + at, s->count, a->k_row,
-                                    kv_heads * size);
-    if (a->dv && a->first_v)
-        VEC_SUFFIX(attention_clear)(a->dv + at, s->count, a->k_row,
-                                    kv_heads * size);
-    for (; h < last; h += some)
-        VEC_SUFFIX(short_backward)(a, s, h, lh_min64(some, last - h),
-                                   scratch);
-}
-#endif
-
 static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
                                            int64_t end, float *scratch)
 {
@@ -545,10 +507,9 @@ static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
         int64_t kv_head = item % a->kv_heads;
 #ifndef GENERAL_ALONE
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t kv_heads = lh_min64(a->kv_heads - kv_head, end - item);
-            VEC_SUFFIX(attention_back_short)(a, span, kv_head, kv_heads,
-                                             scratch);
-            item += kv_heads - 1;
+            int64_t n = lh_min64(a->kv_heads - kv_head, end - item);
+            VEC_SUFFIX(attention_short)(a, span, kv_head, n, false, scratch);
+            item += n - 1;
             continue;
         }
 #endif

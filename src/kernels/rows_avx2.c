@@ -34,19 +34,27 @@ static inline float VEC_SUFFIX(fold_max)(VEC x)
     return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
 }
 
+/* Four floats from p and from the place that is `step` behind. */
+static inline VEC VEC_SUFFIX(load_fours)(const float *p, const int64_t *step)
+{
+    return (VEC)_mm256_insertf128_ps(
+        _mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + *step), 1);
+}
+
 /* Four rows of 8 turned over within each 128 bits: u[c] has the elements c
  * and 4 + c of all four. */
-static inline void VEC_SUFFIX(turn4)(__m256 u[4], __m256 r0, __m256 r1,
-                                     __m256 r2, __m256 r3)
+static inline void VEC_SUFFIX(turn4)(VEC u[4], VEC r0, VEC r1, VEC r2,
+                                     VEC r3)
 {
-    __m256d a = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
-    __m256d b = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
-    __m256d c = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
-    __m256d d = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
-    u[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
-    u[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
-    u[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
-    u[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
+#define ROWS_ZIP(half, x, y) \
+    _mm256_castps_pd(_mm256_unpack##half##_ps((__m256)(x), (__m256)(y)))
+    __m256d a = ROWS_ZIP(lo, r0, r1), b = ROWS_ZIP(hi, r0, r1);
+    __m256d c = ROWS_ZIP(lo, r2, r3), d = ROWS_ZIP(hi, r2, r3);
+#undef ROWS_ZIP
+    u[0] = (VEC)_mm256_unpacklo_pd(a, c);
+    u[1] = (VEC)_mm256_unpackhi_pd(a, c);
+    u[2] = (VEC)_mm256_unpacklo_pd(b, d);
+    u[3] = (VEC)_mm256_unpackhi_pd(b, d);
 }
 
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 8
@@ -55,12 +63,12 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
                                          const float *from, int64_t stride,
                                          int count, int depth)
 {
-    __m256 u[2][4];
+    VEC u[2][4];
 #define ROWS_LOAD(j) \
-    ((j) >= count ? _mm256_setzero_ps() \
+    ((j) >= count ? VEC_SET(0.0f) \
                   : depth == VEC_WIDTH \
-                        ? _mm256_loadu_ps(from + (j) * stride) \
-                        : (__m256)VEC_LOAD_PART(from + (j) * stride, depth))
+                        ? VEC_LOAD(from + (j) * stride) \
+                        : VEC_LOAD_PART(from + (j) * stride, depth))
 #define ROWS_TURN(g) \
     VEC_SUFFIX(turn4)(u[g], ROWS_LOAD(4 * g), ROWS_LOAD(4 * g + 1), \
                       ROWS_LOAD(4 * g + 2), ROWS_LOAD(4 * g + 3));
@@ -70,8 +78,8 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 #define ROWS_PUT(l, half) \
     if (l < depth) \
         _mm256_storeu_ps(to + (l) * ld, \
-                         _mm256_permute2f128_ps(u[0][l % 4], u[1][l % 4], \
-                                                half))
+                         _mm256_permute2f128_ps((__m256)u[0][l % 4], \
+                                                (__m256)u[1][l % 4], half))
     ROWS_PUT(0, 0x20);
     ROWS_PUT(1, 0x20);
     ROWS_PUT(2, 0x20);

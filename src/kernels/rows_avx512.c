@@ -38,19 +38,29 @@ static inline float VEC_SUFFIX(fold_max)(VEC x)
     return _mm_cvtss_f32(_mm_max_ss(b, _mm_shuffle_ps(b, b, 1)));
 }
 
+/* Four floats from p and each of the three places that are `step` behind. */
+static inline VEC VEC_SUFFIX(load_fours)(const float *p, const int64_t *step)
+{
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(p + step[0]), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(p + step[1]), 2);
+    return (VEC)_mm512_insertf32x4(v, _mm_loadu_ps(p + step[2]), 3);
+}
+
 /* Four rows of 16 turned over within each 128 bits: u[c] has the elements
  * c, 4 + c, 8 + c, 12 + c of all four. */
-static inline void VEC_SUFFIX(turn4)(__m512 u[4], __m512 r0, __m512 r1,
-                                     __m512 r2, __m512 r3)
+static inline void VEC_SUFFIX(turn4)(VEC u[4], VEC r0, VEC r1, VEC r2,
+                                     VEC r3)
 {
-    __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
-    __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
-    __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
-    __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
-    u[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-    u[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-    u[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-    u[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+#define ROWS_ZIP(half, x, y) \
+    _mm512_castps_pd(_mm512_unpack##half##_ps((__m512)(x), (__m512)(y)))
+    __m512d a = ROWS_ZIP(lo, r0, r1), b = ROWS_ZIP(hi, r0, r1);
+    __m512d c = ROWS_ZIP(lo, r2, r3), d = ROWS_ZIP(hi, r2, r3);
+#undef ROWS_ZIP
+    u[0] = (VEC)_mm512_unpacklo_pd(a, c);
+    u[1] = (VEC)_mm512_unpackhi_pd(a, c);
+    u[2] = (VEC)_mm512_unpacklo_pd(b, d);
+    u[3] = (VEC)_mm512_unpackhi_pd(b, d);
 }
 
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 16
@@ -60,10 +70,10 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
                                          int count, int depth)
 {
     __mmask16 part = (__mmask16)((1u << depth) - 1u);
-    __m512 u[4][4];
+    VEC u[4][4];
 #define ROWS_LOAD(j) \
-    _mm512_maskz_loadu_ps((j) < count ? part : (__mmask16)0, \
-                          from + ((j) < count ? (j) : 0) * stride)
+    (VEC)_mm512_maskz_loadu_ps((j) < count ? part : (__mmask16)0, \
+                               from + ((j) < count ? (j) : 0) * stride)
 #define ROWS_TURN(g) \
     VEC_SUFFIX(turn4)(u[g], ROWS_LOAD(4 * g), ROWS_LOAD(4 * g + 1), \
                       ROWS_LOAD(4 * g + 2), ROWS_LOAD(4 * g + 3));
@@ -74,11 +84,11 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 #define ROWS_PUT(l, v) \
     if (l < depth) \
         _mm512_storeu_ps(to + (l) * ld, v)
+#define ROWS_HALF(g, c, half) \
+    _mm512_shuffle_f32x4((__m512)u[g][c], (__m512)u[g + 1][c], half)
 #define ROWS_CROSS(c) do { \
-    __m512 a = _mm512_shuffle_f32x4(u[0][c], u[1][c], 0x44); \
-    __m512 b = _mm512_shuffle_f32x4(u[0][c], u[1][c], 0xee); \
-    __m512 d = _mm512_shuffle_f32x4(u[2][c], u[3][c], 0x44); \
-    __m512 e = _mm512_shuffle_f32x4(u[2][c], u[3][c], 0xee); \
+    __m512 a = ROWS_HALF(0, c, 0x44), b = ROWS_HALF(0, c, 0xee); \
+    __m512 d = ROWS_HALF(2, c, 0x44), e = ROWS_HALF(2, c, 0xee); \
     ROWS_PUT(c, _mm512_shuffle_f32x4(a, d, 0x88)); \
     ROWS_PUT(4 + c, _mm512_shuffle_f32x4(a, d, 0xdd)); \
     ROWS_PUT(8 + c, _mm512_shuffle_f32x4(b, e, 0x88)); \
@@ -89,6 +99,7 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
     ROWS_CROSS(2);
     ROWS_CROSS(3);
 #undef ROWS_PUT
+#undef ROWS_HALF
 #undef ROWS_CROSS
 }
 

@@ -29,6 +29,28 @@ static inline float VEC_SUFFIX(fold_max)(VEC x)
     return a > b ? a : b;
 }
 
+/* Four floats from p. */
+static inline VEC VEC_SUFFIX(load_fours)(const float *p, const int64_t *step)
+{
+    (void)step;
+    return VEC_LOAD(p);
+}
+
+/* Four rows of 4 turned over. */
+static inline void VEC_SUFFIX(turn4)(VEC u[4], VEC r0, VEC r1, VEC r2,
+                                     VEC r3)
+{
+#define ROWS_ZIP(half, x, y) \
+    (float64x2_t)vzip##half##q_f32((float32x4_t)(x), (float32x4_t)(y))
+    float64x2_t a = ROWS_ZIP(1, r0, r1), b = ROWS_ZIP(2, r0, r1);
+    float64x2_t c = ROWS_ZIP(1, r2, r3), d = ROWS_ZIP(2, r2, r3);
+#undef ROWS_ZIP
+    u[0] = (VEC)vzip1q_f64(a, c);
+    u[1] = (VEC)vzip2q_f64(a, c);
+    u[2] = (VEC)vzip1q_f64(b, d);
+    u[3] = (VEC)vzip2q_f64(b, d);
+}
+
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 4
  * each; whole vectors are stored, zeros behind count. */
 static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
@@ -36,23 +58,13 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
                                          int count, int depth)
 {
 #define ROWS_LOAD(j) \
-    (float32x4_t)((j) < count ? VEC_LOAD_PART(from + (j) * stride, depth) \
-                              : zero)
-    const VEC zero = VEC_SET(0.0f);
-    float32x4_t r0 = ROWS_LOAD(0), r1 = ROWS_LOAD(1);
-    float32x4_t r2 = ROWS_LOAD(2), r3 = ROWS_LOAD(3);
-    float32x4_t a = vzip1q_f32(r0, r1), b = vzip2q_f32(r0, r1);
-    float32x4_t c = vzip1q_f32(r2, r3), d = vzip2q_f32(r2, r3);
+    ((j) < count ? VEC_LOAD_PART(from + (j) * stride, depth) : VEC_SET(0.0f))
+    VEC u[4];
+    VEC_SUFFIX(turn4)(u, ROWS_LOAD(0), ROWS_LOAD(1), ROWS_LOAD(2),
+                      ROWS_LOAD(3));
 #undef ROWS_LOAD
-    vst1q_f32(to, vcombine_f32(vget_low_f32(a), vget_low_f32(c)));
-    if (depth > 1)
-        vst1q_f32(to + ld, vcombine_f32(vget_high_f32(a), vget_high_f32(c)));
-    if (depth > 2)
-        vst1q_f32(to + 2 * ld, vcombine_f32(vget_low_f32(b),
-                                            vget_low_f32(d)));
-    if (depth > 3)
-        vst1q_f32(to + 3 * ld, vcombine_f32(vget_high_f32(b),
-                                            vget_high_f32(d)));
+    for (int l = 0; l < depth; l++)
+        VEC_STORE(to + l * ld, u[l]);
 }
 
 #define GEMM_ROWS 8

@@ -47,3 +47,4 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
 #define MIN(a, b) ((VEC)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #define SELECT(condition, a, b) \
     ((VEC)_mm256_blendv_ps((__m256)(b), (__m256)(a), (__m256)(condition)))
+#define VEC_SPLAT(x, i) ((VEC)_mm256_permute_ps((__m256)(x), (i) * 0x55))

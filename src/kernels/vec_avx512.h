@@ -55,3 +55,5 @@ typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
 #define SELECT(condition, a, b) \
     ((VEC)(((VEC_INT)(condition) & (VEC_INT)(a)) | \
            (~(VEC_INT)(condition) & (VEC_INT)(b))))
+/* In each group of four lanes its element i, a constant. */
+#define VEC_SPLAT(x, i) ((VEC)_mm512_permute_ps((__m512)(x), (i) * 0x55))

@@ -32,6 +32,7 @@
 #undef MIN
 #undef SCALE2
 #undef SELECT
+#undef VEC_SPLAT
 #undef EXP
 #undef LOG
 #undef TANH

@@ -57,3 +57,4 @@ static inline void lh_store_part_neon(float *p, VEC v, int64_t n)
 #define MIN(a, b) \
     ((VEC)vbslq_f32(vcltq_f32((float32x4_t)(a), (float32x4_t)(b)), \
                     (float32x4_t)(a), (float32x4_t)(b)))
+#define VEC_SPLAT(x, i) ((VEC)vdupq_laneq_f32((float32x4_t)(x), i))
