@@ -595,13 +595,64 @@ LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
 
 /* ------------------------------------------------------------- dataset -- */
 
-typedef enum lh_documents { LH_DOCUMENTS_LINES, LH_DOCUMENTS_WHOLE }
+/* What a document is: a line (blanks at both ends taken off, empty ones
+ * dropped); all of the text; what stands between blank lines; a file; what
+ * stands between separators (line ends at both ends of the last two taken
+ * off).  CHOSEN: separated where "<|endoftext|>" is in the first text's
+ * beginning; lines where all texts are lists of short lines; else files, of
+ * which a single one is the whole.  A record of JSONL is a document always:
+ * its "text". */
+typedef enum lh_documents { LH_DOCUMENTS_LINES, LH_DOCUMENTS_WHOLE,
+                            LH_DOCUMENTS_PARAGRAPHS, LH_DOCUMENTS_FILES,
+                            LH_DOCUMENTS_SEPARATED, LH_DOCUMENTS_CHOSEN }
     lh_documents;
 
-/* Text as documents: its lines (blanks at both ends taken off, empty ones
- * dropped), or as a whole. */
+/* Text as documents, never changed after it is made. */
 typedef struct lh_dataset lh_dataset;
 
+/* Where data comes from.  A path is a file, a folder (all files below it by
+ * name, but hidden ones) or a pattern with * ? [ ].  Files are text, JSONL
+ * (.jsonl, .ndjson, or by their first line) or token files: nanoGPT's .bin
+ * (ids of 2 bytes) and llm.c's (with their header), whose documents end at
+ * the tokenizer's border.  All zeros but path is the default of each. */
+typedef struct lh_sources {
+    const char *const *path;
+    int64_t paths;
+    const char *const *held_out;  /* documents that are not trained on     */
+    int64_t held_outs;
+    lh_documents by;
+    const char *separator;        /* NULL: "<|endoftext|>"                 */
+    const char *input;            /* the file that the path "-" stands for;
+                                     NULL: "-" is a name like others       */
+    const lh_tokenizer *tokenizer;/* of token files; borrowed, as long as
+                                     the dataset                           */
+    int64_t memory;               /* bytes of data that may be kept in
+                                     memory; 0: 8 MB.  More is read again
+                                     each time, and gives the same bits    */
+} lh_sources;
+
+/* What was found. */
+typedef struct lh_data_facts {
+    int64_t files;
+    int64_t documents, training;  /* training: before those of held_out    */
+    int64_t bytes;                /* of the documents                      */
+    int64_t units;                /* bytes; of token files: tokens         */
+    int64_t longest;              /* document, in bytes                    */
+    int64_t records;              /* documents that are JSONL's            */
+    int64_t duplicates;           /* documents equal to an earlier one; -1:
+                                     not counted, it is not in memory      */
+    int64_t left_out;             /* JSONL lines and files in folders that
+                                     could not be read                     */
+    int64_t invalid, nuls;        /* documents with invalid UTF-8, NULs    */
+    lh_documents by;              /* given, or chosen                      */
+    bool loaded;                  /* it is in memory                       */
+    bool ids;                     /* of token files                        */
+    uint64_t hash;                /* of all documents                      */
+} lh_data_facts;
+
+/* The documents of files; NULL: LH_ERROR_IO, LH_ERROR_FORMAT (no document,
+ * compressed files, ids that the tokenizer has not), ... */
+LH_API lh_dataset *lh_dataset_open(lh_context *ctx, const lh_sources *what);
 /* The given names that the library carries, one a document. */
 LH_API lh_dataset *lh_dataset_names(lh_context *ctx);
 LH_API lh_dataset *lh_dataset_text(lh_context *ctx, const char *text,
@@ -610,15 +661,56 @@ LH_API lh_dataset *lh_dataset_file(lh_context *ctx, const char *path,
                                    lh_documents by);
 LH_API void lh_dataset_free(lh_dataset *d);
 LH_API int64_t lh_dataset_documents(const lh_dataset *d);
-/* Document i: its bytes, not NUL-terminated. */
+LH_API void lh_dataset_facts(const lh_dataset *d, lh_data_facts *facts);
+/* Line number i from 0 about what was left out or is odd ("more.jsonl, line
+ * 5: ..."); the first few.  NULL beyond the last. */
+LH_API const char *lh_dataset_note(const lh_dataset *d, int i);
+/* Document i: its bytes, not NUL-terminated.  NULL where the data is not in
+ * memory. */
 LH_API const char *lh_dataset_document(const lh_dataset *d, int64_t i,
                                        size_t *size);
-/* All documents one behind the other, without what stood between lines: the
- * text whose characters a tokenizer needs. */
+/* All documents one behind the other, without what stood between them; NULL
+ * where the data is not in memory. */
 LH_API const char *lh_dataset_bytes(const lh_dataset *d, size_t *size);
-/* Whether a document equals these bytes. */
+/* Whether a document equals these bytes; false where it is not in memory. */
 LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
                                 size_t size);
+
+/* The part that is trained on, or the one that is not.  Where the dataset has
+ * documents of held_out, these; else `share` of the documents, drawn by
+ * `seed`, at least one; or, where that would be less than half a document and
+ * a document is no line, the end of the text: its last `share` of bytes
+ * (rounded up; a character is not cut), of token files of tokens. */
+typedef enum lh_data_part { LH_PART_ALL, LH_PART_TRAINING, LH_PART_HELD_OUT }
+    lh_data_part;
+typedef struct lh_split {
+    lh_data_part part;
+    double share;                 /* 0 <= share < 1                        */
+    uint64_t seed;
+} lh_split;
+
+/* A document, or a piece of a long one: whole characters, or ids. */
+typedef struct lh_piece {
+    int64_t document;             /* its number in the whole dataset       */
+    bool first, last;             /* piece of its document                 */
+    const char *text;
+    size_t size;
+    const int32_t *ids;           /* of a token file; else NULL            */
+    int64_t count;
+} lh_piece;
+
+/* Tells the documents of a part (split NULL: all) in their order.  on_piece
+ * ends the reading with anything but LH_OK, which is returned.  A piece is
+ * gone after the call.  ctx may be another than the dataset's. */
+typedef lh_status lh_read_piece(void *user, const lh_piece *piece);
+LH_API lh_status lh_dataset_read(lh_context *ctx, const lh_dataset *d,
+                                 const lh_split *split,
+                                 lh_read_piece *on_piece, void *user);
+/* The distinct characters of the text, in order, for
+ * lh_tokenizer_characters(); *text is for lh_memory_free.  LH_ERROR_FORMAT
+ * where it is not UTF-8: in which document, at which byte. */
+LH_API lh_status lh_dataset_alphabet(lh_context *ctx, const lh_dataset *d,
+                                     char **text, size_t *size);
 
 /* ------------------------------------------------------------ training -- */
 

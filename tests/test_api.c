@@ -268,6 +268,18 @@ static void nulls_objects(lh_context *ctx)
             LH_ERROR_ARGUMENT);
     REFUSED(lh_dataset_file(ctx, NULL, LH_DOCUMENTS_LINES),
             LH_ERROR_ARGUMENT);
+    CHECK(!lh_dataset_open(NULL, NULL));
+    REFUSED(lh_dataset_open(ctx, NULL), LH_ERROR_ARGUMENT);
+    REFUSED(lh_dataset_open(ctx, &(lh_sources){ .paths = 1 }),
+            LH_ERROR_ARGUMENT);
+    CHECK_EQ_INT(lh_dataset_read(ctx, NULL, NULL, NULL, NULL),
+                 LH_ERROR_ARGUMENT);
+    CHECK_EQ_INT(lh_dataset_alphabet(ctx, NULL, NULL, NULL),
+                 LH_ERROR_ARGUMENT);
+    lh_error_clear(ctx);
+    lh_data_facts facts;
+    lh_dataset_facts(NULL, &facts), lh_dataset_facts(NULL, NULL);
+    CHECK(!facts.documents && !lh_dataset_note(NULL, 0));
     CHECK_EQ_INT(lh_dataset_documents(NULL), 0);
     CHECK(!lh_dataset_document(NULL, 0, NULL));
     CHECK(!lh_dataset_bytes(NULL, NULL));

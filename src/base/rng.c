@@ -102,3 +102,26 @@ LH_INTERNAL void lh_rng_shuffle(lh_rng *rng, int64_t *order, int64_t count)
         order[j] = held;
     }
 }
+
+/* Four rounds of a Feistel network (Luby and Rackoff 1988) on the fewest bits,
+ * an even number, that hold n - 1; what falls outside goes through again. */
+LH_INTERNAL uint64_t lh_permuted(uint64_t key, uint64_t n, uint64_t i)
+{
+    int half = 1;
+    while (half < 32 && (n - 1) >> 2 * half)
+        half++;
+    uint64_t mask = (UINT64_C(1) << half) - 1;
+    do {
+        uint64_t left = i >> half, right = i & mask;
+        for (uint64_t round = 1; round <= 4; round++) {
+            uint64_t h = (right + round * key) *
+                         UINT64_C(0x9e3779b97f4a7c15);
+            h = (h ^ h >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+            uint64_t next = left ^ ((h ^ h >> 29) & mask);
+            left = right;
+            right = next;
+        }
+        i = left << half | right;
+    } while (i >= n);
+    return i;
+}

@@ -33,5 +33,8 @@ LH_INTERNAL uint64_t lh_rng_below(lh_rng *rng, uint64_t n);
 LH_INTERNAL double lh_rng_normal(lh_rng *rng);
 /* A permutation of 0..count-1 into `order` (Fisher, Yates). */
 LH_INTERNAL void lh_rng_shuffle(lh_rng *rng, int64_t *order, int64_t count);
+/* Element i (below n) of a permutation of 0..n-1 that needs no table: one for
+ * each key. */
+LH_INTERNAL uint64_t lh_permuted(uint64_t key, uint64_t n, uint64_t i);
 
 #endif

@@ -1,14 +1,27 @@
-/* Datasets: text as documents.
+/* Datasets: documents, read once when one is made, and kept where they are
+ * few enough; the built-in names.
  *
- * Owns: cutting a text into documents, once, in place, when it is read; the
- * built-in names.  A document is bytes: nothing here asks whether they are
- * UTF-8, and a NUL is a byte like any other.  Refuses: a text without a
- * document, tokens (src/tokenizer) and windows (src/train).
+ * Owns: how texts are cut where nobody says it, what is counted, the index of
+ * documents.  A document is bytes: nothing here asks whether they are UTF-8,
+ * and a NUL is a byte like any other; both are counted.  Refuses: data without
+ * a document, tokens (src/tokenizer) and windows (src/train).
  * A dataset never changes after it is made, so that threads may share it. */
-#include "base/base.h"
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/file.h"
+#include "base/utf8.h"
+#include "dataset/dataset.h"
 
 #include "dataset/names_data.inc.h"
+
+/* What is kept in memory unless told otherwise, in bytes. */
+#define DATASET_MEMORY ((int64_t)8 << 20)
+/* Of each text so much is looked at to choose how it is cut. */
+#define DATASET_SAMPLE ((int64_t)1 << 18)
+#define DATASET_SEPARATOR "<|endoftext|>"
+/* Notes that are kept. */
+#define DATASET_NOTES 8
 
 /* The index behind lh_dataset_contains(): open addressing, at most half
  * full; a slot holds the document's number + 1 and, above it, a part of its
@@ -20,14 +33,22 @@
  * through all documents.  10^7 random ones meet fewer than 60. */
 #define DATASET_PROBES 256
 
-struct lh_dataset {
-    lh_context *ctx;
-    lh_buffer text;                    /* all documents                    */
-    int64_t documents;
-    size_t *starts;                    /* [documents + 1], into text       */
-    uint64_t *slots;                   /* [mask + 1], 0 for none; or NULL  */
-    size_t mask;
-};
+LH_INTERNAL lh_status lh_dataset_noted(lh_dataset *d, const char *format,
+                                       ...)
+{
+    char text[512];
+    va_list arguments;
+    if (d->kept == DATASET_NOTES)
+        return LH_OK;
+    d->kept++;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (char *c = text; *c; c++)      /* one line, whatever a name has    */
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+    return lh_buffer_add(d->ctx, &d->notes, text, strlen(text) + 1);
+}
 
 /* --------------------------------------------------------------- index -- */
 
@@ -64,15 +85,18 @@ static uint64_t *dataset_slot(const lh_dataset *d, const char *text,
 static lh_status dataset_index(lh_dataset *d)
 {
     size_t slots = 16;
-    if ((uint64_t)d->documents >= DATASET_NUMBER_MASK)
+    int64_t documents = d->facts.documents;
+    d->facts.duplicates = -1;
+    if ((uint64_t)documents >= DATASET_NUMBER_MASK)
         return LH_OK;
-    while (slots / 2 < (size_t)d->documents && slots <= SIZE_MAX / 16)
+    while (slots / 2 < (size_t)documents && slots <= SIZE_MAX / 16)
         slots *= 2;
     d->slots = lh_alloc(d->ctx, slots, sizeof *d->slots);
     if (!d->slots)
         return LH_ERROR_MEMORY;
     d->mask = slots - 1;
-    for (int64_t i = 0; i < d->documents; i++) {
+    int64_t duplicates = 0;
+    for (int64_t i = 0; i < documents; i++) {
         int probes = DATASET_PROBES;
         size_t size;
         const char *text = lh_dataset_document(d, i, &size);
@@ -83,113 +107,279 @@ static lh_status dataset_index(lh_dataset *d)
             d->slots = NULL;
             return LH_OK;
         }
+        duplicates += *slot != 0;
         if (!*slot)
             *slot = (hash & ~DATASET_NUMBER_MASK) | (uint64_t)(i + 1);
     }
+    d->facts.duplicates = duplicates;
     return LH_OK;
+}
+
+/* ------------------------------------------------------------- keeping -- */
+
+static uint64_t dataset_mix(uint64_t hash, const void *data, size_t size)
+{
+    const char *bytes = data;
+    for (size_t at = 0; at < size; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+/* Room for one start more. */
+static lh_status dataset_starts(lh_dataset *d, int64_t room)
+{
+    size_t *starts = lh_resize(d->ctx, d->starts, (size_t)d->starts_room,
+                               (size_t)room, sizeof *starts);
+    if (!starts)
+        return LH_ERROR_MEMORY;
+    d->starts = starts;
+    d->starts_room = room;
+    return LH_OK;
+}
+
+static lh_status dataset_keep(void *user, const lh_piece *p)
+{
+    lh_dataset *d = user;
+    lh_status status = LH_OK;
+    uint64_t mark = (uint64_t)p->size << 2 | (uint64_t)p->first << 1 |
+                    (uint64_t)p->last;
+    d->facts.hash = dataset_mix(d->facts.hash, &mark, sizeof mark);
+    d->facts.hash = dataset_mix(d->facts.hash, p->text, p->size);
+    d->facts.hash = dataset_mix(d->facts.hash, p->ids, (size_t)p->count *
+                                                       sizeof *p->ids);
+    if (!d->facts.loaded)
+        return LH_OK;
+    if (p->document + 2 > d->starts_room)
+        status = dataset_starts(d, 2 * d->starts_room + 2);
+    if (!status)
+        status = lh_buffer_add(d->ctx, &d->text, p->text, p->size);
+    if (!status)
+        d->starts[p->document + 1] = d->text.size;
+    return status;
+}
+
+/* Reads all sources; `where` names them in messages. */
+static lh_status dataset_load(lh_dataset *d, const char *where)
+{
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < d->sources; i++)
+        bytes += d->source[i].size;
+    lh_status status = LH_OK;
+    if (d->facts.loaded) {             /* just as much as there may be     */
+        size_t room = (size_t)(bytes + d->sources) + 1;
+        d->text.data = lh_alloc(d->ctx, room, 1);
+        if (!d->text.data)
+            return LH_ERROR_MEMORY;
+        d->text.capacity = room;
+    }
+    status = lh_sources_read(d->ctx, d, d, dataset_keep, d);
+    if (!status && !d->facts.training)
+        return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: %s%s%s: give a text"
+                       " with at least one document", where, d->kept
+                       ? "nothing could be read (" : bytes
+                       ? "there are only blank lines" : "it is empty",
+                       d->kept ? d->notes.data : "", d->kept ? ")" : "");
+    if (status || !d->facts.loaded)
+        return status;
+    status = dataset_starts(d, d->facts.documents + 1);
+    return status ? status : dataset_index(d);
 }
 
 /* ------------------------------------------------------------- cutting -- */
 
-static bool dataset_blank(char c)
+/* A list has short lines one under the other: none longer than 200 bytes and
+ * no empty ones between.  Books have empty lines between paragraphs, or
+ * paragraphs as long lines.  A line that may go on does not count. */
+static bool dataset_list(const char *text, size_t size, bool all,
+                         int64_t *lines)
 {
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* The line at text[*at..size) without the blanks at its ends; *at moves
- * behind it. */
-static const char *dataset_line(const char *text, size_t size, size_t *at,
-                                size_t *length)
-{
-    const char *from = text + *at;
-    const char *newline = memchr(from, '\n', size - *at);
-    const char *to = newline ? newline : text + size;
-    *at = newline ? (size_t)(newline - text) + 1 : size;
-    while (from < to && dataset_blank(*from))
-        from++;
-    while (from < to && dataset_blank(to[-1]))
-        to--;
-    *length = (size_t)(to - from);
-    return from;
-}
-
-static int64_t dataset_count(const char *text, size_t size)
-{
-    int64_t count = 0;
-    size_t length;
-    for (size_t at = 0; at < size;) {
-        dataset_line(text, size, &at, &length);
-        count += length > 0;
+    int64_t gap = 0, before = *lines;
+    while (size) {
+        const char *end = memchr(text, '\n', size);
+        size_t length = end ? (size_t)(end - text) : size;
+        bool empty = length == 0 || (length == 1 && text[0] == '\r');
+        if (length > 200 || (!empty && gap && *lines > before))
+            return false;
+        if (!end && !all)
+            break;
+        gap += empty;
+        *lines += !empty;
+        text += length + (end != NULL);
+        size -= length + (end != NULL);
     }
-    return count;
+    return true;
 }
 
-/* Moves the documents together.  What stood between them is gone: it is no
- * part of a document, and so of no token. */
-static void dataset_cut(lh_dataset *d)
+static lh_status dataset_sample(lh_dataset *d, const lh_source *s,
+                                char *text, size_t size)
 {
-    char *text = d->text.data;
-    size_t size = d->text.size, filled = 0, length;
-    int64_t i = 0;
-    for (size_t at = 0; at < size;) {
-        const char *line = dataset_line(text, size, &at, &length);
-        if (!length)
+    lh_reader file;
+    if (s->text) {
+        memcpy(text, s->text, size);
+        return LH_OK;
+    }
+    lh_status status = lh_reader_open(d->ctx, &file, s->path);
+    if (!status)
+        status = lh_reader_at(&file, text, size, 0);
+    lh_reader_close(&file);
+    return status;
+}
+
+static bool dataset_separated(const char *text, size_t size)
+{
+    static const char mark[] = DATASET_SEPARATOR;
+    for (const char *at = text; (at = memchr(at, mark[0], size -
+                                             (size_t)(at - text))); at++)
+        if (size - (size_t)(at - text) >= sizeof mark - 1 &&
+            !memcmp(at, mark, sizeof mark - 1))
+            return true;
+    return false;
+}
+
+static lh_status dataset_choose(lh_dataset *d)
+{
+    char *text = lh_alloc(d->ctx, (size_t)DATASET_SAMPLE, 1);
+    int64_t lines = 0, texts = 0;
+    bool list = true;
+    lh_status status = text ? LH_OK : LH_ERROR_MEMORY;
+    d->facts.by = d->sources > 1 ? LH_DOCUMENTS_FILES : LH_DOCUMENTS_WHOLE;
+    for (int64_t i = 0; i < d->sources && list && !status; i++) {
+        const lh_source *s = &d->source[i];
+        if (s->kind != LH_SOURCE_TEXT)
             continue;
-        d->starts[i++] = filled;
-        memmove(text + filled, line, length);
-        filled += length;
+        size_t size = (size_t)lh_min64(s->size, DATASET_SAMPLE);
+        status = dataset_sample(d, s, text, size);
+        if (!status && !texts++ && dataset_separated(text, size)) {
+            d->facts.by = LH_DOCUMENTS_SEPARATED;
+            break;
+        }
+        list = !status && dataset_list(text, size, s->size ==
+                                       (int64_t)size, &lines);
     }
-    d->starts[i] = filled;
-    d->text.size = filled;
+    if (list && lines > 1 && d->facts.by != LH_DOCUMENTS_SEPARATED)
+        d->facts.by = LH_DOCUMENTS_LINES;
+    lh_free(d->ctx, text);
+    return status;
 }
 
-/* A dataset of the text, which it takes over, and frees on failure; `where`
- * names it in messages. */
-static lh_dataset *dataset_make(lh_context *ctx, const char *where,
-                                lh_buffer *text, lh_documents by)
+static lh_status dataset_by(lh_dataset *d, const lh_sources *what)
 {
-    lh_dataset *d = lh_alloc(ctx, 1, sizeof *d);
-    if (!d) {
-        lh_buffer_free(ctx, text);
+    const char *mark = what->separator;
+    lh_status status = LH_OK;
+    d->facts.by = what->by;
+    if (mark && !*mark)
+        return lh_fail(d->ctx, LH_ERROR_ARGUMENT, "the separator of documents"
+                       " is empty");
+    if (what->by == LH_DOCUMENTS_CHOSEN && mark)
+        d->facts.by = LH_DOCUMENTS_SEPARATED;
+    else if (what->by == LH_DOCUMENTS_CHOSEN)
+        status = dataset_choose(d);
+    if (status || d->facts.by != LH_DOCUMENTS_SEPARATED)
+        return status;
+    mark = mark ? mark : DATASET_SEPARATOR;
+    d->separator = lh_alloc(d->ctx, strlen(mark) + 1, 1);
+    if (!d->separator)
+        return LH_ERROR_MEMORY;
+    strcpy(d->separator, mark);
+    return LH_OK;
+}
+
+/* -------------------------------------------------------------- public -- */
+
+static lh_dataset *dataset_new(lh_context *ctx, unsigned by)
+{
+    if (by <= LH_DOCUMENTS_CHOSEN) {
+        lh_dataset *d = lh_alloc(ctx, 1, sizeof *d);
+        if (d)
+            d->ctx = ctx;
+        return d;
+    }
+    lh_fail(ctx, LH_ERROR_ARGUMENT, "a dataset by %u: documents are %d to"
+            " %d", by, LH_DOCUMENTS_LINES, LH_DOCUMENTS_CHOSEN);
+    return NULL;
+}
+
+static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
+{
+    lh_status status = LH_OK;
+    int64_t bytes = 0, ids = 0, memory = what->memory ? what->memory
+                                                      : DATASET_MEMORY;
+    bool once = false;
+    d->tokenizer = what->tokenizer;
+    for (int64_t i = 0; i < what->paths + what->held_outs && !status; i++) {
+        bool held_out = i >= what->paths;
+        status = lh_sources_add(d, held_out ? what->held_out[i - what->paths]
+                                            : what->path[i], held_out, what);
+    }
+    for (int64_t i = 0; i < d->sources && !status; i++) {
+        const lh_source *s = &d->source[i];
+        if (__builtin_add_overflow(bytes, s->size, &bytes))
+            status = lh_fail(d->ctx, LH_ERROR_MEMORY, "the data has too many"
+                             " bytes");
+        ids += s->kind >= LH_SOURCE_IDS16;
+        once |= s->text != NULL;
+    }
+    if (!status && ids && ids < d->sources)
+        status = lh_fail(d->ctx, LH_ERROR_ARGUMENT, "%s: token files and"
+                         " texts do not go together", d->source[0].name);
+    if (status)
+        return status;
+    d->facts.files = d->sources;
+    d->facts.ids = ids > 0;
+    d->facts.duplicates = -1;
+    d->facts.loaded = !ids && (bytes <= memory || once);
+    status = dataset_by(d, what);
+    return status ? status : dataset_load(d, d->sources == 1
+                                          ? d->source[0].name : "the data");
+}
+
+LH_API lh_dataset *lh_dataset_open(lh_context *ctx, const lh_sources *what)
+{
+    if (!ctx)
+        return NULL;
+    bool there = what && what->paths > 0 && what->path &&
+                 what->held_outs >= 0 && (what->held_out ||
+                                          !what->held_outs);
+    for (int64_t i = 0; there && i < what->paths + what->held_outs; i++)
+        there = i < what->paths ? what->path[i] != NULL
+                                : what->held_out[i - what->paths] != NULL;
+    if (!there) {
+        lh_fail(ctx, LH_ERROR_ARGUMENT,
+                "lh_dataset_open: NULL where a path is needed");
         return NULL;
     }
-    d->ctx = ctx;
-    d->text = *text;
-    d->documents = !text->size ? 0 : by == LH_DOCUMENTS_WHOLE ? 1
-                 : dataset_count(text->data, text->size);
-    if (!d->documents) {
-        lh_fail(ctx, LH_ERROR_FORMAT, "%s: %s: give a text with at least one"
-                " document", where, text->size
-                ? "there are only blank lines" : "it is empty");
-        goto failed;
-    }
-    size_t count = (size_t)d->documents + 1;
-    d->starts = lh_alloc(ctx, count, sizeof *d->starts);
-    if (!d->starts)
-        goto failed;
-    if (by == LH_DOCUMENTS_WHOLE)
-        d->starts[1] = text->size;
-    else
-        dataset_cut(d);
-    if (dataset_index(d))
-        goto failed;
-    return d;
-failed:
+    lh_dataset *d = dataset_new(ctx, what->by);
+    if (!d || !dataset_open(d, what))
+        return d;
     lh_dataset_free(d);
     return NULL;
 }
 
-static bool dataset_by(lh_context *ctx, lh_documents by)
+/* A dataset of a text, which is borrowed. */
+static lh_dataset *dataset_make(lh_context *ctx, const char *name,
+                                const char *text, size_t size,
+                                lh_documents by)
 {
-    if (by == LH_DOCUMENTS_LINES || by == LH_DOCUMENTS_WHOLE)
-        return true;
-    lh_fail(ctx, LH_ERROR_ARGUMENT, "a dataset by %d: documents are lines "
-            "(%d) or the whole text (%d)", (int)by, LH_DOCUMENTS_LINES,
-            LH_DOCUMENTS_WHOLE);
-    return false;
+    lh_dataset *d = dataset_new(ctx, by);
+    lh_source *s = d ? lh_source_new(d, "", name) : NULL;
+    if (s) {
+        s->text = text ? text : "";
+        s->size = (int64_t)size;
+        d->facts.files = 1;
+        d->facts.loaded = true;
+        lh_sources what = { .by = by };
+        if (!dataset_by(d, &what) && !dataset_load(d, name)) {
+            s->text = NULL;            /* it is read from memory now       */
+            return d;
+        }
+    }
+    lh_dataset_free(d);
+    return NULL;
 }
-
-/* -------------------------------------------------------------- public -- */
 
 LH_API lh_dataset *lh_dataset_names(lh_context *ctx)
 {
@@ -205,63 +395,75 @@ LH_API lh_dataset *lh_dataset_names(lh_context *ctx)
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] == ' ')
             text.data[i] = '\n';
-    return dataset_make(ctx, "the built-in names", &text,
-                        LH_DOCUMENTS_LINES);
+    lh_dataset *d = dataset_make(ctx, "the built-in names", text.data,
+                                 text.size, LH_DOCUMENTS_LINES);
+    lh_buffer_free(ctx, &text);
+    return d;
 }
 
 LH_API lh_dataset *lh_dataset_text(lh_context *ctx, const char *text,
                                    size_t size, lh_documents by)
 {
-    if (!ctx || !dataset_by(ctx, by))
+    if (!ctx)
         return NULL;
     if (!text && size) {
         lh_fail(ctx, LH_ERROR_ARGUMENT,
                 "lh_dataset_text: NULL where a text is needed");
         return NULL;
     }
-    lh_buffer copy = { 0 };
-    if (size && lh_buffer_add(ctx, &copy, text, size)) {
-        lh_buffer_free(ctx, &copy);
-        return NULL;
-    }
-    return dataset_make(ctx, "the text", &copy, by);
+    return dataset_make(ctx, "the text", text, size, by);
 }
 
 LH_API lh_dataset *lh_dataset_file(lh_context *ctx, const char *path,
                                    lh_documents by)
 {
-    if (!ctx || !dataset_by(ctx, by))
-        return NULL;
-    if (!path) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT,
-                "lh_dataset_file: NULL where a path is needed");
-        return NULL;
-    }
-    lh_buffer text = { 0 };
-    if (lh_file_read(ctx, path, &text))
-        return NULL;
-    return dataset_make(ctx, path, &text, by);
+    lh_sources what = { .path = &path, .paths = 1, .by = by };
+    return lh_dataset_open(ctx, &what);
 }
 
 LH_API void lh_dataset_free(lh_dataset *d)
 {
     if (!d)
         return;
+    for (int64_t i = 0; i < d->sources; i++) {
+        lh_free(d->ctx, d->source[i].path);
+        lh_free(d->ctx, d->source[i].name);
+        lh_buffer_free(d->ctx, &d->source[i].owned);
+    }
+    lh_free(d->ctx, d->source);
+    lh_free(d->ctx, d->separator);
     lh_free(d->ctx, d->slots);
     lh_free(d->ctx, d->starts);
+    lh_buffer_free(d->ctx, &d->notes);
     lh_buffer_free(d->ctx, &d->text);
     lh_free(d->ctx, d);
 }
 
 LH_API int64_t lh_dataset_documents(const lh_dataset *d)
 {
-    return d ? d->documents : 0;
+    return d ? d->facts.documents : 0;
+}
+
+LH_API void lh_dataset_facts(const lh_dataset *d, lh_data_facts *facts)
+{
+    if (facts)
+        *facts = d ? d->facts : (lh_data_facts){ 0 };
+}
+
+LH_API const char *lh_dataset_note(const lh_dataset *d, int i)
+{
+    if (!d || i < 0 || i >= d->kept)
+        return NULL;
+    const char *note = d->notes.data;
+    while (i--)
+        note += strlen(note) + 1;
+    return note;
 }
 
 LH_API const char *lh_dataset_document(const lh_dataset *d, int64_t i,
                                        size_t *size)
 {
-    bool there = d && i >= 0 && i < d->documents;
+    bool there = d && d->facts.loaded && i >= 0 && i < d->facts.documents;
     if (size)
         *size = there ? d->starts[i + 1] - d->starts[i] : 0;
     return there ? d->text.data + d->starts[i] : NULL;
@@ -277,7 +479,7 @@ LH_API const char *lh_dataset_bytes(const lh_dataset *d, size_t *size)
 LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
                                 size_t size)
 {
-    if (!d || !text || !size)          /* no document is empty             */
+    if (!d || !d->facts.loaded || !text || !size)     /* none is empty   */
         return false;
     if (d->slots) {
         /* What is there was put there within DATASET_PROBES, and is met
@@ -288,7 +490,7 @@ LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
                                             &probes);
         return probes && *slot;
     }
-    for (int64_t i = 0; i < d->documents; i++) {
+    for (int64_t i = 0; i < d->facts.documents; i++) {
         size_t other;
         const char *document = lh_dataset_document(d, i, &other);
         if (other == size && !memcmp(document, text, size))
@@ -297,6 +499,10 @@ LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
     return false;
 }
 
+#undef DATASET_MEMORY
+#undef DATASET_SAMPLE
+#undef DATASET_SEPARATOR
+#undef DATASET_NOTES
 #undef DATASET_NUMBER_BITS
 #undef DATASET_NUMBER_MASK
 #undef DATASET_PROBES

@@ -2,8 +2,10 @@
  * windows laid one behind the other as a batch.
  *
  * Every document is border, tokens, border; its windows are as long as the
- * model's context, the last one shorter.  A whole file is one document.  The
- * order of an epoch is a function of the seed and the epoch's number. */
+ * model's context, the last one shorter.  The training documents come first,
+ * then those held out, so that the windows lie one behind the other without a
+ * gap.  The order of an epoch is a function of the seed and the epoch's
+ * number. */
 #include "base/strict.h"
 
 #include <stdio.h>
@@ -11,132 +13,156 @@
 #include "base/rng.h"
 #include "train/train.h"
 
+/* Of a long document so many bytes are encoded at once. */
+#define BATCHES_PART ((size_t)1 << 20)
+
 /* ---------------------------------------------------------- tokenizing -- */
 
-/* Room for `more` tokens behind those that are there. */
-static lh_status batches_room(lh_windows *w, int64_t *capacity, int64_t more)
+typedef struct batches_state {
+    lh_windows *w;
+    const lh_tokenizer *k;
+    int64_t context;
+    bool several;                      /* documents: failures say which    */
+    int64_t tokens_room, windows_room;
+    int64_t begin;                     /* the border before the document   */
+    lh_buffer text;                    /* of it, not encoded yet           */
+    uint64_t tokens_hash, windows_hash;
+} batches_state;
+
+static uint64_t batches_mix(uint64_t hash, uint64_t word)
 {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+/* Room for `more` tokens behind those that are there. */
+static lh_status batches_room(batches_state *s, int64_t more)
+{
+    lh_windows *w = s->w;
     int64_t needed;
     if (__builtin_add_overflow(w->token_count, more, &needed) ||
         needed > INT64_MAX / 4)
         return lh_fail(w->ctx, LH_ERROR_MEMORY, "the data has too many"
                        " tokens");
-    if (needed <= *capacity)
+    if (needed <= s->tokens_room)
         return LH_OK;
-    int64_t grown = lh_max64(needed, *capacity + *capacity / 2);
-    int32_t *tokens = lh_resize(w->ctx, w->tokens, (size_t)*capacity,
+    int64_t grown = lh_max64(needed, s->tokens_room + s->tokens_room / 2);
+    int32_t *tokens = lh_resize(w->ctx, w->tokens, (size_t)s->tokens_room,
                                 (size_t)grown, sizeof *tokens);
     if (!tokens)
         return LH_ERROR_MEMORY;
     w->tokens = tokens;
-    *capacity = grown;
+    s->tokens_room = grown;
     return LH_OK;
 }
 
-/* The tokens of document i, of several: a failure says which one it is. */
-static lh_status batches_encode(lh_windows *w, const lh_tokenizer *k,
-                                const lh_dataset *d, int64_t i,
-                                int32_t **ids, int64_t *count)
+static lh_status batches_put(batches_state *s, const int32_t *ids,
+                             int64_t count)
 {
-    size_t size;
-    const char *text = lh_dataset_document(d, i, &size);
-    bool clear = lh_error_status(w->ctx) == LH_OK;
-    lh_status status = lh_tokenizer_encode(w->ctx, k, text, size, ids,
-                                           count);
-    w->bytes += (int64_t)size;
-    if (status != LH_ERROR_FORMAT || !clear || lh_dataset_documents(d) < 2)
+    lh_windows *w = s->w;
+    lh_status status = batches_room(s, count);
+    if (status || !count)
+        return status;
+    for (int64_t i = 0; i < count; i++)
+        s->tokens_hash = batches_mix(s->tokens_hash, (uint64_t)ids[i]);
+    memcpy(w->tokens + w->token_count, ids, (size_t)count * sizeof *ids);
+    w->token_count += count;
+    return LH_OK;
+}
+
+/* Appends a text's tokens.  Of several documents a failure says which. */
+static lh_status batches_encode(batches_state *s, int64_t document,
+                                const char *text, size_t size)
+{
+    lh_context *ctx = s->w->ctx;
+    int32_t *ids = NULL;
+    int64_t count = 0;
+    bool clear = lh_error_status(ctx) == LH_OK;
+    lh_status status = lh_tokenizer_encode(ctx, s->k, text, size, &ids,
+                                           &count);
+    if (!status)
+        status = batches_put(s, ids, count);
+    lh_memory_free(ctx, ids);
+    if (status != LH_ERROR_FORMAT || !clear || !s->several)
         return status;
     char message[512];
-    snprintf(message, sizeof message, "%s", lh_error_message(w->ctx));
-    lh_error_clear(w->ctx);
-    return lh_fail(w->ctx, status, "document %lld, %s", (long long)i + 1,
-                   message);
+    snprintf(message, sizeof message, "%s", lh_error_message(ctx));
+    lh_error_clear(ctx);
+    return lh_fail(ctx, status, "document %lld, %s",
+                   (long long)document + 1, message);
 }
 
-/* Appends each document and the border behind it, and records where each
- * begins: at the border before it. */
-static lh_status batches_tokenize(lh_windows *w, const lh_tokenizer *k,
-                                  const lh_dataset *d, int64_t *begin)
+/* Cuts the document that ends with the border just put. */
+static lh_status batches_cut(batches_state *s)
 {
-    int64_t documents = lh_dataset_documents(d), capacity = 0;
-    int32_t border = lh_tokenizer_border(k);
-    size_t bytes;
-    lh_dataset_bytes(d, &bytes);                 /* a token has at least 1 */
-    lh_status status = batches_room(w, &capacity, (int64_t)bytes +
-                                                  documents + 1);
-    if (!status)
-        w->tokens[w->token_count++] = border;
-    for (int64_t i = 0; i < documents && !status; i++) {
-        int32_t *ids = NULL;
-        int64_t count = 0;
-        status = batches_encode(w, k, d, i, &ids, &count);
-        if (!status)
-            status = batches_room(w, &capacity, count + 1);
-        if (!status) {
-            begin[i] = w->token_count - 1;
-            if (count)
-                memcpy(w->tokens + w->token_count, ids,
-                       (size_t)count * sizeof *ids);
-            w->token_count += count;
-            w->tokens[w->token_count++] = border;
-        }
-        lh_memory_free(w->ctx, ids);
+    lh_windows *w = s->w;
+    int64_t to = w->token_count - 1, first = s->begin;
+    int64_t more = (to - first + s->context - 1) / s->context;
+    if (w->count + more > s->windows_room) {
+        int64_t room = lh_max64(w->count + more, 3 * s->windows_room / 2);
+        lh_window *grown = lh_resize(w->ctx, w->window,
+                                     (size_t)s->windows_room, (size_t)room,
+                                     sizeof *grown);
+        if (!grown)
+            return LH_ERROR_MEMORY;
+        w->window = grown;
+        s->windows_room = room;
     }
-    begin[documents] = w->token_count - 1;
-    return status;
-}
-
-/* ------------------------------------------------------------- cutting -- */
-
-static void batches_cut(lh_windows *w, int64_t from, int64_t to,
-                        int64_t context)
-{
-    for (int64_t first = from; first < to; first += context) {
-        int32_t count = (int32_t)lh_min64(context, to - first);
+    for (; first < to; first += s->context) {
+        int32_t count = (int32_t)lh_min64(s->context, to - first);
         w->window[w->count++] = (lh_window){ first, count };
+        s->windows_hash = batches_mix(s->windows_hash, (uint64_t)first);
         if (count > w->longest)
             w->longest = count;
     }
-}
-
-/* Documents that are held out: true.  At least one, never all. */
-static void batches_split(bool *aside, int64_t *order, int64_t documents,
-                          double share, uint64_t seed)
-{
-    int64_t held = (int64_t)(share * (double)documents + 0.5);
-    held = lh_max64(1, lh_min64(held, documents - 1));
-    lh_rng rng = lh_rng_start(seed, LH_STREAM_SPLIT);
-    lh_rng_shuffle(&rng, order, documents);
-    for (int64_t i = 0; i < held; i++)
-        aside[order[i]] = true;
-}
-
-/* Cuts the training documents, then those held out. */
-static lh_status batches_windows(lh_windows *w, const int64_t *begin,
-                                 const bool *aside, int64_t documents,
-                                 int64_t context, double held_out)
-{
-    int64_t total = 0;
-    for (int64_t i = 0; i < documents; i++)
-        total += (begin[i + 1] - begin[i] + context - 1) / context;
-    w->window = lh_alloc(w->ctx, (size_t)total, sizeof *w->window);
-    if (!w->window)
-        return LH_ERROR_MEMORY;
-    for (int part = 0; part < 2; part++) {
-        for (int64_t i = 0; i < documents; i++)
-            if (aside[i] == (part == 1))
-                batches_cut(w, begin[i], begin[i + 1], context);
-        if (part == 0)
-            w->training = w->count;
-    }
-    if (documents > 1 || !(held_out > 0))
-        return LH_OK;
-    if (w->count < 2)
-        return lh_fail(w->ctx, LH_ERROR_ARGUMENT, "the data is one window;"
-                       " nothing can be held out of it");
-    int64_t held = (int64_t)(held_out * (double)w->count + 0.5);
-    w->training -= lh_max64(1, lh_min64(held, w->count - 1));
+    s->begin = to;
     return LH_OK;
+}
+
+static lh_status batches_piece(void *user, const lh_piece *p)
+{
+    batches_state *s = user;
+    lh_buffer *text = &s->text;
+    int32_t border = lh_tokenizer_border(s->k);
+    lh_status status = LH_OK;
+    if (p->ids) {
+        status = batches_put(s, p->ids, p->count);
+    } else if (p->first && p->last) {
+        status = batches_encode(s, p->document, p->text, p->size);
+    } else {
+        status = lh_buffer_add(s->w->ctx, text, p->text, p->size);
+        size_t part = p->last ? text->size : text->size < BATCHES_PART ? 0
+                    : lh_tokenizer_cut(s->k, text->data, text->size);
+        if (!status && part) {
+            status = batches_encode(s, p->document, text->data, part);
+            memmove(text->data, text->data + part, text->size - part);
+            text->size -= part;
+        }
+    }
+    if (!status && p->last)
+        status = batches_put(s, &border, 1);
+    return !status && p->last ? batches_cut(s) : status;
+}
+
+static lh_status batches_parts(batches_state *s, const lh_dataset *d,
+                               const lh_data_facts *f, double held_out,
+                               uint64_t seed)
+{
+    lh_windows *w = s->w;
+    int32_t border = lh_tokenizer_border(s->k);
+    lh_split split = { LH_PART_TRAINING, held_out, seed };
+    /* A token has at least one byte. */
+    lh_status status = batches_room(s, f->loaded ? f->bytes + f->documents +
+                                    1 + (held_out > 0) : 1);
+    if (!status)
+        status = batches_put(s, &border, 1);
+    if (!status)
+        status = lh_dataset_read(w->ctx, d, &split, batches_piece, s);
+    w->training = w->count;
+    split.part = LH_PART_HELD_OUT;
+    if (!status && (held_out > 0 || f->training < f->documents))
+        status = lh_dataset_read(w->ctx, d, &split, batches_piece, s);
+    return status;
 }
 
 LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
@@ -144,25 +170,23 @@ LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
                                       const lh_dataset *d, int64_t context,
                                       double held_out, uint64_t seed)
 {
-    *w = (lh_windows){ .ctx = ctx };
-    int64_t documents = lh_dataset_documents(d);
-    if (documents < 1)
+    lh_data_facts facts;
+    lh_dataset_facts(d, &facts);
+    *w = (lh_windows){ .ctx = ctx, .bytes = facts.bytes };
+    if (!facts.documents)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the data has no documents");
-    size_t count = (size_t)documents;
-    int64_t *begin = lh_alloc(ctx, count + 1, sizeof *begin);
-    int64_t *order = lh_alloc(ctx, count, sizeof *order);
-    bool *aside = lh_alloc(ctx, count, sizeof *aside);
-    lh_status status = begin && order && aside ? LH_OK : LH_ERROR_MEMORY;
-    if (!status)
-        status = batches_tokenize(w, k, d, begin);
-    if (!status && held_out > 0 && documents > 1)
-        batches_split(aside, order, documents, held_out, seed);
-    if (!status)
-        status = batches_windows(w, begin, aside, documents, context,
-                                 held_out);
-    lh_free(ctx, begin);
-    lh_free(ctx, order);
-    lh_free(ctx, aside);
+    batches_state s = { .w = w, .k = k, .context = context,
+                        .several = facts.documents > 1 };
+    lh_status status = batches_parts(&s, d, &facts, held_out, seed);
+    lh_window *fit = status || w->count == s.windows_room ? w->window
+        : lh_resize(ctx, w->window, (size_t)s.windows_room,
+                    (size_t)w->count, sizeof *fit);
+    w->window = fit ? fit : w->window;
+    w->hash = batches_mix(batches_mix(batches_mix((uint64_t)w->count,
+        (uint64_t)w->training), s.tokens_hash), s.windows_hash);
+    lh_buffer_free(ctx, &s.text);
+    if (!status && !fit)
+        status = LH_ERROR_MEMORY;
     if (status)
         lh_windows_free(w);
     return status;
@@ -175,37 +199,25 @@ LH_INTERNAL void lh_windows_free(lh_windows *w)
     *w = (lh_windows){ .ctx = w->ctx };
 }
 
-static uint64_t batches_mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 29;
-}
-
-LH_INTERNAL uint64_t lh_windows_hash(const lh_windows *w)
-{
-    uint64_t hash = batches_mix((uint64_t)w->count, (uint64_t)w->training);
-    for (int64_t i = 0; i < w->token_count; i++)
-        hash = batches_mix(hash, (uint64_t)w->tokens[i]);
-    for (int64_t i = 0; i < w->count; i++) {
-        hash = batches_mix(hash, (uint64_t)w->window[i].first);
-        hash = batches_mix(hash, (uint64_t)w->window[i].count);
-    }
-    return hash;
-}
-
 /* --------------------------------------------------------------- order -- */
 
 LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
                                 uint64_t seed, int64_t position)
 {
     int64_t epoch = position / w->training;
+    bool table = w->training <= LH_ORDER_TABLE;
     if (epoch != o->epoch) {
         lh_rng rng = lh_rng_start(seed, (uint64_t)epoch << 8 |
                                         LH_STREAM_SHUFFLE);
-        lh_rng_shuffle(&rng, o->order, w->training);
+        if (table)
+            lh_rng_shuffle(&rng, o->order, w->training);
+        o->key = lh_rng_word(&rng);
         o->epoch = epoch;
     }
-    return o->order[position % w->training];
+    position %= w->training;
+    return table ? o->order[position]
+         : (int64_t)lh_permuted(o->key, (uint64_t)w->training,
+                                (uint64_t)position);
 }
 
 /* ------------------------------------------------------------- packing -- */
@@ -251,3 +263,5 @@ LH_INTERNAL void lh_packer_add(lh_packer *p, const lh_windows *w,
     memcpy(p->targets + row, w->tokens + part.first + 1, bytes);
     p->offsets[++p->batch.documents] = row + part.count;
 }
+
+#undef BATCHES_PART

@@ -19,7 +19,10 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
                               const lh_dataset *d, int64_t context,
                               int64_t batch)
 {
-    int64_t documents = lh_dataset_documents(d), windows = d ? 0 : batch;
+    lh_data_facts facts;
+    lh_dataset_facts(d, &facts);
+    int64_t windows = d ? 0 : batch;
+    int64_t documents = facts.loaded ? facts.documents : d != NULL;
     int64_t *have = lh_alloc(ctx, (size_t)context + 1, sizeof *have);
     *w = (lh_windows){ .ctx = ctx, .token_count = d ? 1 : context + 1 };
     if (!have)
@@ -28,7 +31,8 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
     for (int64_t i = 0; i < documents; i++) {
         size_t size;
         lh_dataset_document(d, i, &size);
-        int64_t rows = (int64_t)size + 1, rest = rows % context;
+        int64_t rows = facts.loaded ? (int64_t)size + 1 : facts.units + 1;
+        int64_t rest = rows % context;
         have[context] += rows / context;
         have[rest]++;
         windows += rows / context + (rest > 0);

@@ -30,23 +30,24 @@ typedef struct lh_windows {
     int64_t count, training;           /* the rest is held out             */
     int32_t longest;                   /* rows of the longest              */
     int64_t bytes;                     /* of the documents                 */
+    uint64_t hash;                     /* differs where tokens or cuts do  */
 } lh_windows;
 
-/* Tokenizes and cuts.  held_out: the share of the documents (of the windows
- * where there is one document) that `seed` puts aside. */
+/* Tokenizes and cuts.  What is held out: see lh_split. */
 LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
                                       const lh_tokenizer *k,
                                       const lh_dataset *d, int64_t context,
                                       double held_out, uint64_t seed);
 LH_INTERNAL void lh_windows_free(lh_windows *w);
-/* A number that differs where tokens or cuts do. */
-LH_INTERNAL uint64_t lh_windows_hash(const lh_windows *w);
 
 /* The training windows in the order of an endless run: every epoch all of
- * them, in an order of its own. */
+ * them, in an order of its own; of more windows than a table has room for by
+ * a permutation that needs none. */
+#define LH_ORDER_TABLE ((int64_t)1 << 20)
 typedef struct lh_order {
     int64_t *order;                    /* [training] of `epoch`            */
     int64_t epoch;                     /* below 0: none yet                */
+    uint64_t key;
 } lh_order;
 
 LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,

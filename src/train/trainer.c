@@ -51,8 +51,8 @@ static lh_status trainer_make(lh_trainer *r)
     if (!s->micro_batch || s->micro_batch > s->batch)
         s->micro_batch = s->batch;
     r->order.epoch = -1;
-    r->order.order = lh_alloc(r->ctx, (size_t)r->windows.training,
-                              sizeof *r->order.order);
+    r->order.order = lh_alloc(r->ctx, (size_t)lh_min64(r->windows.training,
+                              LH_ORDER_TABLE), sizeof *r->order.order);
     r->chosen = lh_alloc(r->ctx, (size_t)s->batch, sizeof *r->chosen);
     r->tape = lh_tape_new(r->ctx);
     r->adamw = lh_adamw_make(lh_model_params(r->model),
@@ -97,7 +97,7 @@ static lh_trainer *trainer_new(lh_context *ctx, lh_model *m,
     if (!r)
         return NULL;
     r->tokenizer = k;
-    r->data_hash = lh_windows_hash(&r->windows);
+    r->data_hash = r->windows.hash;
     /* Blocks of the size that a step needs, for a tape that has none. */
     if (!lh_plan_make(ctx, c, s, d, &plan, r->tape))
         return r;

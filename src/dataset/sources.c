@@ -1,0 +1,326 @@
+/* Which files the data is in, and what each holds.
+ *
+ * Owns: folders (all files below, by name, hidden ones left out), patterns,
+ * and telling by a file's name and first bytes what it is.  Refuses: what is
+ * compressed, and token files without their tokenizer.  In a folder what
+ * cannot be data is left out instead, and noted. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/sort.h"
+#include "dataset/dataset.h"
+
+/* What is looked at to tell what a file is. */
+#define SOURCES_HEAD 8192
+/* Folders within folders. */
+#define SOURCES_DEPTH 64
+/* llm.c's token files: 256 words of 4 bytes, the first of them this. */
+#define SOURCES_IDS_HEADER 1024
+#define SOURCES_IDS16 20240520         /* version 1, ids of 2 bytes        */
+#define SOURCES_IDS32 20240801         /* version 7, ids of 4 bytes        */
+
+static char *sources_copy(lh_context *ctx, const char *text)
+{
+    char *copy = lh_alloc(ctx, strlen(text) + 1, 1);
+    return copy ? strcpy(copy, text) : NULL;
+}
+
+LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
+                                     const char *name)
+{
+    if (d->sources == d->room) {
+        int64_t room = 2 * d->room + 1;
+        lh_source *grown = lh_resize(d->ctx, d->source, (size_t)d->room,
+                                     (size_t)room, sizeof *grown);
+        if (!grown)
+            return NULL;
+        d->source = grown;
+        d->room = room;
+    }
+    lh_source *s = &d->source[d->sources++];
+    *s = (lh_source){ .path = sources_copy(d->ctx, path),
+                      .name = sources_copy(d->ctx, name) };
+    return s->path && s->name ? s : NULL;
+}
+
+/* ------------------------------------------------------- what it holds -- */
+
+static uint32_t sources_word(const char *text)
+{
+    const unsigned char *b = (const unsigned char *)text;
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+           (uint32_t)b[3] << 24;
+}
+
+/* What cannot be read as it is, by its first bytes: the words for it. */
+static const char *sources_foreign(const char *head, size_t size)
+{
+    static const struct { const char *begin; size_t size; const char *text; }
+    row[] = {
+        { "\x1f\x8b", 2, "is compressed (gzip): unpack it with gunzip -k" },
+        { "\xfd" "7zXZ", 5, "is compressed (xz): unpack it with unxz -k" },
+        { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd): unpack it with"
+          " unzstd" },
+        { "BZh", 3, "is compressed (bzip2): unpack it with bunzip2 -k" },
+        { "PK\x03\x04", 4, "is a zip archive: unpack it with unzip" },
+        { "%PDF-", 5, "is a PDF: take its text out with pdftotext" },
+        { "\xff\xfe", 2, "is UTF-16, not UTF-8: convert it with iconv -f"
+          " UTF-16 -t UTF-8" },
+        { "\xfe\xff", 2, "is UTF-16, not UTF-8: convert it with iconv -f"
+          " UTF-16 -t UTF-8" },
+    };
+    for (size_t i = 0; i < LH_COUNT(row); i++)
+        if (size >= row[i].size &&
+            !memcmp(head, row[i].begin, row[i].size))
+            return row[i].text;
+    return NULL;
+}
+
+static bool sources_ends(const char *name, const char *ending)
+{
+    size_t size = strlen(name), length = strlen(ending);
+    return size >= length && !strcmp(name + size - length, ending);
+}
+
+/* Records as JSON, one a line: by the name, or by the first line. */
+static bool sources_jsonl(const char *name, const char *head, size_t size)
+{
+    static const char key[] = "\"text\"";
+    if (sources_ends(name, ".jsonl") || sources_ends(name, ".ndjson"))
+        return true;
+    if (sources_ends(name, ".txt") || !size || head[0] != '{')
+        return false;
+    const char *end = memchr(head, '\n', size);
+    size_t length = end ? (size_t)(end - head) : size;
+    for (size_t i = 0; i + sizeof key <= length; i++)
+        if (!memcmp(head + i, key, sizeof key - 1))
+            return true;
+    return false;
+}
+
+/* A token file's header, if it has one.  What it counts must be there. */
+static lh_status sources_ids(lh_dataset *d, lh_source *s, const char *head,
+                             size_t size)
+{
+    uint32_t magic = size >= SOURCES_IDS_HEADER ? sources_word(head) : 0;
+    if (!d->tokenizer)
+        return lh_fail(d->ctx, LH_ERROR_ARGUMENT, "%s holds token ids: of"
+                       " which tokenizer? --tokenizer FILE", s->name);
+    s->kind = LH_SOURCE_IDS16;
+    if (magic == SOURCES_IDS16 || magic == SOURCES_IDS32) {
+        uint32_t version = sources_word(head + 4);
+        int64_t count = sources_word(head + 8);
+        if (version != (magic == SOURCES_IDS16 ? 1 : 7))
+            return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: a token file of"
+                           " version %u is not known", s->name,
+                           (unsigned)version);
+        s->kind = magic == SOURCES_IDS16 ? LH_SOURCE_IDS16
+                                         : LH_SOURCE_IDS32;
+        s->offset = SOURCES_IDS_HEADER;
+        s->size -= SOURCES_IDS_HEADER;
+        count *= s->kind == LH_SOURCE_IDS16 ? 2 : 4;
+        if (count != s->size)
+            return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: its header counts"
+                           " %lld bytes of ids, %lld are there", s->name,
+                           (long long)count, (long long)s->size);
+    }
+    if (s->size % (s->kind == LH_SOURCE_IDS16 ? 2 : 4))
+        return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: ends in the middle of"
+                       " an id", s->name);
+    return LH_OK;
+}
+
+static lh_status sources_sniff(lh_dataset *d, lh_source *s, const char *head,
+                               size_t size, bool found)
+{
+    const char *foreign = sources_foreign(head, size);
+    uint32_t magic = size >= 4 ? sources_word(head) : 0;
+    bool ids = magic == SOURCES_IDS16 || magic == SOURCES_IDS32 ||
+               sources_ends(s->name, ".bin");
+    if (ids && (d->tokenizer || !found))
+        return sources_ids(d, s, head, size);
+    if (sources_jsonl(s->name, head, size))
+        s->kind = LH_SOURCE_JSONL;
+    else if (found && !foreign && memchr(head, 0, size))
+        foreign = "is binary";
+    if (!foreign)
+        return LH_OK;
+    if (!found)
+        return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s %s", s->name, foreign);
+    d->facts.left_out++;
+    lh_status status = lh_dataset_noted(d, "%s left out: it %s", s->name,
+                                        foreign);
+    lh_free(d->ctx, s->path);
+    lh_free(d->ctx, s->name);
+    d->sources--;
+    return status;
+}
+
+/* One file; `found` in a folder, not named. */
+static lh_status sources_file(lh_dataset *d, const char *path, bool held_out,
+                              const lh_sources *what, bool found)
+{
+    bool input = what->input && !strcmp(path, "-");
+    lh_source *s = lh_source_new(d, input ? what->input : path,
+                                 input ? "standard input" : path);
+    lh_reader file;
+    char *head = s ? lh_alloc(d->ctx, SOURCES_HEAD, 1) : NULL;
+    if (!head)
+        return LH_ERROR_MEMORY;
+    s->held_out = held_out;
+    lh_status status = lh_reader_open(d->ctx, &file, s->path);
+    if (!status) {
+        s->size = file.size;
+        size_t size = (size_t)lh_max64(0, lh_min64(file.size, SOURCES_HEAD));
+        if (s->size < 0) {             /* a pipe: it can be read once      */
+            status = lh_file_read(d->ctx, s->path, &s->owned);
+            s->text = s->owned.data;
+            s->size = (int64_t)s->owned.size;
+            size = s->owned.size < SOURCES_HEAD ? s->owned.size
+                                                : SOURCES_HEAD;
+            if (size)
+                memcpy(head, s->text, size);
+        } else {
+            status = lh_reader_at(&file, head, size, 0);
+        }
+        lh_reader_close(&file);
+        if (!status)
+            status = sources_sniff(d, s, head, size, found);
+    }
+    lh_free(d->ctx, head);
+    return status;
+}
+
+/* ---------------------------------------------------- folders, patterns -- */
+
+static int sources_order(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static lh_status sources_path(lh_dataset *d, const char *path, bool held_out,
+                              const lh_sources *what, int depth);
+
+/* The names in a folder into list[*count], sorted. */
+static lh_status sources_list(lh_context *ctx, const char *path,
+                              const void ***list, size_t *count)
+{
+    DIR *folder = opendir(path);
+    size_t room = 0;
+    lh_status status = LH_OK;
+    if (!folder)
+        return lh_fail(ctx, LH_ERROR_IO, "cannot read the folder %s (system"
+                       " error %d)", path, errno);
+    for (struct dirent *entry; !status && (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (*count == room) {
+            const void **grown = lh_resize(ctx, *list, room, 2 * room + 16,
+                                           sizeof *grown);
+            *list = grown ? grown : *list;
+            room = grown ? 2 * room + 16 : room;
+        }
+        char *name = *count < room ? lh_path_join(ctx, path, entry->d_name)
+                                   : NULL;
+        if (name)
+            (*list)[(*count)++] = name;
+        else
+            status = LH_ERROR_MEMORY;
+    }
+    closedir(folder);
+    if (!status)
+        lh_sort(*list, *count, sources_order);
+    return status;
+}
+
+/* Links to folders are not followed: they may lead around in circles. */
+static lh_status sources_entry(lh_dataset *d, const char *path,
+                               bool held_out, const lh_sources *what,
+                               int depth)
+{
+    struct stat facts = { 0 }, link = { 0 };
+    bool there = !stat(path, &facts) && !lstat(path, &link);
+    if (there && S_ISDIR(facts.st_mode) && !S_ISLNK(link.st_mode))
+        return sources_path(d, path, held_out, what, depth + 1);
+    if (there && S_ISREG(facts.st_mode))
+        return sources_file(d, path, held_out, what, true);
+    d->facts.left_out++;
+    return lh_dataset_noted(d, "%s left out: it is no file", path);
+}
+
+static lh_status sources_folder(lh_dataset *d, const char *path,
+                                bool held_out, const lh_sources *what,
+                                int depth)
+{
+    const void **list = NULL;
+    size_t count = 0;
+    if (depth > SOURCES_DEPTH)
+        return lh_fail(d->ctx, LH_ERROR_IO, "%s: more than %d folders deep",
+                       path, SOURCES_DEPTH);
+    lh_status status = sources_list(d->ctx, path, &list, &count);
+    for (size_t i = 0; i < count && !status; i++)
+        status = sources_entry(d, list[i], held_out, what, depth);
+    for (size_t i = 0; i < count; i++)
+        lh_free(d->ctx, (void *)(uintptr_t)list[i]);
+    lh_free(d->ctx, list);
+    return status;
+}
+
+/* The C library sorts as the locale says; this does not. */
+static lh_status sources_pattern(lh_dataset *d, const char *path,
+                                 bool held_out, const lh_sources *what)
+{
+    glob_t found = { 0 };
+    int code = glob(path, GLOB_NOSORT, NULL, &found);
+    lh_status status = LH_OK;
+    if (code)
+        status = code == GLOB_NOMATCH
+            ? lh_fail(d->ctx, LH_ERROR_IO, "%s: no file has such a name",
+                      path)
+            : lh_fail(d->ctx, LH_ERROR_IO, "%s: the pattern cannot be looked"
+                      " up", path);
+    else
+        lh_sort((const void **)(uintptr_t)found.gl_pathv, found.gl_pathc,
+                sources_order);
+    for (size_t i = 0; !status && i < found.gl_pathc; i++)
+        status = sources_path(d, found.gl_pathv[i], held_out, what, 1);
+    if (!code)
+        globfree(&found);
+    return status;
+}
+
+static lh_status sources_path(lh_dataset *d, const char *path, bool held_out,
+                              const lh_sources *what, int depth)
+{
+    struct stat facts = { 0 };
+    bool there = !stat(path, &facts);
+    if (there && S_ISDIR(facts.st_mode))
+        return sources_folder(d, path, held_out, what, depth);
+    if (!there && !depth && strpbrk(path, "*?[") &&
+        !(what->input && !strcmp(path, "-")))
+        return sources_pattern(d, path, held_out, what);
+    return sources_file(d, path, held_out, what, false);
+}
+
+LH_INTERNAL lh_status lh_sources_add(lh_dataset *d, const char *path,
+                                     bool held_out, const lh_sources *what)
+{
+    int64_t before = d->sources;
+    lh_status status = sources_path(d, path, held_out, what, 0);
+    if (!status && d->sources == before)
+        status = lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: no text is in this"
+                         " folder", path);
+    return status;
+}
+
+#undef SOURCES_HEAD
+#undef SOURCES_DEPTH
+#undef SOURCES_IDS_HEADER
+#undef SOURCES_IDS16
+#undef SOURCES_IDS32
