@@ -64,7 +64,7 @@ fits() {
     [ "$(wc -l <"$1")" -le 40 ] &&
         [ "$(awk 'length > 79' "$1" | wc -l)" -eq 0 ]
 }
-for s in train sample eval tokenizer info bench; do
+for s in train sample eval tokenizer data info bench; do
     check "$s -h" succeeds $s -h
     cp "$out/stdout" "$out/help-$s"
     check "$s -h fits on a screen" fits "$out/help-$s"
@@ -76,7 +76,7 @@ done
 # Every option of the table is taken, shown and documented: what `-h` lists
 # is what the parser knows, and the man page has it too.
 drift() {
-    for s in train sample eval tokenizer info bench; do
+    for s in train sample eval tokenizer data info bench; do
         grep -oE '^.{10}--[a-z-]+' "$out/help-$s" | sed 's/.*--//' |
         while read -r option; do
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
@@ -220,6 +220,58 @@ check "bytes" succeeds train "$out/prose.txt" $tiny --steps 3 \
     --tokenizer bytes
 check "bytes" says '257 tokens: bytes'
 
+# ------------------------------------------------------------------- data --
+
+mkdir -p "$out/notes/sub" && cp "$out/prose.txt" "$out/notes/b.txt"
+cp "$out/list.txt" "$out/notes/sub/a.md"
+printf '\211PNG\000' >"$out/notes/c.png"
+printf '{"text": "one fish"}\n{"text": }\n{"text": "two fish"}\n' \
+    >"$out/fish.jsonl"
+check "data" succeeds data "$out/notes" "$out/fish.jsonl" -n 2
+check "data: documents" says '^documents   4$'
+check "data: what is left out" says 'c\.png left out: it is binary$'
+check "data: and where" says '^note   .*fish.jsonl, line 2: '
+check "data: samples" [ "$(grep -c '|$' "$out/stdout")" -eq 2 ]
+check "data: its tokens" says '^  A| |l|i|n|e|'
+check "data of names" succeeds data
+check "data of names" says '^documents   20,110$'
+data_json() {
+    $LONGHAND data "$out/fish.jsonl" --json -n 1 >"$out/stdout" \
+        2>"$out/stderr" && grep -q '^note .*line 2' "$out/stderr" &&
+        says '^{"files": 1, "documents": 2, .*"tokenizer": "characters"}$' &&
+        says '^{"document": 1, "pieces": \["o", "n", '
+}
+check "data --json" data_json
+check "a folder" succeeds train "$out/notes" $tiny --steps 3
+check "a folder" says '^data   2 files, each a document'
+check "a pattern" succeeds train "$out/[lf]is*.t*t" $tiny --steps 3
+check "a pattern" says '4 lines'
+check "records" succeeds train "$out/fish.jsonl" $tiny --steps 3
+check "records" says '^data   2 records, each a document'
+check "records: what is left out" says '^note   .*fish.jsonl, line 2: '
+input() {
+    $LONGHAND "$@" <"$out/list.txt" >"$out/stdout" 2>"$out/stderr"
+}
+check "standard input" input train - --steps 3 --count 1
+check "standard input" says '4 lines, each a document'
+printf '\037\213\010\000' >"$out/list.gz"
+check "compressed" refuses 1 "gunzip" train "$out/list.gz"
+check "paragraphs" succeeds train "$out/prose.txt" $tiny --steps 3 \
+    --documents paragraphs
+check "paragraphs" says '2 paragraphs, each a document'
+check "--separator" succeeds train "$out/list.txt" $tiny --steps 3 \
+    --separator fish
+check "--separator" says '4 texts between separators'
+check "--separator and --documents" refuses 2 "leave one out" \
+    train "$out/list.txt" --separator x --documents lines
+check "--held-out FILE" succeeds train "$out/list.txt" --steps 3 --count 1 \
+    --held-out "$out/fish.jsonl"
+check "--held-out FILE" says '33.3333% held out'
+check "--held-out of no file" refuses 1 "cannot open" \
+    train "$out/list.txt" --held-out "$out/none"
+check "--held-out beyond" refuses 2 "from 0 to 0.9" \
+    train "$out/list.txt" --held-out 2
+
 # -------------------------------------------------------------- tokenizer --
 
 words=$out/words.json
@@ -252,6 +304,17 @@ counted() {
     [ "$n" -eq "$(wc -w <"$out/odd.text")" ]
 }
 check "--count of standard input" counted
+$LONGHAND tokenizer encode --tokenizer "$words" --format u16 \
+    "$out/cats.txt" >"$out/cats.bin"
+check "a token file" succeeds train "$out/cats.bin" $tiny --steps 3 \
+    --tokenizer "$words" --out "$out/cats"
+check "a token file" says '^data   [0-9,]* bytes, one document; 300 tokens'
+check "a token file is scored" succeeds eval "$out/cats" "$out/cats.bin" \
+    --json
+check "a token file without its tokenizer" refuses 1 "of which tokenizer" \
+    train "$out/cats.bin"
+check "another's token file" refuses 1 "the tokenizer has 0 to" \
+    data "$out/cats.bin" --tokenizer "$out/few.json"
 check "special tokens are text, unless asked for" sh -c \
     "! $LONGHAND tokenizer encode '$out/odd.txt' --tokenizer '$words' |
      grep -qw 0 && $LONGHAND tokenizer encode '$out/odd.txt' --tokenizer \
@@ -285,9 +348,9 @@ check "half an id" refuses 1 "ends in the middle of an id" tokenizer decode \
 printf '\377\377' >"$out/high.u16"
 check "an id too high" refuses 1 "id 0 is 65535" tokenizer decode \
     "$out/high.u16" --tokenizer "$words" --format u16
-check "no text" refuses 1 "the text is empty" tokenizer train /dev/null \
+check "no text" refuses 1 "it is empty" tokenizer train /dev/null \
     --out "$out/none.json"
-check "no file" refuses 1 "cannot be opened" tokenizer train "$out/nothing"
+check "no file" refuses 1 "cannot open" tokenizer train "$out/nothing"
 check "no tokenizer" refuses 1 "list.txt" tokenizer encode "$out/odd.txt" \
     --tokenizer "$out/list.txt"
 
@@ -390,7 +453,9 @@ head -c 100 /dev/zero >"$out/zeros"
 printf '\377\376\375' >"$out/binary"
 check "missing data" refuses 1 "$out/none" train "$out/none"
 check "empty data" refuses 1 "empty" train "$out/empty"
-check "data is a directory" refuses 1 "$out/a" train "$out/a"
+mkdir -p "$out/hollow/.hidden"
+check "no data in a folder" refuses 1 "no text is in this folder" \
+    train "$out/hollow"
 check "data is not UTF-8" refuses 1 "UTF-8" train "$out/binary" \
     --documents lines
 printf 'ann\nbob\nch\377rl\ndan\n\376\n' >"$out/latin"

@@ -35,7 +35,7 @@ extern const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS];
 /* ------------------------------------------------------------ options -- */
 
 typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_REAL,
-                        CLI_CHOICE, CLI_PERIOD } cli_kind;
+                        CLI_CHOICE, CLI_PERIOD, CLI_SHARE } cli_kind;
 
 typedef enum cli_option {
 #define GROUP(heading)
@@ -67,8 +67,8 @@ extern const cli_option_row cli_option_table[OPT_COUNT];
 const char *cli_option_heading(cli_option o);
 
 /* What a command line says.  Option o's value stands in integer (a whole
- * number; a choice's place in its list; a period's steps), real (a number; a
- * period's seconds) or text. */
+ * number; a choice's place in its list; a period's steps; 1: a share is a
+ * file), real (a number, a share; a period's seconds) or text. */
 typedef struct cli_options {
     cli_subcommand subcommand;
     bool given[OPT_COUNT];
@@ -128,20 +128,32 @@ int cli_flush(void);
 
 double cli_clock(void);           /* seconds, monotonic                    */
 
-/* ------------------------------------------------------------ writing -- */
+/* --------------------------------------------------------------- data -- */
 
 /* The data of the operands from `first` on, and what it was taken for. */
-typedef struct cli_data {
+typedef struct cli_corpus {
     lh_dataset *dataset;
-    lh_documents by;
-    bool chosen;                  /* by was chosen here, not given         */
+    lh_data_facts facts;
+    lh_documents by;              /* facts.by                              */
     bool names;                   /* the built-in names                    */
-} cli_data;
+} cli_corpus;
 
-/* Whether a text is a list of short lines. */
-bool cli_text_is_list(const char *text, size_t size);
+/* k: of token files, or NULL; memory: see lh_sources. */
 int cli_data_load(lh_context *ctx, const cli_options *o, int first,
-                  cli_data *data);
+                  const lh_tokenizer *k, int64_t memory, cli_corpus *data);
+/* "20,110 given names (built in)", ...; and a line for each thing that was
+ * left out or is odd. */
+#define CLI_DATA_TEXT 128
+const char *cli_data_text(char text[CLI_DATA_TEXT], const cli_corpus *data);
+void cli_data_notes(FILE *f, const cli_corpus *data);
+/* The tokenizer that --tokenizer asks for, which may need the data; NULL: an
+ * error of the context.  And whether it is a file's, so that it is there
+ * before the data. */
+lh_tokenizer *cli_data_tokenizer(lh_context *ctx, const cli_options *o,
+                                 const lh_dataset *d);
+bool cli_data_tokenizer_given(const cli_options *o);
+
+/* ------------------------------------------------------------ writing -- */
 
 /* The model of an operand, with its tokenizer. */
 int cli_model_load(lh_context *ctx, const char *path, lh_model **m,

@@ -236,10 +236,12 @@ static int eval_data(const cli_options *o, lh_context *ctx, lh_model *m,
 {
     eval_run r = { .o = o, .k = k, .d = d, .shown = cli_clock() };
     lh_evaluation found;
-    size_t bytes;
-    lh_dataset_bytes(d, &bytes);
-    r.all = (int64_t)bytes;
+    lh_data_facts facts;
+    lh_dataset_facts(d, &facts);
+    r.all = facts.bytes;
     r.progress = isatty(STDERR_FILENO) && !o->given[OPT_json];
+    if (o->given[OPT_each] && facts.ids)
+        return cli_usage("--each needs text; token files have none");
     if (o->given[OPT_each]) {
         r.each = calloc((size_t)lh_dataset_documents(d), sizeof *r.each);
         if (!r.each)
@@ -299,7 +301,7 @@ int cli_eval(const cli_options *o)
 {
     lh_model *m = NULL;
     lh_tokenizer *k = NULL;
-    cli_data data = { 0 };
+    cli_corpus data = { 0 };
     int code;
     if (o->operands < 2 && !o->given[OPT_choices])
         return cli_usage("DATA is missing: longhand eval MODEL DATA...");
@@ -310,7 +312,7 @@ int cli_eval(const cli_options *o)
     if (!code && o->given[OPT_choices])
         code = eval_choices(o, ctx, m, k);
     if (!code && o->operands > 1)
-        code = cli_data_load(ctx, o, 1, &data);
+        code = cli_data_load(ctx, o, 1, k, INT64_MAX, &data);
     if (!code && data.dataset)
         code = eval_data(o, ctx, m, k, data.dataset);
     lh_dataset_free(data.dataset);

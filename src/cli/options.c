@@ -24,6 +24,7 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define SAMPLE (1u << CLI_sample)
 #define EVAL (1u << CLI_eval)
 #define TOKENIZER (1u << CLI_tokenizer)
+#define DATA (1u << CLI_data)
 #define INFO (1u << CLI_info)
 #define BENCH (1u << CLI_bench)
 #define FLAG { CLI_FLAG, 0, 0, NULL }
@@ -31,6 +32,7 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define PERIOD { CLI_PERIOD, 0, 0, NULL }
 #define INTEGER(low, high) { CLI_INTEGER, low, (double)(high), NULL }
 #define REAL(low, high) { CLI_REAL, low, high, NULL }
+#define SHARE(low, high) { CLI_SHARE, low, high, NULL }
 #define CHOICE(list) { CLI_CHOICE, 0, 0, list }
 
 const cli_option_row cli_option_table[OPT_COUNT] = {
@@ -223,6 +225,10 @@ static bool options_value(cli_options *o, cli_option option,
         return *integer >= 0;
     case CLI_PERIOD:
         return options_period(text, integer, real);
+    case CLI_SHARE:
+        *integer = !options_real(text, real);
+        return *integer ? text[0] != 0 : *real >= row->value.low &&
+                                         *real <= row->value.high;
     }
     return false;
 }
@@ -235,6 +241,7 @@ static int options_refuse(cli_option option, const char *text)
         return cli_usage("--%s %s: expected a whole number from %.0f to"
                          " %.0f", row->name, text, row->value.low,
                          row->value.high);
+    case CLI_SHARE:
     case CLI_REAL:
         return cli_usage("--%s %s: expected a number from %g to %g",
                          row->name, text, row->value.low, row->value.high);

@@ -1,88 +1,8 @@
-/* Text in and out: the data of a command line as a dataset, its model, and
- * the model's writing. */
+/* Text out: the model of a command line, and its writing. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-
-/* ----------------------------------------------------------------- data -- */
-
-/* A list has short lines one under the other: none longer than 200 bytes and
- * no empty ones between.  Books have empty lines between paragraphs, or
- * paragraphs as long lines. */
-bool cli_text_is_list(const char *text, size_t size)
-{
-    size_t lines = 0, gap = 0;
-    while (size) {
-        const char *end = memchr(text, '\n', size);
-        size_t length = end ? (size_t)(end - text) : size;
-        bool empty = length == 0 || (length == 1 && text[0] == '\r');
-        if (length > 200 || (!empty && gap && lines))
-            return false;
-        gap += empty;
-        lines += !empty;
-        text += length + (end != NULL);
-        size -= length + (end != NULL);
-    }
-    return lines > 1;
-}
-
-typedef struct text_joined {
-    char *text;
-    size_t size;
-} text_joined;
-
-/* Appends a file, with a newline where the one before has none. */
-static int text_add(lh_context *ctx, const char *path, text_joined *joined)
-{
-    size_t size;
-    lh_dataset *d = lh_dataset_file(ctx, path, LH_DOCUMENTS_WHOLE);
-    if (!d)
-        return cli_error(ctx);
-    const char *bytes = lh_dataset_bytes(d, &size);
-    char *grown = NULL;
-    if (size < SIZE_MAX - joined->size - 1)
-        grown = realloc(joined->text, joined->size + size + 1);
-    if (!grown) {
-        lh_dataset_free(d);
-        return cli_fail("%s: no memory for its %zu bytes", path, size);
-    }
-    joined->text = grown;
-    if (joined->size && grown[joined->size - 1] != '\n')
-        grown[joined->size++] = '\n';
-    if (size)
-        memcpy(grown + joined->size, bytes, size);
-    joined->size += size;
-    lh_dataset_free(d);
-    return CLI_DONE;
-}
-
-int cli_data_load(lh_context *ctx, const cli_options *o, int first,
-                  cli_data *data)
-{
-    *data = (cli_data){ .by = LH_DOCUMENTS_LINES };
-    if (o->operands <= first) {
-        data->names = true;
-        data->dataset = lh_dataset_names(ctx);
-        return data->dataset ? CLI_DONE : cli_error(ctx);
-    }
-    text_joined joined = { NULL, 0 };
-    int code = CLI_DONE;
-    for (int i = first; i < o->operands && !code; i++)
-        code = text_add(ctx, o->operand[i], &joined);
-    data->chosen = !o->given[OPT_documents];
-    if (data->chosen ? !cli_text_is_list(joined.text, joined.size)
-                     : o->integer[OPT_documents] == 1)
-        data->by = LH_DOCUMENTS_WHOLE;
-    if (!code) {
-        data->dataset = lh_dataset_text(ctx, joined.text, joined.size,
-                                        data->by);
-        if (!data->dataset)
-            code = cli_error(ctx);
-    }
-    free(joined.text);
-    return code;
-}
 
 /* ---------------------------------------------------------------- model -- */
 

@@ -100,83 +100,101 @@ static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
 
 /* --------------------------------------------------------------- train -- */
 
-/* The text at hand without its last, unfinished part: up to the last line
- * end, or to a blank behind a letter; all of it at the end. */
-static size_t tokenizer_part(const tokenizer_input *in, bool lines)
+/* Documents on their way to the trainer, which takes many at once. */
+typedef struct tokenizer_feed {
+    lh_tokenizer_trainer *t;
+    char *text;
+    size_t size, room;
+    size_t start[TOKENIZER_LINES + 1]; /* of each document in text         */
+    int64_t count;                     /* of documents that are whole      */
+} tokenizer_feed;
+
+/* Where an unfinished document may be cut: at its last blank behind a
+ * letter. */
+static size_t tokenizer_part(const char *text, size_t size)
 {
-    if (in->end)
-        return in->size;
-    for (size_t at = in->size; at-- > 1;) {
-        char c = in->text[at], before = in->text[at - 1];
-        bool letter = (before >= 'a' && before <= 'z') ||
-                      (before >= 'A' && before <= 'Z');
-        if (lines ? c == '\n' : c == ' ' && letter)
-            return at + lines;
+    for (size_t at = size; at-- > 1;) {
+        char before = text[at - 1];
+        if (text[at] == ' ' && ((before >= 'a' && before <= 'z') ||
+                                (before >= 'A' && before <= 'Z')))
+            return at;
     }
     return 0;
 }
 
-static bool tokenizer_blank(char c)
+/* Hands over what is whole, and of a long document what can be cut. */
+static lh_status tokenizer_flush(tokenizer_feed *f)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    static const char *text[TOKENIZER_LINES + 1];
+    static size_t length[TOKENIZER_LINES + 1];
+    int64_t count = f->count;
+    size_t done = f->start[count];
+    size_t part = f->size - done < TOKENIZER_BLOCK ? 0
+                : tokenizer_part(f->text + done, f->size - done);
+    f->start[count + 1] = done + part;
+    count += part > 0;
+    for (int64_t i = 0; i < count; i++) {
+        text[i] = f->text + f->start[i];
+        length[i] = f->start[i + 1] - f->start[i];
+    }
+    lh_status status = count ? lh_tokenizer_trainer_add(f->t, text, length,
+                                                        count) : LH_OK;
+    done += part;
+    memmove(f->text, f->text + done, f->size - done);
+    f->size -= done;
+    f->count = 0;
+    return status;
 }
 
-/* Each line a document, blanks at both ends taken off. */
-static lh_status tokenizer_lines(lh_tokenizer_trainer *t, const char *text,
-                                 size_t size, const char **line,
-                                 size_t *length)
+static lh_status tokenizer_piece(void *user, const lh_piece *p)
 {
-    int64_t count = 0;
-    for (size_t at = 0, end; at < size; at = end + 1) {
-        const char *stop = memchr(text + at, '\n', size - at);
-        end = stop ? (size_t)(stop - text) : size;
-        size_t from = at, to = end;
-        while (from < to && tokenizer_blank(text[from]))
-            from++;
-        while (to > from && tokenizer_blank(text[to - 1]))
-            to--;
-        if (to == from)
-            continue;
-        line[count] = text + from;
-        length[count++] = to - from;
-        if (count == TOKENIZER_LINES) {
-            lh_status status = lh_tokenizer_trainer_add(t, line, length,
-                                                        count);
-            if (status)
-                return status;
-            count = 0;
-        }
+    tokenizer_feed *f = user;
+    if (f->room - f->size < p->size) {
+        size_t room = 2 * f->room + p->size;
+        char *text = room > f->room ? realloc(f->text, room) : NULL;
+        if (!text)
+            return LH_ERROR_MEMORY;
+        f->text = text;
+        f->room = room;
     }
-    return lh_tokenizer_trainer_add(t, line, length, count);
+    if (p->size)
+        memcpy(f->text + f->size, p->text, p->size);
+    f->size += p->size;
+    if (p->last)
+        f->start[++f->count] = f->size;
+    return f->count == TOKENIZER_LINES - 1 || f->size >= TOKENIZER_BLOCK
+        ? tokenizer_flush(f) : LH_OK;
 }
 
 static int tokenizer_read(lh_context *ctx, const cli_options *o,
                           lh_tokenizer_trainer *t, int64_t *bytes)
 {
-    static const char *line[TOKENIZER_LINES];
-    static size_t length[TOKENIZER_LINES];
-    tokenizer_input in = { .path = o->operand + 1,
-                           .paths = o->operands - 1 };
-    int code = CLI_DONE;
-    while (!code && tokenizer_open(&in, &code)) {
-        bool lines = o->integer[OPT_documents] == 0, first = true;
-        while (!code && !(in.end && !in.size)) {
-            code = in.end ? CLI_DONE : tokenizer_more(&in);
-            if (first && !o->given[OPT_documents])
-                lines = cli_text_is_list(in.text, in.size);
-            first = false;
-            size_t part = tokenizer_part(&in, lines);
-            if (code || !part)
-                continue;
-            const char *text = in.text;
-            if (lines ? tokenizer_lines(t, text, part, line, length)
-                      : lh_tokenizer_trainer_add(t, &text, &part, 1))
-                code = cli_error(ctx);
-            *bytes += (int64_t)part;
-            tokenizer_used(&in, part);
-        }
+    tokenizer_feed *f = calloc(1, sizeof *f);
+    char *input = "-";
+    cli_options read = *o;
+    cli_corpus data;
+    if (!f)
+        return cli_fail("out of memory");
+    f->t = t;
+    if (o->operands < 2) {
+        read.operand = &input;
+        read.operands = 1;
     }
-    tokenizer_close(&in);
+    int code = cli_data_load(ctx, &read, o->operands < 2 ? 0 : 1, NULL, 0,
+                             &data);
+    lh_status status = code ? LH_OK : lh_dataset_read(ctx, data.dataset, NULL,
+                                                      tokenizer_piece, f);
+    if (!code && !status)
+        status = tokenizer_flush(f);
+    if (!code && status)
+        code = lh_error_status(ctx) ? cli_error(ctx)
+                                    : cli_fail("out of memory");
+    if (!code && !o->given[OPT_quiet])
+        cli_data_notes(stdout, &data);
+    *bytes = data.facts.bytes;
+    lh_dataset_free(data.dataset);
+    free(f->text);
+    free(f);
     return code;
 }
 
@@ -198,8 +216,6 @@ static int tokenizer_train(lh_context *ctx, const cli_options *o)
     lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(ctx);
     int code = t ? tokenizer_read(ctx, o, t, &bytes) : cli_error(ctx);
     lh_tokenizer *k = NULL;
-    if (!code && !bytes)
-        code = cli_fail("the text is empty: there is nothing to learn from");
     if (!code) {
         k = lh_tokenizer_trainer_make(t, o->integer[OPT_vocab], &special, 1,
                                       tokenizer_progress, (void *)o);
@@ -324,6 +340,11 @@ static int tokenizer_encode(lh_context *ctx, const cli_options *o,
 }
 
 /* -------------------------------------------------------------- decode -- */
+
+static bool tokenizer_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* The ids of the bytes at hand into id; how many, and *used bytes.  Below 0:
  * not ids, said. */

@@ -20,7 +20,7 @@ typedef struct train_run {
     const char *preset;
     lh_config config;
     lh_train_settings settings;
-    cli_data data;
+    cli_corpus data;
     lh_tokenizer *k;
     lh_model *m;
     lh_trainer *trainer;
@@ -68,16 +68,17 @@ static void train_fit(train_run *r)
 {
     const cli_options *o = r->o;
     lh_train_settings *s = &r->settings;
-    size_t bytes;
-    lh_dataset_bytes(r->data.dataset, &bytes);
+    const lh_data_facts *f = &r->data.facts;
     if (!o->given[OPT_warm_up] && s->warm_up > s->steps / 10)
         s->warm_up = s->steps / 10;
     if (!o->given[OPT_cool_down] && s->cool_down > s->steps - s->warm_up)
         s->cool_down = s->steps - s->warm_up;
-    if (!o->given[OPT_held_out] &&
-        lh_dataset_documents(r->data.dataset) == 1 &&
-        (int64_t)(bytes / 16) < r->config.context)
+    if (!o->given[OPT_held_out] && f->documents == 1 &&
+        f->bytes / 16 < r->config.context)
         s->held_out = 0;
+    if (f->training < f->documents)
+        s->held_out = (double)(f->documents - f->training) /
+                      (double)f->documents;
 }
 
 /* Ten times in a run, but not so often that evaluating costs more than a
@@ -86,10 +87,8 @@ static void train_fit(train_run *r)
 static int64_t train_eval_every(const train_run *r)
 {
     const lh_train_settings *s = &r->settings;
-    size_t bytes;
-    lh_dataset_bytes(r->data.dataset, &bytes);
-    double documents = (double)lh_dataset_documents(r->data.dataset);
-    double each = (double)bytes / documents + 1;
+    double documents = (double)r->data.facts.documents;
+    double each = (double)r->data.facts.bytes / documents + 1;
     double window = each < (double)r->config.context
                   ? each : (double)r->config.context;
     double least = s->held_out * documents * each /
@@ -122,35 +121,6 @@ static int train_settings(train_run *r)
 }
 
 /* --------------------------------------------------------------- making -- */
-
-/* Says in which of several documents the text is no characters: the first
- * one with which those before it cannot be read.  The library counts bytes
- * over all of them. */
-static int train_refused(train_run *r)
-{
-    const lh_dataset *d = r->data.dataset;
-    int64_t low = 0, high = lh_dataset_documents(d) - 1;
-    size_t size;
-    const char *text = lh_dataset_bytes(d, &size);
-    if (lh_error_status(r->ctx) != LH_ERROR_FORMAT || !high)
-        return cli_error(r->ctx);
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        const char *last = lh_dataset_document(d, middle, &size);
-        lh_tokenizer *k = lh_tokenizer_characters(
-            r->ctx, text, (size_t)(last - text) + size);
-        if (k)
-            low = middle + 1;
-        else
-            high = middle;
-        lh_tokenizer_free(k);
-    }
-    text = lh_dataset_document(d, low, &size);
-    lh_error_clear(r->ctx);
-    lh_tokenizer_free(lh_tokenizer_characters(r->ctx, text, size));
-    return cli_fail("document %lld, %s (--tokenizer bytes)",
-                    (long long)low + 1, lh_error_message(r->ctx));
-}
 
 static int train_impossible(const train_run *r)
 {
@@ -186,17 +156,13 @@ static int train_plan(train_run *r)
 
 static int train_make(train_run *r)
 {
-    size_t size;
-    const char *text = lh_dataset_bytes(r->data.dataset, &size);
-    const char *kind = r->o->text[OPT_tokenizer];
-    bool characters = !strcmp(kind, "characters");
-    r->k = characters ? lh_tokenizer_characters(r->ctx, text, size)
-         : !strcmp(kind, "bytes") ? lh_tokenizer_bytes(r->ctx)
-                                  : lh_tokenizer_load(r->ctx, kind, NULL);
     if (!r->k)
-        return characters ? train_refused(r) : cli_error(r->ctx);
+        r->k = cli_data_tokenizer(r->ctx, r->o, r->data.dataset);
+    if (!r->k)
+        return cli_error(r->ctx);
     if (lh_tokenizer_border(r->k) < 0)
-        return cli_fail("%s: it has no token that ends a document", kind);
+        return cli_fail("%s: it has no token that ends a document",
+                        r->o->text[OPT_tokenizer]);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
     int code = train_plan(r);
     if (code)
@@ -224,25 +190,17 @@ static void train_say(const train_run *r)
                                             "trapezoid" };
     const lh_config *c = &r->config;
     const lh_train_settings *s = &r->settings;
-    char a[32], b[32];
-    size_t bytes;
-    lh_dataset_bytes(r->data.dataset, &bytes);
-    if (r->view.mode == CLI_VIEW_JSON || r->view.mode == CLI_VIEW_QUIET)
+    char a[32], b[32], text[CLI_DATA_TEXT];
+    if (r->view.mode == CLI_VIEW_JSON || r->view.mode == CLI_VIEW_QUIET) {
+        cli_data_notes(stderr, &r->data);
         return;
+    }
     printf("longhand %s, %s kernels, %d thread%s, seed %llu\n",
            lh_version(), lh_cpu_level(r->ctx), lh_threads(r->ctx),
            lh_threads(r->ctx) > 1 ? "s" : "", (unsigned long long)s->seed);
-    if (r->data.names)
-        printf("data   %s given names (built in)",
-               cli_count(a, lh_dataset_documents(r->data.dataset)));
-    else if (r->data.by == LH_DOCUMENTS_LINES)
-        printf("data   %s lines, each a document",
-               cli_count(a, lh_dataset_documents(r->data.dataset)));
-    else
-        printf("data   %s bytes, one document", cli_count(a,
-               (int64_t)bytes));
-    printf("; %s tokens: %s\n", cli_count(b, c->vocabulary),
-           lh_tokenizer_kind(r->k));
+    printf("data   %s; %s tokens: %s\n", cli_data_text(text, &r->data),
+           cli_count(b, c->vocabulary), lh_tokenizer_kind(r->k));
+    cli_data_notes(stdout, &r->data);
     printf("model  %s: %lld layer%s, %lld wide, %lld heads, context %lld;"
            " %s parameters\n", r->preset, (long long)c->layers,
            c->layers > 1 ? "s" : "", (long long)c->width,
@@ -469,7 +427,12 @@ static int train_prepare(train_run *r)
     const cli_options *o = r->o;
     if (o->given[OPT_resume] && !o->given[OPT_out])
         return cli_usage("--resume needs --out DIR: the run to go on with");
-    int code = cli_data_load(r->ctx, o, 0, &r->data);
+    if (cli_data_tokenizer_given(o)) {
+        r->k = cli_data_tokenizer(r->ctx, o, NULL);
+        if (!r->k)
+            return cli_error(r->ctx);
+    }
+    int code = cli_data_load(r->ctx, o, 0, r->k, 0, &r->data);
     if (code)
         return code;
     r->preset = o->given[OPT_preset] ? o->text[OPT_preset]
