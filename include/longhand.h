@@ -519,7 +519,10 @@ LH_API lh_tokenizer *lh_tokenizer_characters(lh_context *ctx,
 /* A tokenizer from a file: tokenizer.json, a vocabulary in JSON with
  * merges.txt or vocab.bpe beside it, a .tiktoken list of ranks, a
  * SentencePiece .model of byte pairs, llama2.c's tokenizer.bin, or a GGUF file
- * (docs/tokenizers.md).  pre: how texts are cut, where the file does not say
+ * (docs/tokenizers.md); or the directory of a model that has tokenizer.json,
+ * vocab.json or tokenizer.model, the first of them.  A tokenizer_config.json
+ * beside one of these names adds tokens and says which one ends documents.
+ * pre: how texts are cut, where the file does not say
  * it: "gpt2", "cl100k", "o200k", "llama3", "qwen2"; NULL: known by the number
  * of tokens.  NULL: LH_ERROR_IO, LH_ERROR_FORMAT, LH_ERROR_ARGUMENT. */
 LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
@@ -886,15 +889,16 @@ LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
 
 /* ------------------------------------------------------ models on disk -- */
 
-/* Writes config.json, model.safetensors and tokenizer.json into `directory`
- * (made if needed), each whole or not at all.  A config that Hugging Face's
+/* Writes config.json, model.safetensors, tokenizer.json and
+ * tokenizer_config.json into `directory` (made if needed), each whole or not at
+ * all.  A config that Hugging Face's
  * GPT2LMHeadModel or LlamaForCausalLM can say is written as such. */
 LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
                                const lh_tokenizer *k, const char *directory);
 /* config.json alone. */
 LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
                                 lh_config *config);
-/* Reads them.  tokenizer may be NULL. */
+/* Reads them, the tokenizer as lh_tokenizer_load() does; k may be NULL. */
 LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
                                lh_model **m, lh_tokenizer **k);
 

@@ -11,7 +11,8 @@ import sys
 import torch
 import transformers
 from safetensors.torch import load_file
-from transformers import GPT2LMHeadModel, LlamaForCausalLM
+from transformers import (AutoTokenizer, GPT2LMHeadModel,
+                          LlamaForCausalLM)
 
 BOUND = 1e-5                      # of max |a - b| / max |b|, float32
 build = pathlib.Path(sys.argv[1])
@@ -50,6 +51,11 @@ def compare(kind, architecture):
     apart = float((ours - theirs).abs().max() / theirs.abs().max())
     print(f"{kind}: logits of {len(rows)} tokens: max|a-b|/max|b| {apart:.1e}")
     check(apart <= BOUND, f"{kind}: logits within {BOUND}")
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    check(tokenizer("cab")["input_ids"] == [2, 0, 1], f"{kind}: its ids")
+    check(tokenizer.decode([2, 0, 1]) == "cab", f"{kind}: its text")
+    check(tokenizer.eos_token_id == tokenizer.bos_token_id == 16 ==
+          len(tokenizer) - 1, f"{kind}: what ends documents")
 
 
 torch.set_num_threads(1)

@@ -21,9 +21,10 @@ static void disk_path(char path[128], const char *directory,
 static void disk_clean(const char *directory)
 {
     static const char *const names[] = { "config.json", "model.safetensors",
-                                         "tokenizer.json" };
+                                         "tokenizer.json",
+                                         "tokenizer_config.json" };
     char path[128];
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         disk_path(path, directory, names[i]);
         unlink(path);
     }

@@ -332,7 +332,7 @@ static void trace_compare(const host *h, const char *cpu, const trace *got,
 static void folder_remove(const char *folder)
 {
     static const char *const file[] = { "state", "config.json",
-        "model.safetensors", "tokenizer.json" };
+        "model.safetensors", "tokenizer.json", "tokenizer_config.json" };
     char path[300];
     for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, file[i]);

@@ -162,10 +162,10 @@ static void test_files(int kind)
     lh_dataset_free(d);
     lh_context_free(ctx);
     CHECK_EQ_INT(memory.live, 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         static const char *const name[] = {
             "trainer.safetensors", "model.safetensors", "config.json",
-            "tokenizer.json"
+            "tokenizer.json", "tokenizer_config.json"
         };
         snprintf(path, sizeof path, "%s/%s", directory, name[i]);
         unlink(path);

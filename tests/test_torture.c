@@ -313,7 +313,7 @@ int main(void)
         test_operation(&operations[i], directory);
     static const char *const files[] = {
         "trainer.safetensors", "config.json", "model.safetensors",
-        "tokenizer.json" };
+        "tokenizer.json", "tokenizer_config.json" };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/%s", directory, files[i]);

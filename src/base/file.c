@@ -230,6 +230,14 @@ LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
     return status;
 }
 
+LH_INTERNAL bool lh_file_there(lh_context *ctx, const char *path)
+{
+    int fd = file_open_again(ctx, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0)
+        (void)ctx->io->close(fd);
+    return fd >= 0;
+}
+
 LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
                                      const char *path)
 {

@@ -28,6 +28,9 @@ LH_TABLE const lh_io lh_io_system;
 LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
                                    lh_buffer *buffer);
 
+/* Whether there is a file or directory that can be opened; records nothing. */
+LH_INTERNAL bool lh_file_there(lh_context *ctx, const char *path);
+
 /* A file that is read by pieces.  size below 0: it is no regular one and can
  * be read only whole, by lh_file_read().  lh_reader_at() takes `size` bytes at
  * an offset; fewer are LH_ERROR_IO. */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -124,14 +123,8 @@ lh_tokenizer *cli_data_tokenizer(lh_context *ctx, const cli_options *o,
     const char *kind = o->text[OPT_tokenizer];
     if (!strcmp(kind, "bytes"))
         return lh_tokenizer_bytes(ctx);
-    if (strcmp(kind, "characters") != 0) {
-        struct stat s;
-        char path[4200];
-        bool folder = !stat(kind, &s) && S_ISDIR(s.st_mode);
-        snprintf(path, sizeof path, folder ? "%.4096s/tokenizer.json"
-                                           : "%.4096s", kind);
-        return lh_tokenizer_load(ctx, path, NULL);
-    }
+    if (strcmp(kind, "characters") != 0)
+        return lh_tokenizer_load(ctx, kind, NULL);
     char *text;
     size_t size;
     lh_tokenizer *k = NULL;

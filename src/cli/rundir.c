@@ -61,13 +61,14 @@ static int rundir_make(const char *directory)
 static int rundir_refuse(const char *path, bool resume, bool resumes)
 {
     static const char *const file[] = { "model.safetensors", "config.json",
-                                        "tokenizer.json" };
+                                        "tokenizer.json",
+                                        "tokenizer_config.json" };
     if (resumes && resume)
         return CLI_DONE;
     if (resumes)
         return cli_fail("--out %s: holds a run; add --resume to go on with"
                         " it, or name another directory", path);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (rundir_has(path, file[i]))
             return cli_fail("--out %s: holds %s of something else; name"
                             " another directory", path, file[i]);

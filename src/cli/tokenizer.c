@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -85,14 +84,9 @@ static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
         *code = cli_usage("--tokenizer FILE is needed: which tokenizer?");
         return NULL;
     }
-    char path[4200];
-    struct stat s;
-    snprintf(path, sizeof path, "%s", o->text[OPT_pieces]);
-    if (!stat(path, &s) && S_ISDIR(s.st_mode))
-        snprintf(path, sizeof path, "%.4096s/tokenizer.json",
-                 o->text[OPT_pieces]);
     lh_tokenizer *k = lh_tokenizer_load(
-        ctx, path, o->given[OPT_pre] ? o->text[OPT_pre] : NULL);
+        ctx, o->text[OPT_pieces],
+        o->given[OPT_pre] ? o->text[OPT_pre] : NULL);
     if (!k)
         *code = cli_error(ctx);
     return k;

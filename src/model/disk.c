@@ -1,5 +1,6 @@
-/* Models on disk: a directory with config.json, model.safetensors and
- * tokenizer.json, in the layout of GPT-2, of Llama, of NanoChat, or our own.
+/* Models on disk: a directory with config.json, model.safetensors,
+ * tokenizer.json and tokenizer_config.json, in the layout of GPT-2, of Llama,
+ * of NanoChat, or our own.
  *
  * What a file must hold follows from its config alone: a plan lists the
  * file's tensors and which parameters each consists of.  Loading refuses
@@ -210,10 +211,11 @@ static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
     return status;
 }
 
-typedef enum disk_part { DISK_TOKENIZER, DISK_WEIGHTS, DISK_CONFIG,
-                         DISK_PARTS } disk_part;
+typedef enum disk_part { DISK_TOKENIZER, DISK_SETTINGS, DISK_WEIGHTS,
+                         DISK_CONFIG, DISK_PARTS } disk_part;
 static const char *const disk_name[DISK_PARTS] = {
-    "tokenizer.json", "model.safetensors", "config.json",
+    "tokenizer.json", "tokenizer_config.json", "model.safetensors",
+    "config.json",
 };
 
 static lh_status disk_write(lh_context *ctx, const lh_model *m,
@@ -229,6 +231,8 @@ static lh_status disk_write(lh_context *ctx, const lh_model *m,
         status = part == DISK_CONFIG
             ? lh_config_write(ctx, &text, &m->config,
                               lh_tokenizer_border(k))
+            : part == DISK_SETTINGS
+            ? lh_tokenizer_write_settings(ctx, k, m->config.context, &text)
             : lh_tokenizer_write(ctx, k, &text);
         if (!status)
             status = lh_file_write(ctx, path, text.data, text.size);
@@ -391,14 +395,10 @@ static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
 static lh_tokenizer *disk_read_tokenizer(lh_context *ctx, const char *path,
                                          const lh_config *c)
 {
-    lh_buffer text = { NULL, 0, 0 };
-    if (lh_file_read(ctx, path, &text))
-        return NULL;
-    lh_tokenizer *k = lh_tokenizer_read(ctx, path, text.data, text.size);
-    lh_buffer_free(ctx, &text);
+    lh_tokenizer *k = lh_tokenizer_load(ctx, path, NULL);
     if (k && lh_tokenizer_vocabulary(k) > c->vocabulary) {
-        lh_fail(ctx, LH_ERROR_FORMAT, "%s has %lld tokens, the model beside"
-                " it takes %lld", path,
+        lh_fail(ctx, LH_ERROR_FORMAT, "%s: its tokenizer has %lld tokens, the"
+                " model beside it takes %lld", path,
                 (long long)lh_tokenizer_vocabulary(k),
                 (long long)c->vocabulary);
         lh_tokenizer_free(k);
@@ -419,8 +419,9 @@ static lh_status disk_read_config(lh_context *ctx, const char *path,
     return status ? status : lh_config_check(ctx, c);
 }
 
-static lh_status disk_load(lh_context *ctx, char *const path[DISK_PARTS],
-                           lh_model **m, lh_tokenizer **k)
+static lh_status disk_load(lh_context *ctx, const char *directory,
+                           char *const path[DISK_PARTS], lh_model **m,
+                           lh_tokenizer **k)
 {
     lh_config config;
     lh_layout layout = LH_LAYOUT_LONGHAND;
@@ -430,7 +431,7 @@ static lh_status disk_load(lh_context *ctx, char *const path[DISK_PARTS],
         return status;
     lh_tokenizer *tokenizer = NULL;
     if (k) {
-        tokenizer = disk_read_tokenizer(ctx, path[DISK_TOKENIZER], &config);
+        tokenizer = disk_read_tokenizer(ctx, directory, &config);
         if (!tokenizer)
             return lh_error_status(ctx);
     }
@@ -472,7 +473,7 @@ LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
             status = LH_ERROR_MEMORY;
     }
     if (!status)
-        status = disk_load(ctx, path, m, k);
+        status = disk_load(ctx, directory, path, m, k);
     for (int i = 0; i < DISK_PARTS; i++)
         lh_free(ctx, path[i]);
     return status;

@@ -356,30 +356,58 @@ static bool bpe_parents(const lh_tokenizer *k, int32_t id, int32_t *token,
 static int bpe_by_rank(const void *a, const void *b)
 {
     const lh_bpe_pair *x = a, *y = b;
-    return (x->rank > y->rank) - (x->rank < y->rank);
+    return x->rank != y->rank ? (x->rank > y->rank) - (x->rank < y->rank)
+         : x->left != y->left ? (x->left > y->left) - (x->left < y->left)
+                              : (x->right > y->right) - (x->right < y->right);
+}
+
+/* Every two tokens that are a third together; their number. */
+static size_t bpe_splits(const lh_tokenizer *k, lh_bpe_pair *pair)
+{
+    size_t count = 0;
+    for (int32_t id = 0; id < k->vocabulary; id++) {
+        const char *text = k->pieces + k->starts[id];
+        size_t size = bpe_size(k, id);
+        if (!size || lh_bpe_find(k, text, size) != id)
+            continue;
+        for (size_t at = 1; at < size; at++) {
+            lh_bpe_pair p = { lh_bpe_find(k, text, at),
+                              lh_bpe_find(k, text + at, size - at), id,
+                              k->bpe->rank ? k->bpe->rank[id]
+                                           : (uint32_t)id };
+            if (p.left >= 0 && p.right >= 0)
+                pair[count++] = p;
+        }
+    }
+    return count;
 }
 
 LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
                                    size_t *count)
 {
     const lh_bpe *b = k->bpe;
-    size_t places = b->by_rank ? (size_t)k->vocabulary : b->pair_mask + 1;
-    size_t have = 0;
+    bool splits = b->by_rank && b->characters, made = b->by_rank && !splits;
+    size_t places = splits ? k->starts[k->vocabulary]
+                  : made ? (size_t)k->vocabulary : b->pair_mask + 1, have = 0;
+    lh_bpe_pair *all = lh_alloc(ctx, splits ? places : 1, sizeof *all);
     lh_merge *merge = lh_alloc(ctx, places, sizeof *merge);
     const void **order = lh_alloc(ctx, places, sizeof *order);
     int32_t *token = lh_alloc(ctx, b->longest + 1, sizeof *token);
-    if (merge && order && token) {
-        for (int32_t id = 0; id < k->vocabulary && b->by_rank; id++)
+    if (all && merge && order && token) {
+        const lh_bpe_pair *pair = splits ? all : b->pair;
+        if (splits)
+            places = bpe_splits(k, all);
+        for (int32_t id = 0; id < k->vocabulary && made; id++)
             have += bpe_size(k, id) > 1 &&
                     lh_bpe_find(k, k->pieces + k->starts[id],
                                 bpe_size(k, id)) == id &&
                     bpe_parents(k, id, token, &merge[have]);
-        for (size_t i = 0; i < places && !b->by_rank; i++)
-            if (b->pair[i].made >= 0)
-                order[have++] = &b->pair[i];
-        if (!b->by_rank)
+        for (size_t i = 0; i < places && !made; i++)
+            if (pair[i].made >= 0)
+                order[have++] = &pair[i];
+        if (!made)
             lh_sort(order, have, bpe_by_rank);
-        for (size_t i = 0; i < have && !b->by_rank; i++) {
+        for (size_t i = 0; i < have && !made; i++) {
             const lh_bpe_pair *p = order[i];
             merge[i] = (lh_merge){ p->left, p->right, p->made };
         }
@@ -387,6 +415,7 @@ LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
         lh_free(ctx, merge);
         merge = NULL;
     }
+    lh_free(ctx, all);
     lh_free(ctx, order);
     lh_free(ctx, token);
     *count = have;

@@ -103,7 +103,8 @@ LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const lh_merge *merge,
                                     size_t count);
 
 /* The same back, where they are not listed the pair that each token is made
- * of; for lh_free.  NULL: no memory. */
+ * of, or of pieces that begin as characters each that it may be made of; for
+ * lh_free.  NULL: no memory. */
 LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
                                    size_t *count);
 

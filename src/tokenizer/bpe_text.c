@@ -223,29 +223,32 @@ static void bpe_added(lh_bpe_run *r, const char *text, size_t size,
 }
 
 /* A space before the text where that is the rule; U+2581 as a space; without
- * the spaces that are too many; U+FFFD for each byte that is not UTF-8. */
+ * the spaces that are too many, which U+2581 is at the end alone; U+FFFD for
+ * each byte that is not UTF-8. */
 static lh_status bpe_respace(lh_bpe_run *r, const char *text, size_t size,
                              lh_buffer *out)
 {
     const lh_bpe *b = r->k->bpe;
     lh_status status = LH_OK;
-    bool space = b->squeezed;                    /* before: one that stays */
-    if (b->squeezed)
-        while (size && text[size - 1] == ' ')
-            size--;
+    bool space = true;                 /* where squeezed: no more of them  */
+    for (bool more = b->squeezed; more;) {
+        bool mark = size >= 3 && !memcmp(text + size - 3, "\u2581", 3);
+        more = mark || (size && text[size - 1] == ' ');
+        size -= mark ? 3 : more;
+    }
     if (size && b->prefix == LH_PREFIX_SPACE)
         status = lh_buffer_add(r->ctx, out, " ", 1);
     for (size_t at = 0; at < size && !status && b->spaces;) {
         uint32_t code = 0xfffd;
         int length = lh_utf8_decode(text + at, size - at, &code);
         bool blank = code == ' ' || code == 0x2581;
-        if (blank && !(space && b->squeezed))
+        if (blank && !(space && b->squeezed && code == ' '))
             status = lh_buffer_add(r->ctx, out, " ", 1);
         else if (!blank)
             status = length
                 ? lh_buffer_add(r->ctx, out, text + at, (size_t)length)
                 : lh_buffer_add(r->ctx, out, "\ufffd", 3);
-        space = blank;
+        space = code == ' ';
         at += length ? (size_t)length : 1;
     }
     if (!b->spaces && !status)

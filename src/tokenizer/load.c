@@ -134,7 +134,7 @@ static lh_tokenizer *load_ranks(lh_context *ctx, const char *where,
         int32_t id = ranks + i;
         if (strstr(name, "end_of_text") || strstr(name, "endoftext"))
             border = id;
-        status = lh_gather_added(&g, &(lh_added){
+        status = lh_gather_added(&g, LH_SPELLED_PLAIN, &(lh_added){
             .text = name, .size = strlen(name), .id = id, .special = true });
     }
     if (!status) {
@@ -180,9 +180,11 @@ static lh_status load_merges(lh_gather *g, const lh_tokenizer *k,
 static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
                                      const lh_json *vocab,
                                      const lh_buffer *merges,
-                                     const char *pre)
+                                     const char *pre,
+                                     const lh_json *settings)
 {
-    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx } };
+    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx },
+                    .settings = settings };
     lh_bpe rules = lh_bpe_rules();
     lh_tokenizer *k = NULL;
     lh_status status = LH_OK;
@@ -194,16 +196,19 @@ static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
                       " without a whole number for its id", where);
     const load_family *family = status ? NULL
                                        : load_family_of(&g, pre, false);
+    int32_t border = -1;
     if (family) {
         rules.form = family->form;
         rules.whole_first = family->whole;
         rules.step[rules.steps++] = lh_scanner_named(
             family->name, strlen(family->name));
-        k = lh_gather_make(&g, &rules, -1);
+        if (!lh_gather_settings(&g, &rules, &border))
+            k = lh_gather_make(&g, &rules, border);
     }
     if (k) {
         lh_bpe_byte_ids(k);
-        k->border = lh_bpe_find(k, "<|endoftext|>", 13);
+        if (border < 0)
+            k->border = lh_bpe_find(k, "<|endoftext|>", 13);
         if (load_merges(&g, k, merges->data, merges->size) ||
             lh_bpe_merges(k, g.merge, g.merges)) {
             lh_tokenizer_free(k);
@@ -214,26 +219,33 @@ static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
     return k;
 }
 
+/* A file beside that of `path`; NULL: no memory. */
+static char *load_path_beside(lh_context *ctx, const char *path,
+                              const char *name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t head = slash ? (size_t)(slash - path) + 1 : 0;
+    char *directory = lh_alloc(ctx, head + 1, 1);
+    if (!directory)
+        return NULL;
+    memcpy(directory, path, head);
+    char *beside = lh_path_join(ctx, directory, name);
+    lh_free(ctx, directory);
+    return beside;
+}
+
 /* The merges that lie beside a vocabulary: merges.txt or vocab.bpe. */
 static lh_status load_beside(lh_context *ctx, const char *path,
                              lh_buffer *merges)
 {
-    static const char *const names[] = { "merges.txt", "vocab.bpe" };
-    const char *slash = strrchr(path, '/');
-    size_t head = slash ? (size_t)(slash - path) : 0;
-    char *directory = lh_alloc(ctx, head + 2, 1);
-    lh_status status = LH_ERROR_MEMORY;
-    if (directory)
-        memcpy(directory, slash ? path : ".", slash ? head : 1);
-    for (size_t i = 0; i < LH_COUNT(names) && directory && status; i++) {
-        char *beside = lh_path_join(ctx, directory, names[i]);
-        if (beside && i)
-            lh_error_clear(ctx);
-        status = beside ? lh_file_read(ctx, beside, merges)
-                        : LH_ERROR_MEMORY;
+    char *beside = load_path_beside(ctx, path, "vocab.bpe");
+    if (beside && !lh_file_there(ctx, beside)) {
         lh_free(ctx, beside);
+        beside = load_path_beside(ctx, path, "merges.txt");
     }
-    lh_free(ctx, directory);
+    lh_status status = beside ? lh_file_read(ctx, beside, merges)
+                              : LH_ERROR_MEMORY;
+    lh_free(ctx, beside);
     return status;
 }
 
@@ -241,7 +253,7 @@ static lh_status load_beside(lh_context *ctx, const char *path,
 
 static lh_tokenizer *load_json(lh_context *ctx, const char *path,
                                const char *text, size_t size,
-                               const char *pre)
+                               const char *pre, const lh_json *settings)
 {
     lh_json_document document;
     if (lh_json_parse(ctx, path, text, size, &document))
@@ -252,10 +264,10 @@ static lh_tokenizer *load_json(lh_context *ctx, const char *path,
         root->child->integral) {
         lh_buffer merges = { 0 };
         if (!load_beside(ctx, path, &merges))
-            k = load_vocabulary(ctx, path, root, &merges, pre);
+            k = load_vocabulary(ctx, path, root, &merges, pre, settings);
         lh_buffer_free(ctx, &merges);
     } else {
-        k = lh_tokenizer_read_tree(ctx, path, root);
+        k = lh_tokenizer_read_tree(ctx, path, root, settings);
     }
     lh_json_free(&document);
     return k;
@@ -276,10 +288,9 @@ static bool load_line(const char *text, size_t size)
     return blank;
 }
 
-LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
-                                            const char *where,
-                                            const char *text, size_t size,
-                                            const char *pre)
+static lh_tokenizer *load_any(lh_context *ctx, const char *where,
+                              const char *text, size_t size, const char *pre,
+                              const lh_json *settings)
 {
     size_t at = 0;
     while (at < size && text[at] && strchr(" \t\r\n", text[at]))
@@ -289,13 +300,60 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
         return NULL;
     }
     if (at < size && text[at] == '{')
-        return load_json(ctx, where, text, size, pre);
+        return load_json(ctx, where, text, size, pre, settings);
     if (size >= 4 && !memcmp(text, "GGUF", 4))
         return lh_read_gguf(ctx, where, text, size);
     if (load_line(text, size))
         return load_ranks(ctx, where, text, size, pre);
-    return text[0] == '\n' ? lh_read_sentencepiece(ctx, where, text, size)
-                           : lh_read_llama2c(ctx, where, text, size);
+    return text[0] == '\n'
+        ? lh_read_sentencepiece(ctx, where, text, size, settings)
+        : lh_read_llama2c(ctx, where, text, size);
+}
+
+LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
+                                            const char *where,
+                                            const char *text, size_t size,
+                                            const char *pre)
+{
+    return load_any(ctx, where, text, size, pre, NULL);
+}
+
+/* The names that tokenizers have in the directories of models; beside them
+ * lie their settings. */
+static const char *const load_names[] = { "tokenizer.json", "vocab.json",
+                                          "tokenizer.model" };
+
+/* The file of a directory, or the path itself; NULL: no memory, or there is
+ * none in the directory. */
+static char *load_resolve(lh_context *ctx, const char *path)
+{
+    char *file = lh_path_join(ctx, path, ".");
+    bool directory = file && lh_file_there(ctx, file);
+    for (size_t i = 0; i < LH_COUNT(load_names) && directory && file; i++) {
+        lh_free(ctx, file);
+        file = lh_path_join(ctx, path, load_names[i]);
+        if (file && lh_file_there(ctx, file))
+            return file;
+    }
+    if (file && directory)
+        lh_fail(ctx, LH_ERROR_IO, "%s: there is no tokenizer in it"
+                " (tokenizer.json, vocab.json or tokenizer.model)", path);
+    else if (file)
+        memcpy(file, path, strlen(path) + 1);
+    if (!directory)
+        return file;
+    lh_free(ctx, file);
+    return NULL;
+}
+
+/* Whether a path's last part is one of the names. */
+static bool load_named(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    bool named = false;
+    for (size_t i = 0; i < LH_COUNT(load_names); i++)
+        named |= !strcmp(name, load_names[i]);
+    return named;
 }
 
 LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
@@ -307,10 +365,28 @@ LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
         lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_load: no path");
         return NULL;
     }
-    lh_buffer file = { 0 };
+    lh_buffer text = { 0 }, set = { 0 };
+    lh_json_document settings = { .root = NULL };
     lh_tokenizer *k = NULL;
-    if (!lh_file_read(ctx, path, &file))
-        k = lh_tokenizer_from(ctx, path, file.data, file.size, pre);
-    lh_buffer_free(ctx, &file);
+    char *file = load_resolve(ctx, path), *beside = NULL;
+    lh_status status = file ? lh_file_read(ctx, file, &text)
+                            : LH_ERROR_MEMORY;
+    if (!status && load_named(file)) {
+        beside = load_path_beside(ctx, file, "tokenizer_config.json");
+        status = beside ? LH_OK : LH_ERROR_MEMORY;
+    }
+    bool set_there = beside && lh_file_there(ctx, beside);
+    if (!status && set_there)
+        status = lh_file_read(ctx, beside, &set);
+    if (!status && set_there)
+        status = lh_json_parse(ctx, beside, set.data, set.size, &settings);
+    if (!status)
+        k = load_any(ctx, file, text.data, text.size, pre, settings.root);
+    if (settings.root)
+        lh_json_free(&settings);
+    lh_buffer_free(ctx, &set);
+    lh_buffer_free(ctx, &text);
+    lh_free(ctx, beside);
+    lh_free(ctx, file);
     return k;
 }

@@ -136,7 +136,8 @@ LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added)
+LH_INTERNAL lh_status lh_gather_added(lh_gather *g, lh_spelling spelling,
+                                      const lh_added *added)
 {
     if (!added->size)
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: an added token is"
@@ -144,7 +145,7 @@ LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added)
     bool there = added->id < g->count && g->piece[added->id];
     lh_status status = there && g->hidden[added->id] ? LH_OK
         : lh_gather_piece(g, added->id, added->text, added->size,
-                          LH_SPELLED_PLAIN);
+                          there ? spelling : LH_SPELLED_PLAIN);
     if (status)
         return status;
     g->hidden[added->id] |= !there;
@@ -157,9 +158,7 @@ LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added)
         g->added = more;
         g->added_capacity = grown;
     }
-    lh_added *a = &g->added[g->added_count++];
-    *a = *added;
-    a->text = g->piece[a->id];
+    g->added[g->added_count++] = *added;
     return LH_OK;
 }
 

@@ -23,6 +23,7 @@ typedef struct lh_gather {
     int added_count, added_capacity;
     lh_merge *merge;                   /* [merges]                         */
     size_t merges, merge_capacity;
+    const lh_json *settings;           /* a tokenizer_config.json, or NULL */
 } lh_gather;
 
 LH_INTERNAL void lh_gather_free(lh_gather *g);
@@ -40,7 +41,15 @@ typedef enum lh_spelling { LH_SPELLED_PLAIN, LH_SPELLED_LETTERS,
 LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
                                       const char *text, size_t size,
                                       lh_spelling spelling);
-LH_INTERNAL lh_status lh_gather_added(lh_gather *g, const lh_added *added);
+/* A token that texts are searched for; its text is borrowed, for as long as
+ * g.  In the vocabulary it is spelled so. */
+LH_INTERNAL lh_status lh_gather_added(lh_gather *g, lh_spelling spelling,
+                                      const lh_added *added);
+
+/* What the settings beside a file say: tokens that it does not have, which
+ * tokens begin and end a text, and which one ends documents (*border). */
+LH_INTERNAL lh_status lh_gather_settings(lh_gather *g, lh_bpe *rules,
+                                         int32_t *border);
 
 /* A tokenizer of what was gathered (its merges are for lh_gather_merge()). */
 LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
@@ -70,15 +79,22 @@ LH_INTERNAL int lh_byte_token(const char *text, size_t size);
 LH_INTERNAL lh_status lh_gather_byte(lh_gather *g, lh_bpe *rules, int64_t id,
                                      int byte);
 
+/* What a tokenizer.json says for the spaces that SentencePiece takes away: at
+ * the ends of a text, and of several in a row all but one. */
+#define LH_ENDS_REGEX "\\A +|[ \u2581]+\\z"
+#define LH_RUNS_REGEX " {2,}"
+
 /* A parsed tokenizer.json. */
 LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
                                                  const char *where,
-                                                 const lh_json *root);
+                                                 const lh_json *root,
+                                                 const lh_json *settings);
 /* Files in binary, whole in memory. */
 LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
                                                 const char *where,
                                                 const char *text,
-                                                size_t size);
+                                                size_t size,
+                                                const lh_json *settings);
 LH_INTERNAL lh_tokenizer *lh_read_llama2c(lh_context *ctx, const char *where,
                                           const char *text, size_t size);
 LH_INTERNAL lh_tokenizer *lh_read_gguf(lh_context *ctx, const char *where,

@@ -81,7 +81,7 @@ static lh_status binary_token(lh_gather *g, lh_bpe *rules, int64_t id,
     lh_added a = { .text = g->piece[id], .size = g->piece_size[id],
                    .id = (int32_t)id, .special = kind == BINARY_CONTROL,
                    .normalized = kind == BINARY_USER };
-    return lh_gather_added(g, &a);
+    return lh_gather_added(g, LH_SPELLED_PLAIN, &a);
 }
 
 /* Rules of SentencePiece's byte pairs: characters, by score. */
@@ -238,9 +238,11 @@ static lh_status binary_normalizer(lh_gather *g, lh_bpe *rules,
 LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
                                                 const char *where,
                                                 const char *text,
-                                                size_t size)
+                                                size_t size,
+                                                const lh_json *settings)
 {
-    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx } };
+    lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx },
+                    .settings = settings };
     lh_bpe rules = binary_rules();
     binary_cursor c = { (const unsigned char *)text,
                         (const unsigned char *)text + size, false };
@@ -259,6 +261,8 @@ LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
     if (!status && (c.failed || !trainer))
         status = lh_fail(ctx, LH_ERROR_FORMAT, "%s: it is no SentencePiece"
                          " model, or cut off", where);
+    if (!status)
+        status = lh_gather_settings(&g, &rules, &border);
     lh_tokenizer *k = status ? NULL : binary_make(&g, &rules, border);
     lh_gather_free(&g);
     return k;
@@ -306,6 +310,7 @@ typedef struct binary_gguf {
     uint64_t token_count, score_count, kind_count, merge_count;
     int64_t eos, bos;
     int64_t space;                     /* add_space_prefix                 */
+    int64_t add_bos, add_eos;          /* -1: not said                     */
 } binary_gguf;
 
 enum { BINARY_GGUF_STRING = 8, BINARY_GGUF_ARRAY = 9 };
@@ -385,6 +390,10 @@ static void binary_pair(binary_cursor *c, binary_gguf *f)
         f->bos = (int64_t)(uint32_t)value;
     else if (binary_key(key, size, "tokenizer.ggml.add_space_prefix"))
         f->space = value != 0;
+    else if (binary_key(key, size, "tokenizer.ggml.add_bos_token"))
+        f->add_bos = value != 0;
+    else if (binary_key(key, size, "tokenizer.ggml.add_eos_token"))
+        f->add_eos = value != 0;
 }
 
 /* tokenizer.ggml.pre, as far as it is known, to a scanner and a form. */
@@ -469,7 +478,8 @@ LH_INTERNAL lh_tokenizer *lh_read_gguf(lh_context *ctx, const char *where,
                                        const char *text, size_t size)
 {
     lh_gather g = { .ctx = ctx, .where = where, .arena = { .ctx = ctx } };
-    binary_gguf f = { .model = "", .pre = "", .eos = -1, .space = 1 };
+    binary_gguf f = { .model = "", .pre = "", .eos = -1, .bos = -1,
+                      .space = 1, .add_bos = -1, .add_eos = -1 };
     lh_bpe rules = lh_bpe_rules();
     binary_cursor c = { (const unsigned char *)text,
                         (const unsigned char *)text + size, false };
@@ -493,6 +503,13 @@ LH_INTERNAL lh_tokenizer *lh_read_gguf(lh_context *ctx, const char *where,
         status = binary_gguf_rules(&g, &f, &rules, &letters);
     if (!status)
         status = binary_gguf_tokens(&g, &f, &rules, letters);
+    f.bos = (uint64_t)f.bos < f.token_count ? f.bos : -1;
+    f.eos = (uint64_t)f.eos < f.token_count ? f.eos : -1;
+    /* Unless told, models with scores begin texts with a token. */
+    if (f.bos >= 0 && (f.add_bos > 0 || (f.add_bos < 0 && !letters)))
+        rules.before[rules.before_count++] = (int32_t)f.bos;
+    if (f.eos >= 0 && f.add_eos > 0)
+        rules.behind[rules.behind_count++] = (int32_t)f.eos;
     if (!status)
         k = letters ? lh_gather_make(&g, &rules, (int32_t)f.eos)
                     : binary_make(&g, &rules, (int32_t)f.eos);

@@ -19,7 +19,10 @@ typedef struct tjson_reader {
     lh_bpe rules;
     bool byte_level;
     bool fallback;                     /* unknown characters become bytes  */
+    bool ends;                         /* spaces at the ends go            */
     lh_spelling spelling;
+    bool *seen;                        /* [seen_count]: is an added token  */
+    int32_t seen_count;
 } tjson_reader;
 
 /* -------------------------------------------------------------- members -- */
@@ -139,16 +142,28 @@ static bool tjson_normalizer(tjson_reader *r, const lh_json *part)
         r->rules.strip_right = tjson_unless(part, "strip_right");
         return tjson_members(r, "normalizer", part, strip);
     }
+    const lh_json *from = lh_json_get(part, "pattern");
+    const lh_json *content = lh_json_get(part, "content");
+    bool replaces = tjson_is(type, "Replace") && !r->rules.prefix;
+    if (replaces && tjson_is(lh_json_get(from, "Regex"), LH_ENDS_REGEX) &&
+        tjson_is(content, "") && !r->ends) {
+        r->ends = true;
+        return tjson_members(r, "normalizer", part, replace);
+    }
+    if (replaces && tjson_is(lh_json_get(from, "Regex"), LH_RUNS_REGEX) &&
+        tjson_is(content, " ") && r->ends) {
+        r->rules.squeezed = true;
+        return tjson_members(r, "normalizer", part, replace);
+    }
     /* U+2581 for spaces, as SentencePiece's models have it. */
     if (tjson_is(type, "Prepend") && !r->rules.prefix &&
         tjson_is(lh_json_get(part, "prepend"), TJSON_MARK)) {
         r->rules.prefix = LH_PREFIX_SPACE;
         return tjson_members(r, "normalizer", part, prepend);
     }
-    const lh_json *from = lh_json_get(part, "pattern");
     if (tjson_is(type, "Replace") &&
         tjson_is(lh_json_get(from, "String"), " ") &&
-        tjson_is(lh_json_get(part, "content"), TJSON_MARK)) {
+        tjson_is(content, TJSON_MARK)) {
         r->rules.spaces = true;
         return tjson_members(r, "normalizer", part, replace);
     }
@@ -327,7 +342,7 @@ static bool tjson_decoder(tjson_reader *r, const lh_json *part)
     bool spaces = r->rules.spaces;
     bool fine = r->byte_level ? tjson_is(type, "ByteLevel")
               : tjson_is(type, "Fuse") ||
-                (spaces && tjson_is(type, "ByteFallback")) ||
+                (r->fallback && tjson_is(type, "ByteFallback")) ||
                 (spaces && tjson_is(type, "Metaspace") &&
                  tjson_is(lh_json_get(part, "replacement"), TJSON_MARK)) ||
                 (spaces && tjson_is(type, "Replace") &&
@@ -389,32 +404,86 @@ static lh_status tjson_added_form(const tjson_reader *r, lh_gather *g,
     return copy ? LH_OK : LH_ERROR_MEMORY;
 }
 
+/* The token of an object, which has its id or, in settings, is named by it. */
+static lh_status tjson_added_one(const tjson_reader *r, lh_gather *g,
+                                 const lh_json *m)
+{
+    const lh_json *content = lh_json_get(m, "content");
+    const lh_json *number = lh_json_get(m, "id");
+    int64_t id = number && number->integral ? number->integer : -1;
+    bool named = !number && m->key && m->key_size && m->key_size < 9;
+    if (named)
+        id = 0;
+    for (size_t i = 0; named && i < m->key_size; i++)
+        if (id >= 0)
+            id = m->key[i] >= '0' && m->key[i] <= '9'
+                ? 10 * id + (m->key[i] - '0') : -1;
+    if (id < 0 || id >= LH_VOCABULARY_MOST || !content ||
+        content->type != LH_JSON_STRING)
+        return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: an added token without"
+                       " content or with no id it can have", r->where);
+    if (id < r->seen_count && r->seen[id])
+        return LH_OK;
+    lh_status status = lh_gather_added(g, r->spelling, &(lh_added){
+        .text = content->string, .size = content->size, .id = (int32_t)id,
+        .special = tjson_true(m, "special"),
+        .lstrip = tjson_true(m, "lstrip"), .rstrip = tjson_true(m, "rstrip"),
+        .single_word = tjson_true(m, "single_word"),
+        .normalized = tjson_true(m, "normalized"),
+    });
+    return status ? status
+                  : tjson_added_form(r, g, &g->added[g->added_count - 1]);
+}
+
 static lh_status tjson_added(const tjson_reader *r, lh_gather *g,
                              const lh_json *list)
 {
     lh_status status = LH_OK;
     if (tjson_nothing(list))
         return LH_OK;
-    for (const lh_json *m = list->child; m && !status; m = m->next) {
-        const lh_json *id = lh_json_get(m, "id");
-        const lh_json *content = lh_json_get(m, "content");
-        if (!id || !id->integral || id->integer < 0 ||
-            id->integer >= LH_VOCABULARY_MOST || !content ||
-            content->type != LH_JSON_STRING)
-            return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: an added token"
-                           " without content or with no id it can have",
-                           r->where);
-        status = lh_gather_added(g, &(lh_added){
-            .text = content->string, .size = content->size,
-            .id = (int32_t)id->integer, .special = tjson_true(m, "special"),
-            .lstrip = tjson_true(m, "lstrip"),
-            .rstrip = tjson_true(m, "rstrip"),
-            .single_word = tjson_true(m, "single_word"),
-            .normalized = tjson_true(m, "normalized"),
-        });
-        if (!status)
-            status = tjson_added_form(r, g, &g->added[g->added_count - 1]);
-    }
+    for (const lh_json *m = list->child; m && !status; m = m->next)
+        status = tjson_added_one(r, g, m);
+    return status;
+}
+
+/* The id of a token that settings name, as a text or an object; -1: they
+ * don't, or it is not there. */
+static int32_t tjson_named(const lh_gather *g, const char *key)
+{
+    const lh_json *name = lh_json_get(g->settings, key);
+    if (name && name->type == LH_JSON_OBJECT)
+        name = lh_json_get(name, "content");
+    for (int32_t id = 0; name && name->type == LH_JSON_STRING && name->size &&
+         id < g->count; id++)
+        if (g->piece[id] && g->piece_size[id] == name->size &&
+            !memcmp(g->piece[id], name->string, name->size))
+            return id;
+    return -1;
+}
+
+LH_INTERNAL lh_status lh_gather_settings(lh_gather *g, lh_bpe *rules,
+                                         int32_t *border)
+{
+    tjson_reader r = { .ctx = g->ctx, .where = g->where, .rules = *rules,
+                       .seen_count = g->count, .spelling = rules->spaces
+                       ? LH_SPELLED_MARKS : LH_SPELLED_PLAIN };
+    if (!g->settings)
+        return LH_OK;
+    r.seen = lh_alloc(g->ctx, (size_t)g->count, sizeof *r.seen);
+    for (int i = 0; i < g->added_count && r.seen; i++)
+        r.seen[g->added[i].id] = true;
+    lh_status status = !r.seen ? LH_ERROR_MEMORY : tjson_added(
+        &r, g, lh_json_get(g->settings, "added_tokens_decoder"));
+    lh_free(g->ctx, r.seen);
+    int32_t begin = tjson_named(g, "bos_token");
+    int32_t end = tjson_named(g, "eos_token");
+    bool framed = rules->before_count + rules->behind_count > 0;
+    if (begin >= 0 && !framed && tjson_true(g->settings, "add_bos_token"))
+        rules->before[rules->before_count++] = begin;
+    if (end >= 0 && !framed && tjson_true(g->settings, "add_eos_token"))
+        rules->behind[rules->behind_count++] = end;
+    if (end >= 0)
+        *border = end;
     return status;
 }
 
@@ -490,19 +559,14 @@ static bool tjson_frame(const tjson_reader *r, lh_tokenizer *k,
     return fine;
 }
 
-static lh_tokenizer *tjson_pairs(tjson_reader *r, const lh_json *root)
+/* All parts of the file but its tokens and merges, into r->rules. */
+static bool tjson_parts(tjson_reader *r, const lh_json *root)
 {
     static const char *const known[] = {
         "version", "added_tokens", "normalizer", "pre_tokenizer",
         "post_processor", "decoder", "model", NULL
     };
-    const lh_json *model = lh_json_get(root, "model");
-    const lh_json *vocab = lh_json_get(model, "vocab");
-    const lh_json *merges = lh_json_get(model, "merges");
-    lh_gather g = { .ctx = r->ctx, .where = r->where,
-                    .arena = { .ctx = r->ctx } };
-    lh_tokenizer *k = NULL;
-    bool ok = tjson_model_members(r, model) &&
+    bool ok = tjson_model_members(r, lh_json_get(root, "model")) &&
         tjson_members(r, "root", root, known) &&
         tjson_each(r, "normalizer", "normalizers",
                    lh_json_get(root, "normalizer"), tjson_normalizer) &&
@@ -513,19 +577,32 @@ static lh_tokenizer *tjson_pairs(tjson_reader *r, const lh_json *root)
                    tjson_post_processor) &&
         tjson_each(r, "decoder", "decoders", lh_json_get(root, "decoder"),
                    tjson_decoder);
+    /* A mark before the text alone, or spaces gone at its ends alone. */
+    if (ok && ((r->rules.prefix == LH_PREFIX_SPACE && !r->rules.spaces) ||
+               r->ends != r->rules.squeezed))
+        ok = tjson_refuse(r, "normalizer", lh_json_get(root, "normalizer"));
     r->rules.characters = !r->byte_level;
     r->spelling = r->byte_level ? LH_SPELLED_LETTERS
                 : r->rules.spaces ? LH_SPELLED_MARKS : LH_SPELLED_PLAIN;
-    if (ok && !tjson_vocabulary(r, &g, vocab) &&
-        !tjson_added(r, &g, lh_json_get(root, "added_tokens")))
-        k = lh_gather_make(&g, &r->rules, tjson_border(&g));
+    return ok;
+}
+
+static lh_tokenizer *tjson_pairs(tjson_reader *r, const lh_json *root,
+                                 const lh_json *settings)
+{
+    const lh_json *model = lh_json_get(root, "model");
+    lh_gather g = { .ctx = r->ctx, .where = r->where,
+                    .arena = { .ctx = r->ctx }, .settings = settings };
+    lh_tokenizer *k = NULL;
+    bool ok = !tjson_vocabulary(r, &g, lh_json_get(model, "vocab")) &&
+              !tjson_added(r, &g, lh_json_get(root, "added_tokens"));
+    int32_t border = tjson_border(&g);
+    if (ok && !lh_gather_settings(&g, &r->rules, &border))
+        k = lh_gather_make(&g, &r->rules, border);
     if (k && r->byte_level)
         lh_bpe_byte_ids(k);
-    if (k && !tjson_frame(r, k, lh_json_get(model, "unk_token"))) {
-        lh_tokenizer_free(k);
-        k = NULL;
-    }
-    if (k && (tjson_merges(r, &g, k, merges) ||
+    if (k && (!tjson_frame(r, k, lh_json_get(model, "unk_token")) ||
+              tjson_merges(r, &g, k, lh_json_get(model, "merges")) ||
               lh_bpe_merges(k, g.merge, g.merges))) {
         lh_tokenizer_free(k);
         k = NULL;
@@ -569,14 +646,16 @@ static uint32_t *tjson_codes(lh_context *ctx, const lh_json *vocab,
  * no merges, nothing before but bytes' letters, and the border behind. */
 static bool tjson_own(const lh_json *root, const lh_json *vocab, bool *bytes)
 {
-    const lh_json *merges = lh_json_get(lh_json_get(root, "model"),
-                                        "merges");
+    const lh_json *model = lh_json_get(root, "model");
+    const lh_json *merges = lh_json_get(model, "merges");
     const lh_json *before = lh_json_get(root, "pre_tokenizer");
     const lh_json *added = lh_json_get(root, "added_tokens");
     const lh_json *one = added && added->size == 1 ? added->child : NULL;
     const lh_json *id = lh_json_get(one, "id");
     *bytes = !tjson_nothing(before);
     return !merges->size && tjson_nothing(lh_json_get(root, "normalizer")) &&
+           tjson_nothing(lh_json_get(root, "post_processor")) &&
+           tjson_nothing(lh_json_get(model, "unk_token")) &&
            id && id->integral && (uint64_t)id->integer == vocab->size &&
            tjson_is(lh_json_get(one, "content"), TJSON_BORDER) &&
            (!*bytes || (tjson_is(lh_json_get(before, "type"), "ByteLevel") &&
@@ -584,17 +663,35 @@ static bool tjson_own(const lh_json *root, const lh_json *vocab, bool *bytes)
                         !tjson_unless(before, "add_prefix_space")));
 }
 
+/* A plain numbering of bytes or characters, else byte pairs. */
+static lh_tokenizer *tjson_make(tjson_reader *r, const lh_json *root,
+                                const lh_json *settings)
+{
+    const lh_json *vocab = lh_json_get(lh_json_get(root, "model"), "vocab");
+    bool bytes;
+    if (!tjson_parts(r, root))
+        return NULL;
+    uint32_t *codes = tjson_own(root, vocab, &bytes)
+        ? tjson_codes(r->ctx, vocab, bytes) : NULL;
+    if (!codes && lh_error_status(r->ctx) == LH_ERROR_MEMORY)
+        return NULL;
+    lh_tokenizer *k = !codes ? tjson_pairs(r, root, settings)
+        : bytes ? lh_tokenizer_bytes(r->ctx)
+        : lh_tokenizer_from_codes(r->ctx, codes, (int32_t)vocab->size);
+    lh_free(r->ctx, codes);
+    return k;
+}
+
 LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
                                                  const char *where,
-                                                 const lh_json *root)
+                                                 const lh_json *root,
+                                                 const lh_json *settings)
 {
-    tjson_reader r = { ctx, where, lh_bpe_rules(), false, false,
-                       LH_SPELLED_PLAIN };
+    tjson_reader r = { .ctx = ctx, .where = where, .rules = lh_bpe_rules(),
+                       .spelling = LH_SPELLED_PLAIN };
     const lh_json *model = lh_json_get(root, "model");
     const lh_json *vocab = lh_json_get(model, "vocab");
     const lh_json *merges = lh_json_get(model, "merges");
-    lh_tokenizer *k = NULL;
-    bool bytes;
     if (!model)
         lh_fail(ctx, LH_ERROR_FORMAT, "%s: it has no \"model\": this is no"
                 " tokenizer.json", where);
@@ -609,19 +706,8 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
         lh_fail(ctx, LH_ERROR_FORMAT, "%s: its model has no vocab or no"
                 " merges", where);
     else
-        k = tjson_pairs(&r, root);
-    if (k && tjson_own(root, vocab, &bytes)) {
-        uint32_t *codes = tjson_codes(ctx, vocab, bytes);
-        bool failed = !codes && lh_error_status(ctx) == LH_ERROR_MEMORY;
-        if (codes || failed) {
-            lh_tokenizer_free(k);
-            k = failed ? NULL
-              : bytes ? lh_tokenizer_bytes(ctx)
-              : lh_tokenizer_from_codes(ctx, codes, (int32_t)vocab->size);
-        }
-        lh_free(ctx, codes);
-    }
-    return k;
+        return tjson_make(&r, root, settings);
+    return NULL;
 }
 
 LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
@@ -631,7 +717,8 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
     lh_json_document document;
     if (lh_json_parse(ctx, where, text, size, &document))
         return NULL;
-    lh_tokenizer *k = lh_tokenizer_read_tree(ctx, where, document.root);
+    lh_tokenizer *k = lh_tokenizer_read_tree(ctx, where, document.root,
+                                             NULL);
     lh_json_free(&document);
     return k;
 }

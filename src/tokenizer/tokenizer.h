@@ -12,6 +12,12 @@
 LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
                                          const lh_tokenizer *k,
                                          lh_buffer *buffer);
+/* tokenizer_config.json, as `transformers` has it, for the directory of a
+ * model with this context: what begins and ends texts. */
+LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,
+                                                  const lh_tokenizer *k,
+                                                  int64_t context,
+                                                  lh_buffer *buffer);
 LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
                                             const char *where,
                                             const char *text, size_t size);

@@ -1,4 +1,5 @@
-/* Writing tokenizer.json, as Hugging Face's `tokenizers` has it.
+/* Writing tokenizer.json, as Hugging Face's `tokenizers` has it, and what
+ * `transformers` wants beside it.
  *
  * Bytes and characters are written as byte-pair encodings without merges,
  * which give the same ids there: characters as a vocabulary of characters; bytes
@@ -14,6 +15,7 @@
 #include "tokenizer/tokenizer.h"
 
 #define TJSON_BORDER "<|endoftext|>"
+#define TJSON_MARK 0x2581
 
 /* ------------------------------------------------------------- writing -- */
 
@@ -23,24 +25,79 @@ static lh_status tjson_add(lh_context *ctx, lh_buffer *buffer,
     return lh_buffer_add(ctx, buffer, text, strlen(text));
 }
 
-/* A token as the file spells it: bytes by their letters. */
+/* The token that stands for a byte where characters are no tokens, if `id` is
+ * one; else -1. */
+static int tjson_byte(const lh_bpe *b, const char *piece, size_t size,
+                      int32_t id)
+{
+    int byte = size == 1 ? (unsigned char)piece[0] : 0;
+    return b && b->characters && size == 1 && b->byte_id[byte] == id ? byte
+                                                                     : -1;
+}
+
+/* A token as the vocabulary spells it: bytes by their letters, spaces by
+ * their mark, a byte that stands for itself by its number, and one that is
+ * not found by its bytes as it is. */
 static lh_status tjson_add_token(lh_context *ctx, const lh_tokenizer *k,
                                  lh_buffer *buffer, int32_t id)
 {
+    const lh_bpe *b = k->bpe;
+    size_t size, made = 0;
+    const char *piece = lh_tokenizer_piece(k, id, &size);
+    int byte = tjson_byte(b, piece, size, id);
+    if (byte >= 0)
+        return lh_buffer_printf(ctx, buffer, "\"<0x%02X>\"",
+                                (unsigned)byte);
+    bool letters = !k->codes && !(b && b->characters);
+    if ((b && lh_bpe_find(k, piece, size) != id) ||
+        (!letters && !(b && b->spaces)))
+        return lh_json_add_string(ctx, buffer, piece, size);
+    char *spelled = lh_alloc(ctx, 3 * size, 1);
+    if (!spelled)
+        return LH_ERROR_MEMORY;
+    for (size_t i = 0; i < size; i++)
+        if (letters || piece[i] == ' ')
+            made += (size_t)lh_utf8_encode(
+                letters ? lh_byte_letter((unsigned char)piece[i]) : TJSON_MARK,
+                spelled + made);
+        else
+            spelled[made++] = piece[i];
+    lh_status status = lh_json_add_string(ctx, buffer, spelled, made);
+    lh_free(ctx, spelled);
+    return status;
+}
+
+/* Whether unknown characters become bytes. */
+static bool tjson_falls_back(const lh_bpe *b)
+{
+    bool any = false;
+    for (int i = 0; b && b->characters && i < 256; i++)
+        any |= b->byte_id[i] >= 0;
+    return any;
+}
+
+/* Whether a token is one of the vocabulary and not an added one alone. */
+static bool tjson_inside(const lh_tokenizer *k, int32_t id)
+{
     size_t size;
     const char *piece = lh_tokenizer_piece(k, id, &size);
-    if (k->codes)
-        return lh_json_add_string(ctx, buffer, piece, size);
-    char *letters = lh_alloc(ctx, 2 * size, 1);
-    if (!letters)
-        return LH_ERROR_MEMORY;
-    size_t made = 0;
-    for (size_t i = 0; i < size; i++)
-        made += (size_t)lh_utf8_encode(
-            lh_byte_letter((unsigned char)piece[i]), letters + made);
-    lh_status status = lh_json_add_string(ctx, buffer, letters, made);
-    lh_free(ctx, letters);
-    return status;
+    return size && (!k->bpe || lh_bpe_find(k, piece, size) == id ||
+                    k->bpe->unknown == id ||
+                    tjson_byte(k->bpe, piece, size, id) >= 0);
+}
+
+/* The library numbers added tokens that are not in the vocabulary itself, from
+ * its size on.  Where that gives other ids, they have to be in it. */
+static bool tjson_numbered(const lh_tokenizer *k)
+{
+    int32_t next = 0;
+    for (int32_t id = 0; id < k->vocabulary; id++)
+        next += tjson_inside(k, id);
+    bool same = true;
+    for (int i = 0; k->bpe && i < k->bpe->added_count; i++)
+        if (!tjson_inside(k, k->bpe->added[i].id))
+            same &= k->bpe->added[i].id == next++;
+    return same;
 }
 
 static lh_status tjson_write_vocabulary(lh_context *ctx,
@@ -48,12 +105,13 @@ static lh_status tjson_write_vocabulary(lh_context *ctx,
                                         lh_buffer *buffer)
 {
     lh_status status = LH_OK;
-    bool first = true;
+    bool first = true, numbered = tjson_numbered(k);
     for (int32_t id = 0; id < k->vocabulary && !status; id++) {
-        size_t size;
-        const char *piece = lh_tokenizer_piece(k, id, &size);
-        if (!size || (k->bpe && lh_bpe_find(k, piece, size) != id))
-            continue;                            /* an added token alone   */
+        bool inside = tjson_inside(k, id);
+        for (int i = 0; k->bpe && i < k->bpe->added_count; i++)
+            inside |= !numbered && k->bpe->added[i].id == id;
+        if (!inside)
+            continue;
         status = tjson_add(ctx, buffer, first ? "\n      " : ",\n      ");
         if (!status)
             status = tjson_add_token(ctx, k, buffer, id);
@@ -100,14 +158,13 @@ static lh_status tjson_write_added(lh_context *ctx, const lh_tokenizer *k,
     lh_status status = LH_OK;
     for (int i = 0; i < count && !status; i++) {
         const lh_added *a = &added[i];
-        size_t size = a->size;
-        const char *text = k->bpe ? lh_tokenizer_piece(k, a->id, &size)
-                                  : a->text;
         status = lh_buffer_printf(ctx, buffer, "%s\n    {\"id\": %d,"
                                   " \"content\": ", i ? "," : "",
                                   (int)a->id);
         if (!status)
-            status = lh_json_add_string(ctx, buffer, text, size);
+            status = k->bpe ? tjson_add_token(ctx, k, buffer, a->id)
+                            : lh_json_add_string(ctx, buffer, a->text,
+                                                 a->size);
         if (!status)
             status = lh_buffer_printf(
                 ctx, buffer, ", \"single_word\": %s, \"lstrip\": %s,"
@@ -119,90 +176,224 @@ static lh_status tjson_write_added(lh_context *ctx, const lh_tokenizer *k,
     return status;
 }
 
+/* What a buffer has of ", part, part" as a Sequence of them, or null; list
+ * NULL: it is one part. */
+static lh_status tjson_sequence(lh_context *ctx, lh_buffer *parts,
+                                const char *list, lh_buffer *buffer)
+{
+    lh_status status = !parts->size ? tjson_add(ctx, buffer, "null")
+        : !list ? tjson_add(ctx, buffer, parts->data + 2)
+        : lh_buffer_printf(ctx, buffer, "{\"type\": \"Sequence\", \"%s\":"
+                           " [%s]}", list, parts->data + 2);
+    lh_buffer_free(ctx, parts);
+    return status;
+}
+
+static lh_status tjson_write_replace(lh_context *ctx, const char *pattern,
+                                     const char *by, lh_buffer *parts)
+{
+    lh_status status = tjson_add(ctx, parts, ", {\"type\": \"Replace\","
+                                 " \"pattern\": {\"Regex\": ");
+    if (!status)
+        status = lh_json_add_string(ctx, parts, pattern, strlen(pattern));
+    return status ? status : lh_buffer_printf(ctx, parts, "}, \"content\":"
+                                              " \"%s\"}", by);
+}
+
 static lh_status tjson_write_normalizer(lh_context *ctx, const lh_bpe *b,
                                         lh_buffer *buffer)
 {
     static const char *const forms[] = { "NFD", "NFC", "NFKD", "NFKC" };
-    if (!b || (b->form < 0 && !b->lower))
-        return tjson_add(ctx, buffer, "null");
-    return lh_buffer_printf(
-        ctx, buffer, "{\"type\": \"Sequence\", \"normalizers\": [%s%s%s%s%s]}",
-        b->form < 0 ? "" : "{\"type\": \"",
-        b->form < 0 ? "" : forms[b->form], b->form < 0 ? "" : "\"}",
-        b->form < 0 || !b->lower ? "" : ", ",
-        b->lower ? "{\"type\": \"Lowercase\"}" : "");
+    lh_buffer parts = { 0 };
+    lh_status status = LH_OK;
+    if (b && (b->strip_left || b->strip_right))
+        status = lh_buffer_printf(
+            ctx, &parts, ", {\"type\": \"Strip\", \"strip_left\": %s,"
+            " \"strip_right\": %s}", tjson_truth(b->strip_left),
+            tjson_truth(b->strip_right));
+    if (!status && b && b->form >= 0)
+        status = lh_buffer_printf(ctx, &parts, ", {\"type\": \"%s\"}",
+                                  forms[b->form]);
+    if (!status && b && b->lower)
+        status = tjson_add(ctx, &parts, ", {\"type\": \"Lowercase\"}");
+    if (!status && b && b->squeezed)
+        status = tjson_write_replace(ctx, LH_ENDS_REGEX, "", &parts);
+    if (!status && b && b->squeezed)
+        status = tjson_write_replace(ctx, LH_RUNS_REGEX, " ", &parts);
+    if (!status && b && b->prefix == LH_PREFIX_SPACE)
+        status = tjson_add(ctx, &parts, ", {\"type\": \"Prepend\","
+                           " \"prepend\": \"\u2581\"}");
+    if (!status && b && b->spaces && !b->spaces_late)
+        status = tjson_add(ctx, &parts, ", {\"type\": \"Replace\","
+                           " \"pattern\": {\"String\": \" \"},"
+                           " \"content\": \"\u2581\"}");
+    lh_status joined = tjson_sequence(ctx, &parts, "normalizers", buffer);
+    return status ? status : joined;
 }
 
-/* The scanners, and ByteLevel last, which cuts by itself where the only one
- * is GPT-2's. */
+/* One way of cutting; nothing where it is ours alone. */
+static lh_status tjson_write_step(lh_context *ctx, const lh_scanner *scan,
+                                  lh_buffer *parts)
+{
+    static const struct { const char *name, *part; } own[] = {
+        { "digits", "Digits\", \"individual_digits\": false" },
+        { "digit", "Digits\", \"individual_digits\": true" },
+        { "marks", "Punctuation\", \"behavior\": \"Contiguous\"" },
+        { "mark", "Punctuation\", \"behavior\": \"Isolated\"" },
+    };
+    const char *pattern = lh_scanner_pattern(scan);
+    for (size_t i = 0; i < LH_COUNT(own); i++)
+        if (!strcmp(scan->name, own[i].name))
+            return lh_buffer_printf(ctx, parts, ", {\"type\": \"%s}",
+                                    own[i].part);
+    if (!pattern)
+        return LH_OK;
+    lh_status status = tjson_add(ctx, parts, ", {\"type\": \"Split\","
+                                 " \"pattern\": {\"Regex\": ");
+    if (!status)
+        status = lh_json_add_string(ctx, parts, pattern, strlen(pattern));
+    return status ? status
+        : tjson_add(ctx, parts, "}, \"behavior\": \"Isolated\","
+                    " \"invert\": false}");
+}
+
+/* Metaspace first, the scanners, and ByteLevel last, which cuts by itself
+ * where the only one is GPT-2's. */
 static lh_status tjson_write_before(lh_context *ctx, const lh_tokenizer *k,
                                     lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
-    if (k->codes)
-        return tjson_add(ctx, buffer, "null");
+    lh_buffer parts = { 0 };
     bool own = b && b->steps == 1 && !strcmp(b->step[0]->name, "gpt2");
-    bool several = b && !own && b->steps;
-    lh_status status = several
-        ? tjson_add(ctx, buffer, "{\"type\": \"Sequence\","
-                    " \"pretokenizers\": [") : LH_OK;
-    for (int i = 0; several && i < b->steps && !status; i++) {
-        const char *pattern = lh_scanner_pattern(b->step[i]);
-        status = pattern ? tjson_add(ctx, buffer, "{\"type\": \"Split\","
-                                     " \"pattern\": {\"Regex\": ")
-            : lh_fail(ctx, LH_ERROR_STATE, "this tokenizer cuts texts in a"
-                      " way (%s) that is not written to tokenizer.json yet",
-                      b->step[i]->name);
-        if (!status)
-            status = lh_json_add_string(ctx, buffer, pattern,
-                                        strlen(pattern));
-        if (!status)
-            status = tjson_add(ctx, buffer, "}, \"behavior\": \"Isolated\","
-                               " \"invert\": false}, ");
-    }
-    if (!status)
+    bool bytes = !k->codes && !(b && b->characters), split = false;
+    lh_status status = LH_OK;
+    for (int i = 0; b && i < b->steps; i++)
+        split |= !strcmp(b->step[i]->name, "metaspace");
+    if (b && b->spaces_late)
         status = lh_buffer_printf(
-            ctx, buffer, "{\"type\": \"ByteLevel\", \"add_prefix_space\": %s,"
-            " \"trim_offsets\": true, \"use_regex\": %s}%s",
-            tjson_truth(b && b->prefix), tjson_truth(own),
-            several ? "]}" : "");
+            ctx, &parts, ", {\"type\": \"Metaspace\", \"replacement\":"
+            " \"\u2581\", \"prepend_scheme\": \"%s\", \"split\": %s}",
+            b->prefix == LH_PREFIX_NONE ? "never"
+            : b->prefix == LH_PREFIX_FIRST ? "first" : "always",
+            tjson_truth(split));
+    for (int i = 0; b && i < b->steps && !status && !(own && bytes); i++)
+        status = tjson_write_step(ctx, b->step[i], &parts);
+    if (!status && bytes)
+        status = lh_buffer_printf(
+            ctx, &parts, ", {\"type\": \"ByteLevel\", \"add_prefix_space\":"
+            " %s, \"trim_offsets\": true, \"use_regex\": %s}",
+            tjson_truth(b && b->prefix), tjson_truth(own));
+    bool alone = bytes && (own || !b || !b->steps);
+    lh_status joined = tjson_sequence(ctx, &parts,
+                                      alone ? NULL : "pretokenizers", buffer);
+    return status ? status : joined;
+}
+
+/* ", {"SpecialToken": ...}" or a text's place, which is a negative id. */
+static lh_status tjson_write_place(lh_context *ctx, const lh_tokenizer *k,
+                                   int32_t id, int text, lh_buffer *parts)
+{
+    if (id < 0)
+        return lh_buffer_printf(ctx, parts, ", {\"Sequence\": {\"id\":"
+                                " \"%c\", \"type_id\": %d}}", 'A' + text,
+                                text);
+    lh_status status = tjson_add(ctx, parts, ", {\"SpecialToken\": {\"id\":"
+                                 " ");
+    if (!status)
+        status = tjson_add_token(ctx, k, parts, id);
+    return status ? status : lh_buffer_printf(ctx, parts,
+                                              ", \"type_id\": %d}}", text);
+}
+
+/* ", "<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}". */
+static lh_status tjson_write_name(lh_context *ctx, const lh_tokenizer *k,
+                                  int32_t id, lh_buffer *names)
+{
+    lh_buffer name = { 0 };
+    lh_status status = tjson_add_token(ctx, k, &name, id);
+    if (!status)
+        status = lh_buffer_printf(ctx, names, ", %s: {\"id\": %s, \"ids\":"
+                                  " [%d], \"tokens\": [%s]}", name.data,
+                                  name.data, (int)id, name.data);
+    lh_buffer_free(ctx, &name);
     return status;
 }
 
-LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
-                                         const lh_tokenizer *k,
-                                         lh_buffer *buffer)
+/* The template of what --bos puts around a text, and around each of two. */
+static lh_status tjson_write_frame(lh_context *ctx, const lh_tokenizer *k,
+                                   lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
-    if (b && b->characters)
-        return lh_fail(ctx, LH_ERROR_STATE, "a tokenizer whose pieces begin"
-                       " as characters is not written to tokenizer.json yet");
-    lh_status status = tjson_add(ctx, buffer,
-        "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
-        "  \"padding\": null,\n  \"added_tokens\": [");
-    if (!status)
-        status = tjson_write_added(ctx, k, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, "\n  ],\n  \"normalizer\": ");
-    if (!status)
-        status = tjson_write_normalizer(ctx, b, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, ",\n  \"pre_tokenizer\": ");
-    if (!status)
-        status = tjson_write_before(ctx, k, buffer);
-    /* Without a decoder the library would put blanks between tokens. */
+    lh_buffer parts[2] = { { 0 } }, names = { 0 };
+    lh_status status = LH_OK;
+    int count = b ? b->before_count + b->behind_count : 0;
+    int32_t place[2 * LH_BPE_FRAME + 1];
+    if (!count)
+        return tjson_add(ctx, buffer, "null");
+    memcpy(place, b->before, sizeof b->before);
+    place[b->before_count] = -1;
+    memcpy(place + b->before_count + 1, b->behind,
+           (size_t)b->behind_count * sizeof *place);
+    for (int i = 0; i <= count && !status; i++) {
+        bool named = place[i] < 0;
+        for (int j = 0; j < i; j++)
+            named |= place[j] == place[i];
+        status = tjson_write_place(ctx, k, place[i], 0, &parts[0]);
+        if (!status)
+            status = tjson_write_place(ctx, k, place[i], 1, &parts[1]);
+        if (!status && !named)
+            status = tjson_write_name(ctx, k, place[i], &names);
+    }
     if (!status)
         status = lh_buffer_printf(
-            ctx, buffer, ",\n  \"post_processor\": null,\n"
-            "  \"decoder\": %s,\n"
-            "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-            "    \"unk_token\": null,\n"
-            "    \"continuing_subword_prefix\": null,\n"
-            "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-            "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n"
-            "    \"vocab\": {", k->codes ? "{\"type\": \"Fuse\"}"
-            : "{\"type\": \"ByteLevel\", \"add_prefix_space\": false,"
-              " \"trim_offsets\": true, \"use_regex\": true}",
+            ctx, buffer, "{\"type\": \"TemplateProcessing\", \"single\": [%s],"
+            " \"pair\": [%s%s], \"special_tokens\": {%s}}",
+            parts[0].data + 2, parts[0].data + 2, parts[1].data,
+            names.data + 2);
+    lh_buffer_free(ctx, &parts[0]);
+    lh_buffer_free(ctx, &parts[1]);
+    lh_buffer_free(ctx, &names);
+    return status;
+}
+
+/* Without a decoder the library would put blanks between tokens. */
+static lh_status tjson_write_decoder(lh_context *ctx, const lh_tokenizer *k,
+                                     lh_buffer *buffer)
+{
+    const lh_bpe *b = k->bpe;
+    if (k->codes)
+        return tjson_add(ctx, buffer, "{\"type\": \"Fuse\"}");
+    if (!b || !b->characters)
+        return tjson_add(ctx, buffer, "{\"type\": \"ByteLevel\","
+                         " \"add_prefix_space\": false, \"trim_offsets\":"
+                         " true, \"use_regex\": true}");
+    return lh_buffer_printf(
+        ctx, buffer, "{\"type\": \"Sequence\", \"decoders\": [%s%s{\"type\":"
+        " \"Fuse\"}%s]}", b->spaces ? "{\"type\": \"Replace\","
+        " \"pattern\": {\"String\": \"\u2581\"}, \"content\": \" \"}, " : "",
+        tjson_falls_back(b) ? "{\"type\": \"ByteFallback\"}, " : "",
+        b->spaces && b->prefix ? ", {\"type\": \"Strip\", \"content\":"
+        " \" \", \"start\": 1, \"stop\": 0}" : "");
+}
+
+static lh_status tjson_write_model(lh_context *ctx, const lh_tokenizer *k,
+                                   lh_buffer *buffer)
+{
+    const lh_bpe *b = k->bpe;
+    lh_status status = tjson_add(
+        ctx, buffer, ",\n  \"model\": {\n    \"type\": \"BPE\",\n"
+        "    \"dropout\": null,\n    \"unk_token\": ");
+    if (!status)
+        status = b && b->unknown >= 0
+            ? tjson_add_token(ctx, k, buffer, b->unknown)
+            : tjson_add(ctx, buffer, "null");
+    if (!status)
+        status = lh_buffer_printf(
+            ctx, buffer, ",\n    \"continuing_subword_prefix\": null,\n"
+            "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
+            "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
+            "    \"vocab\": {", tjson_truth(b && b->fuse_unknown),
+            tjson_truth(tjson_falls_back(b)),
             tjson_truth(b && b->whole_first));
     if (!status)
         status = tjson_write_vocabulary(ctx, k, buffer);
@@ -211,6 +402,87 @@ LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
     if (!status)
         status = tjson_write_merges(ctx, k, buffer);
     return status ? status : tjson_add(ctx, buffer, "]\n  }\n}\n");
+}
+
+/* The library puts the space that begins a text before what it looks for in
+ * the normal form, too; SentencePiece does not. */
+static lh_status tjson_sayable(lh_context *ctx, const lh_tokenizer *k)
+{
+    const lh_bpe *b = k->bpe;
+    char shown[LH_UTF8_SHOWN];
+    bool prefix = b && b->prefix == LH_PREFIX_SPACE;
+    for (int i = 0; prefix && i < b->added_count; i++) {
+        size_t size;
+        const char *piece = lh_tokenizer_piece(k, b->added[i].id, &size);
+        if (b->added[i].normalized && b->added[i].size == size)
+            return lh_fail(ctx, LH_ERROR_STATE, "a tokenizer that puts a space"
+                           " before texts and has the user-defined symbol"
+                           " \"%s\" cannot be said in tokenizer.json",
+                           lh_utf8_show(shown, piece, size));
+    }
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
+                                         const lh_tokenizer *k,
+                                         lh_buffer *buffer)
+{
+    lh_status status = tjson_sayable(ctx, k);
+    if (!status)
+        status = tjson_add(
+            ctx, buffer, "{\n  \"version\": \"1.0\",\n"
+            "  \"truncation\": null,\n  \"padding\": null,\n"
+            "  \"added_tokens\": [");
+    if (!status)
+        status = tjson_write_added(ctx, k, buffer);
+    if (!status)
+        status = tjson_add(ctx, buffer, "\n  ],\n  \"normalizer\": ");
+    if (!status)
+        status = tjson_write_normalizer(ctx, k->bpe, buffer);
+    if (!status)
+        status = tjson_add(ctx, buffer, ",\n  \"pre_tokenizer\": ");
+    if (!status)
+        status = tjson_write_before(ctx, k, buffer);
+    if (!status)
+        status = tjson_add(ctx, buffer, ",\n  \"post_processor\": ");
+    if (!status)
+        status = tjson_write_frame(ctx, k, buffer);
+    if (!status)
+        status = tjson_add(ctx, buffer, ",\n  \"decoder\": ");
+    if (!status)
+        status = tjson_write_decoder(ctx, k, buffer);
+    return status ? status : tjson_write_model(ctx, k, buffer);
+}
+
+/* "key": "token", as tokenizer.json's added_tokens have it. */
+static lh_status tjson_write_token(lh_context *ctx, const lh_tokenizer *k,
+                                   const char *key, int32_t id,
+                                   lh_buffer *buffer)
+{
+    lh_status status = lh_buffer_printf(ctx, buffer, ",\n  \"%s\": ", key);
+    if (status)
+        return status;
+    return k->bpe ? tjson_add_token(ctx, k, buffer, id)
+                  : lh_json_add_string(ctx, buffer, TJSON_BORDER,
+                                       strlen(TJSON_BORDER));
+}
+
+LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,
+                                                  const lh_tokenizer *k,
+                                                  int64_t context,
+                                                  lh_buffer *buffer)
+{
+    int32_t end = k->border;
+    int32_t begin = k->bpe && k->bpe->before_count ? k->bpe->before[0] : end;
+    lh_status status = lh_buffer_printf(
+        ctx, buffer, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
+        "  \"clean_up_tokenization_spaces\": false,\n"
+        "  \"model_max_length\": %lld", (long long)context);
+    if (!status && begin >= 0)
+        status = tjson_write_token(ctx, k, "bos_token", begin, buffer);
+    if (!status && end >= 0)
+        status = tjson_write_token(ctx, k, "eos_token", end, buffer);
+    return status ? status : tjson_add(ctx, buffer, "\n}\n");
 }
 
 LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
@@ -228,3 +500,4 @@ LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
 }
 
 #undef TJSON_BORDER
+#undef TJSON_MARK

@@ -440,7 +440,7 @@ static lh_status train_first(train_names *n, lh_gather *g,
                            " \"%s\" is given twice", special[i]);
         if (train_token(n, g, special[i], strlen(special[i])) < 0)
             return LH_ERROR_MEMORY;
-        status = lh_gather_added(g, &(lh_added){
+        status = lh_gather_added(g, LH_SPELLED_PLAIN, &(lh_added){
             .text = special[i], .size = strlen(special[i]), .id = i,
             .special = true });
     }

@@ -1,0 +1,573 @@
+/* Every format of tokenizers' files from a fixture of its own: its ids, what
+ * it is written as, damaged in every way, with failing memory.  The real
+ * tokenizers are tests/oracle_vocabularies.py's part. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "longhand.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/tokenizer.h"
+
+#include "hostile.h"
+#include "test.h"
+
+#include <unistd.h>
+
+/* ------------------------------------------------------------- fixtures -- */
+
+static lh_context *maker;              /* of the fixtures' bytes           */
+
+static uint64_t float_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void put(lh_buffer *b, const void *bytes, size_t size)
+{
+    CHECK(!lh_buffer_add(maker, b, bytes, size));
+}
+
+static void put_number(lh_buffer *b, uint64_t n, int bytes)
+{
+    for (; bytes; bytes--, n >>= 8)
+        put(b, &(char){ (char)n }, 1);
+}
+
+static void put_text(lh_buffer *b, const char *text)
+{
+    put_number(b, strlen(text), 8);
+    put(b, text, strlen(text));
+}
+
+/* A vocabulary as SentencePiece has it: three specials, the bytes, then these
+ * with falling scores. */
+static const char *const spaced[] = {
+    "\u2581t", "he", "\u2581the", "\u2581", "t", "h", "e", "a", "\u4e2d",
+};
+enum { SPACED = 3 + 256 + (int)LH_COUNT(spaced) };
+
+static const char *spaced_piece(int id, char room[8], float *score, int *kind)
+{
+    static const char *const first[] = { "<unk>", "<s>", "</s>" };
+    *score = id < 259 ? 0 : (float)(259 - id);
+    *kind = id == 0 ? 2 : id < 3 ? 3 : id < 259 ? 6 : 1;
+    snprintf(room, 8, "<0x%02X>", (unsigned)(id - 3) & 255);
+    return id < 3 ? first[id] : id < 259 ? room : spaced[id - 259];
+}
+
+static void make_sentencepiece(lh_buffer *b)
+{
+    for (int id = 0; id < SPACED; id++) {
+        char room[8];
+        float score;
+        int kind;
+        const char *piece = spaced_piece(id, room, &score, &kind);
+        size_t size = strlen(piece);
+        put_number(b, 0x0a, 1);
+        put_number(b, 2 + size + 5 + 2, 1);
+        put_number(b, 0x0a, 1);
+        put_number(b, size, 1);
+        put(b, piece, size);
+        put_number(b, 0x15, 1);
+        put_number(b, float_bits(score), 4);
+        put_number(b, 0x18, 1);
+        put_number(b, (uint64_t)kind, 1);
+    }
+    put(b, "\x12\x05\x18\x02\xd0\x02\x02", 7);   /* BPE; </s> is 2         */
+    put(b, "\x1a\x04\x18\x01\x20\x00", 6);       /* prefix, not squeezed   */
+}
+
+static void make_llama2c(lh_buffer *b)
+{
+    put_number(b, 8, 4);
+    for (int id = 0; id < SPACED; id++) {
+        char room[8], plain[16];
+        float score;
+        int kind;
+        const char *piece = spaced_piece(id, room, &score, &kind);
+        size_t size = 0;
+        for (const char *p = piece; *p; p++) {
+            bool mark = !strncmp(p, "\u2581", 3);
+            plain[size++] = mark ? ' ' : *p;
+            p += mark ? 2 : 0;
+        }
+        put_number(b, float_bits(score), 4);
+        put_number(b, size, 4);
+        put(b, plain, size);
+    }
+}
+
+static void make_gguf_head(lh_buffer *b, int pairs, const char *model)
+{
+    put(b, "GGUF", 4);
+    put_number(b, 3, 4);
+    put_number(b, 0, 8);
+    put_number(b, (uint64_t)pairs, 8);
+    put_text(b, "tokenizer.ggml.model");
+    put_number(b, 8, 4);
+    put_text(b, model);
+}
+
+static void make_array(lh_buffer *b, const char *key, int type, int count)
+{
+    put_text(b, key);
+    put_number(b, 9, 4);
+    put_number(b, (uint64_t)type, 4);
+    put_number(b, (uint64_t)count, 8);
+}
+
+static void make_gguf_spaced(lh_buffer *b)
+{
+    char room[8];
+    float score;
+    int kind;
+    make_gguf_head(b, 6, "llama");
+    make_array(b, "tokenizer.ggml.tokens", 8, SPACED);
+    for (int id = 0; id < SPACED; id++)
+        put_text(b, spaced_piece(id, room, &score, &kind));
+    make_array(b, "tokenizer.ggml.scores", 6, SPACED);
+    for (int id = 0; id < SPACED; id++) {
+        spaced_piece(id, room, &score, &kind);
+        put_number(b, float_bits(score), 4);
+    }
+    make_array(b, "tokenizer.ggml.token_type", 5, SPACED);
+    for (int id = 0; id < SPACED; id++) {
+        spaced_piece(id, room, &score, &kind);
+        put_number(b, (uint64_t)kind, 4);
+    }
+    put_text(b, "tokenizer.ggml.eos_token_id");
+    put_number(b, 4, 4);
+    put_number(b, 2, 4);
+    put_text(b, "tokenizer.ggml.bos_token_id");
+    put_number(b, 4, 4);
+    put_number(b, 1, 4);
+}
+
+/* Three letters, two merges; a token to be found is spelled as it is. */
+static void make_gguf_pairs(lh_buffer *b)
+{
+    static const char *const token[] = { "a", "b", "\u0120", "ab",
+                                         "\u0120ab", "<|end|>", "\u00fc" };
+    make_gguf_head(b, 5, "gpt2");
+    put_text(b, "tokenizer.ggml.pre");
+    put_number(b, 8, 4);
+    put_text(b, "gpt-2");
+    make_array(b, "tokenizer.ggml.tokens", 8, 7);
+    for (int i = 0; i < 7; i++)
+        put_text(b, token[i]);
+    make_array(b, "tokenizer.ggml.token_type", 5, 7);
+    for (int i = 0; i < 7; i++)
+        put_number(b, i == 5 ? 3 : i == 6 ? 4 : 1, 4);
+    make_array(b, "tokenizer.ggml.merges", 8, 2);
+    put_text(b, "a b");
+    put_text(b, "\u0120 ab");
+}
+
+static void make_ranks(lh_buffer *b)
+{
+    /* a, b, a blank, "ab", " ab" */
+    const char *text = "YQ== 0\nYg== 1\nIA== 2\nYWI= 3\nIGFi 4\n";
+    put(b, text, strlen(text));
+}
+
+static void make_json(lh_buffer *b)
+{
+    const char *text =
+        "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 5, \"content\":"
+        " \"<|end|>\", \"special\": true, \"lstrip\": true}],"
+        " \"normalizer\": {\"type\": \"NFC\"}, \"pre_tokenizer\": {\"type\":"
+        " \"ByteLevel\", \"add_prefix_space\": false}, \"post_processor\":"
+        " {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\":"
+        " {\"id\": \"<|end|>\", \"type_id\": 0}}, {\"Sequence\": {\"id\":"
+        " \"A\", \"type_id\": 0}}], \"special_tokens\": {\"<|end|>\":"
+        " {\"id\": \"<|end|>\", \"ids\": [5], \"tokens\": [\"<|end|>\"]}}},"
+        " \"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\":"
+        " \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"\u0120\": 2, \"ab\": 3,"
+        " \"\u0120ab\": 4}, \"merges\": [\"a b\", [\"\u0120\", \"ab\"]]}}";
+    put(b, text, strlen(text));
+}
+
+static void make_json_spaced(lh_buffer *b)
+{
+    const char *text =
+        "{\"version\": \"1.0\", \"normalizer\": {\"type\": \"Sequence\","
+        " \"normalizers\": [{\"type\": \"Prepend\", \"prepend\": \"\u2581\"},"
+        " {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"},"
+        " \"content\": \"\u2581\"}]}, \"pre_tokenizer\": null, \"decoder\":"
+        " {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\","
+        " \"pattern\": {\"String\": \"\u2581\"}, \"content\": \" \"},"
+        " {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}, {\"type\":"
+        " \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}]},"
+        " \"model\": {\"type\": \"BPE\", \"unk_token\":"
+        " \"<unk>\", \"fuse_unk\": true, \"byte_fallback\": true, \"vocab\":"
+        " {\"<unk>\": 0, \"a\": 1, \"b\": 2, \"\u2581\": 3, \"ab\": 4,"
+        " \"\u2581ab\": 5, \"<0xC3>\": 6, \"<0xA9>\": 7}, \"merges\":"
+        " [\"a b\", \"\u2581 ab\"]}}";
+    put(b, text, strlen(text));
+}
+
+/* No cut where no scanner ends its pieces at blanks: "b a" may be a token. */
+static void test_no_cut(lh_context *ctx)
+{
+    lh_buffer b = { 0 };
+    make_json(&b);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "cut", b.data, b.size, NULL);
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "ab ab ab", 8), 0);
+    lh_tokenizer_free(k);                        /* lstrip                 */
+    for (int regex = 0; regex < 2; regex++) {
+        char text[1000];
+        snprintf(text, sizeof text, "{\"version\": \"1.0\","
+                 " \"pre_tokenizer\": {\"type\": \"Sequence\","
+                 " \"pretokenizers\": [{\"type\": \"Digits\"},"
+                 " {\"type\": \"ByteLevel\", \"add_prefix_space\": false,"
+                 " \"use_regex\": %s}]}, \"model\": {\"vocab\": {\"a\": 0,"
+                 " \"\u0120\": 1}, \"merges\": []}}",
+                 regex ? "true" : "false");
+        k = lh_tokenizer_from(ctx, "cut", text, strlen(text), NULL);
+        CHECK(k != NULL);
+        CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "aa aa aa", 8),
+                     regex ? 5 : 0);
+        lh_tokenizer_free(k);
+    }
+    lh_buffer_free(ctx, &b);
+}
+
+/* Marks put in late, digits and signs apart, nothing lost. */
+static void make_json_metaspace(lh_buffer *b)
+{
+    const char *text =
+        "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 0, \"content\":"
+        " \"<pad>\", \"special\": true}, {\"id\": 5, \"content\":"
+        " \"\u2581\u2581b\", \"normalized\": false}], \"normalizer\":"
+        " {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Strip\","
+        " \"strip_left\": false}, {\"type\": \"NFKC\"}, {\"type\":"
+        " \"Lowercase\"}]}, \"pre_tokenizer\": {\"type\": \"Sequence\","
+        " \"pretokenizers\": [{\"type\": \"Metaspace\", \"replacement\":"
+        " \"\u2581\", \"prepend_scheme\": \"first\"}, {\"type\": \"Digits\","
+        " \"individual_digits\": true}, {\"type\": \"Punctuation\","
+        " \"behavior\": \"Contiguous\"}, {\"type\": \"Split\", \"pattern\":"
+        " {\"Regex\": \"[0-9][0-9][0-9]\"}, \"behavior\": \"Isolated\"}]},"
+        " \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\":"
+        " [{\"SpecialToken\": {\"id\": \"<pad>\"}}, {\"Sequence\": {\"id\":"
+        " \"A\"}}, {\"SpecialToken\": {\"id\": \"<pad>\"}}],"
+        " \"special_tokens\": {\"<pad>\": {\"ids\": [0]}}},"
+        " \"decoder\": {\"type\": \"Metaspace\", \"replacement\":"
+        " \"\u2581\"}, \"model\": {\"type\": \"BPE\", \"vocab\": {\"<pad>\":"
+        " 0, \"a\": 1, \"1\": 2, \"\u2581\": 3, \"\u2581a\": 4,"
+        " \"\u2581\u2581b\": 5, \"11\": 6}, \"merges\": [\"\u2581 a\","
+        " \"1 1\"]}}";
+    put(b, text, strlen(text));
+}
+
+/* SentencePiece's other defaults: spaces that are too many go. */
+static void make_squeezed(lh_buffer *b)
+{
+    make_sentencepiece(b);
+    b->size -= 6;
+    put(b, "\x1a\x04\x18\x01\x20\x01", 6);
+}
+
+typedef struct fixture {
+    const char *name, *pre;
+    void (*make)(lh_buffer *b);
+    int32_t frame;                     /* what begins a text; -1: nothing  */
+    const char *text;                  /* these ids                        */
+    int count, id[12];
+} fixture;
+
+static const fixture fixtures[] = {
+    { "json", NULL, make_json, 5, "ab abba", 4, { 3, 4, 1, 0 } },
+    { "json-spaced", NULL, make_json_spaced, -1, "ab\u00e9 ??b", 6,
+      { 5, 6, 7, 3, 0, 2 } },
+    { "json-metaspace", NULL, make_json_metaspace, 0,
+      "A 11 \u2460\u2581\u2581b a  ", 8, { 4, 3, 2, 2, 3, 2, 5, 4 } },
+    { "ranks", "gpt2", make_ranks, -1, "ab abba", 4, { 3, 4, 1, 0 } },
+    { "sentencepiece", NULL, make_sentencepiece, -1, "the \u4e2d\u00e9", 5,
+      { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
+    { "squeezed", NULL, make_squeezed, -1, "  the  \u2581 a \u2581 ", 5,
+      { 261, 262, 262, 262, 266 } },
+    { "llama2c", NULL, make_llama2c, -1, "the \u4e2d\u00e9", 5,
+      { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
+    { "gguf-spaced", NULL, make_gguf_spaced, 1, "the \u4e2d\u00e9", 5,
+      { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
+    { "gguf-pairs", NULL, make_gguf_pairs, -1, "ab abb\u00fca", 5,
+      { 3, 4, 1, 6, 0 } },
+};
+
+/* Reads what there is, and if that is a tokenizer uses it. */
+static lh_status use(lh_context *ctx, const fixture *f, const char *text,
+                     size_t size)
+{
+    int32_t *ids;
+    int64_t count;
+    char *back;
+    size_t length;
+    /* Of its own size, so that a sanitizer sees a byte too many. */
+    char *copy = malloc(size + !size);
+    memcpy(copy, text, size);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, f->name, copy, size, f->pre);
+    free(copy);
+    if (!k)
+        return lh_error_status(ctx);
+    lh_status status = lh_tokenizer_encode_as(
+        ctx, k, f->text, strlen(f->text), &(lh_encoding){ true, true },
+        &ids, &count);
+    if (!status) {
+        status = lh_tokenizer_decode(ctx, k, ids, count, &back, &length,
+                                     NULL);
+        lh_memory_free(ctx, ids);
+    }
+    if (!status) {
+        lh_buffer written = { 0 };
+        lh_memory_free(ctx, back);
+        status = lh_tokenizer_write(ctx, k, &written);
+        lh_buffer_free(ctx, &written);
+    }
+    lh_tokenizer_free(k);
+    return status;
+}
+
+static lh_status use_whole(lh_context *ctx, void *arg)
+{
+    lh_buffer file = { 0 };
+    const fixture *f = arg;
+    f->make(&file);
+    lh_status status = use(ctx, f, file.data, file.size);
+    lh_buffer_free(maker, &file);
+    return status;
+}
+
+/* The ids of a fixture's text, and what begins it. */
+static void ids_are(lh_context *ctx, const fixture *f, const lh_tokenizer *k)
+{
+    int32_t *ids = NULL;
+    int64_t count = 0;
+    CHECK(!lh_tokenizer_encode(ctx, k, f->text, strlen(f->text), &ids,
+                               &count));
+    bool same = count == f->count;
+    for (int i = 0; i < f->count && same; i++)
+        same = ids[i] == f->id[i];
+    for (int64_t i = 0; i < count && !same; i++)
+        printf("    %s: id %d\n", f->name, (int)ids[i]);
+    CHECK(same);
+    lh_memory_free(ctx, ids);
+    CHECK(!lh_tokenizer_encode_as(ctx, k, "", 0,
+                                  &(lh_encoding){ .frame = true }, &ids,
+                                  &count));
+    CHECK(count ? ids[0] == f->frame : f->frame < 0);
+    lh_memory_free(ctx, ids);
+}
+
+/* What it is written as gives the same ids, and is written as the same. */
+static void written_again(lh_context *ctx, const fixture *f,
+                          const lh_tokenizer *k)
+{
+    lh_buffer one = { 0 }, two = { 0 };
+    CHECK(!lh_tokenizer_write(ctx, k, &one));
+    lh_tokenizer *back = lh_tokenizer_from(ctx, "t.json", one.data, one.size,
+                                           NULL);
+    CHECK_STR(lh_error_message(ctx), "");
+    CHECK(back != NULL);
+    if (back) {
+        ids_are(ctx, f, back);
+        CHECK(!lh_tokenizer_write(ctx, back, &two));
+        CHECK(one.size == two.size && !memcmp(one.data, two.data, one.size));
+    }
+    lh_tokenizer_free(back);
+    lh_buffer_free(ctx, &one);
+    lh_buffer_free(ctx, &two);
+}
+
+static void test_fixture(lh_context *ctx, const fixture *f)
+{
+    lh_buffer file = { 0 };
+    f->make(&file);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, f->name, file.data, file.size,
+                                        f->pre);
+    CHECK_STR(lh_error_message(ctx), "");
+    CHECK(k != NULL);
+    if (k) {
+        ids_are(ctx, f, k);
+        written_again(ctx, f, k);
+    }
+    lh_tokenizer_free(k);
+    hostile_exhaust(f->name, use_whole, (void *)f);
+    int64_t read = 0, tried = 0;
+    hostile_memory memory;
+    lh_context host = hostile_context(&memory);
+    for (size_t n = 0; n < file.size; n++, tried++) {
+        lh_error_clear(&host);
+        read += !use(&host, f, file.data, n);
+        CHECK_EQ_INT(memory.live, 0);
+    }
+    char *text = malloc(file.size + 200);
+    uint64_t state = 9;
+    int64_t mutations = hostile_mutations() * 3 / (int)LH_COUNT(fixtures);
+    for (int64_t i = 0; i < mutations; i++, tried++) {
+        size_t size = file.size;
+        memcpy(text, file.data, size);
+        hostile_mutate(&state, text, &size, file.size + 200);
+        lh_error_clear(&host);
+        lh_status status = use(&host, f, text, size);
+        CHECK((status != LH_OK) == (lh_error_message(&host)[0] != 0));
+        CHECK_EQ_INT(memory.live, 0);
+        read += !status;
+    }
+    CHECK(read > 0 && read < tried);
+    free(text);
+    lh_buffer_free(maker, &file);
+}
+
+/* A symbol that is found behind no space cannot be written. */
+static void test_symbol(lh_context *ctx)
+{
+    lh_buffer b = { 0 }, out = { 0 };
+    int32_t *ids = NULL;
+    int64_t count = 0;
+    make_sentencepiece(&b);
+    put(&b, "\x0a\x07\x0a\x03zzz\x18\x04", 9);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "symbol", b.data, b.size, NULL);
+    CHECK(k && !lh_tokenizer_encode(ctx, k, "thezzzt", 7, &ids, &count));
+    CHECK(count == 3 && ids[0] == 261 && ids[1] == SPACED &&
+          ids[2] == 263);
+    lh_memory_free(ctx, ids);
+    CHECK_EQ_INT(lh_tokenizer_write(ctx, k, &out), LH_ERROR_STATE);
+    CHECK(strstr(lh_error_message(ctx), "symbol \"zzz\"") != NULL);
+    lh_error_clear(ctx);
+    lh_tokenizer_free(k);
+    lh_buffer_free(ctx, &out);
+    lh_buffer_free(maker, &b);
+}
+
+/* ------------------------------------------------------------ settings -- */
+
+static void leave(const char *directory, const char *name, const char *text,
+                  size_t size)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    CHECK(!lh_file_write(maker, path, text, size));
+}
+
+/* A directory's tokenizer gives these ids for a text, and ends documents
+ * so. */
+static void settings_give(lh_context *ctx, const char *directory,
+                          int32_t border, int count, const int32_t *id)
+{
+    int32_t *ids = NULL;
+    int64_t got = 0;
+    lh_tokenizer *k = lh_tokenizer_load(ctx, directory, "gpt2");
+    CHECK_STR(lh_error_message(ctx), "");
+    CHECK_EQ_INT(lh_tokenizer_border(k), border);
+    CHECK(!lh_tokenizer_encode_as(ctx, k, "abtool", 6,
+                                  &(lh_encoding){ .frame = true }, &ids,
+                                  &got));
+    CHECK(got == count && !memcmp(ids, id, (size_t)count * sizeof *id));
+    lh_memory_free(ctx, ids);
+    lh_tokenizer_free(k);
+}
+
+static void settings_refused(lh_context *ctx, const char *directory,
+                             const char *settings, const char *part)
+{
+    leave(directory, "tokenizer_config.json", settings, strlen(settings));
+    CHECK(!lh_tokenizer_load(ctx, directory, "gpt2"));
+    CHECK(strstr(lh_error_message(ctx), part) != NULL);
+    lh_error_clear(ctx);
+}
+
+/* tokenizer_config.json: tokens that the file does not have, the one that
+ * ends documents, what is put around a text; in a directory, where the first
+ * name that is there is read. */
+static void test_settings(lh_context *ctx)
+{
+    static const char *const names[] = { "tokenizer.json", "vocab.json",
+        "merges.txt", "tokenizer.model", "tokenizer_config.json" };
+    static const char vocab[] =
+        "{\"a\": 0, \"b\": 1, \"ab\": 2, \"t\": 3}";
+    static const char more[] =
+        "{\"added_tokens_decoder\": {\"5\": {\"content\": \"<|im_end|>\","
+        " \"special\": true}, \"6\": {\"content\": \"tool\", \"special\":"
+        " false}, \"3\": {\"content\": \"t\", \"special\": true}},"
+        " \"bos_token\": null, \"eos_token\": {\"content\":"
+        " \"<|im_end|>\"}, \"add_bos_token\": true, \"add_eos_token\":"
+        " true}";
+    char directory[100], path[200];
+    snprintf(directory, sizeof directory, "/tmp/longhand-formats-%ld",
+             (long)getpid());
+    CHECK(!lh_directory_make(ctx, directory));
+    CHECK(!lh_tokenizer_load(ctx, directory, NULL));
+    CHECK(strstr(lh_error_message(ctx), "no tokenizer in it") != NULL);
+    lh_error_clear(ctx);
+    leave(directory, "vocab.json", vocab, sizeof vocab - 1);
+    leave(directory, "merges.txt", "#version: 0.2\na b\n", 18);
+    settings_give(ctx, directory, -1, 2, (const int32_t[]){ 2, 3 });
+    leave(directory, "tokenizer_config.json", more, sizeof more - 1);
+    settings_give(ctx, directory, 5, 3, (const int32_t[]){ 2, 6, 5 });
+    settings_refused(ctx, directory, "{", "tokenizer_config.json");
+    settings_refused(ctx, directory, "{\"added_tokens_decoder\": {\"1\":"
+                     " {\"content\": \"c\"}}}", "given to two tokens");
+    settings_refused(ctx, directory, "{\"added_tokens_decoder\": {\"x\":"
+                     " {\"content\": \"c\"}}}", "no id it can have");
+    settings_refused(ctx, directory, "{\"added_tokens_decoder\":"
+                     " {\"99999999\": {\"content\": \"c\"}}}", "no id it can have");
+    /* tokenizer.json comes first, and knows what is put around texts. */
+    lh_buffer b = { 0 };
+    make_json(&b);
+    leave(directory, "tokenizer.json", b.data, b.size);
+    leave(directory, "tokenizer_config.json", more, sizeof more - 1);
+    CHECK(!lh_tokenizer_load(ctx, directory, NULL));
+    CHECK(strstr(lh_error_message(ctx), "given to two tokens") != NULL);
+    lh_error_clear(ctx);
+    static const char end[] = "{\"eos_token\": \"b\", \"add_eos_token\": true,"
+        " \"added_tokens_decoder\": {\"5\": {\"content\": \"<|end|>\"}}}";
+    leave(directory, "tokenizer_config.json", end, sizeof end - 1);
+    settings_give(ctx, directory, 1, 2, (const int32_t[]){ 5, 3 });
+    lh_tokenizer *k = lh_tokenizer_load(ctx, directory, NULL);
+    CHECK(k && k->bpe->added_count == 1);
+    lh_tokenizer_free(k);
+    /* The last of the names; its marks are spaces. */
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        CHECK(unlink(path) == 0);
+    }
+    b.size = 0;
+    make_sentencepiece(&b);
+    leave(directory, "tokenizer.model", b.data, b.size);
+    static const char spaces[] = "{\"added_tokens_decoder\": {\"261\":"
+        " {\"content\": \"\u2581the\"}, \"300\": {\"content\": \"tool\"}},"
+        " \"bos_token\": \"<s>\", \"add_bos_token\": true}";
+    leave(directory, "tokenizer_config.json", spaces, sizeof spaces - 1);
+    settings_give(ctx, directory, 2, 5,
+                  (const int32_t[]){ 1, 262, 266, 3 + 'b', 300 });
+    /* An error that is there already stays. */
+    lh_fail(ctx, LH_ERROR_IO, "earlier");
+    lh_tokenizer_free(lh_tokenizer_load(ctx, directory, NULL));
+    CHECK_STR(lh_error_message(ctx), "earlier");
+    lh_error_clear(ctx);
+    for (int i = 3; i < 5; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        CHECK(unlink(path) == 0);
+    }
+    CHECK(rmdir(directory) == 0);
+    lh_buffer_free(maker, &b);
+}
+
+int main(void)
+{
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 2 });
+    maker = ctx;
+    test_no_cut(ctx);
+    test_symbol(ctx);
+    test_settings(ctx);
+    for (size_t i = 0; i < LH_COUNT(fixtures); i++)
+        test_fixture(ctx, &fixtures[i]);
+    CHECK_STR(lh_error_message(ctx), "");
+    lh_context_free(ctx);
+    return test_end("formats");
+}
