@@ -783,6 +783,11 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress);
 /* Where the run stands: steps, tokens and documents, those before a load
  * included; the numbers that only a step has are 0. */
 LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress);
+/* Norms of each parameter's gradient in the last step (before clipping), and
+ * of itself now: [lh_params_count()] each. */
+LH_API lh_status lh_trainer_norms(lh_trainer *r, double *gradient,
+                                  double *weight);
+
 /* What evaluating found (docs/eval.md): nats are sums of -log p. */
 typedef struct lh_evaluation {
     int64_t documents;

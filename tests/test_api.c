@@ -347,6 +347,10 @@ static void nulls_world(const world *w)
     lh_trainer_progress(NULL, &progress);
     CHECK_EQ_INT(progress.step, 0);
     UNHEARD(lh_trainer_evaluate(NULL, NULL));
+    double norms[64];
+    UNHEARD(lh_trainer_norms(NULL, norms, norms));
+    DENIED(lh_trainer_norms(w->r, NULL, norms));
+    DENIED(lh_trainer_norms(w->r, norms, NULL));
     UNHEARD(lh_trainer_save(NULL, "x"));
     UNHEARD(lh_trainer_load(NULL, "x"));
     DENIED(lh_trainer_save(w->r, NULL));

@@ -359,6 +359,35 @@ static void test_not_finite(void)
     setup_free(&s);
 }
 
+/* --------------------------------------------------------------- norms -- */
+
+/* The parameters' gradient norms make up the step's; the weights' are what
+ * their elements say. */
+static void test_norms(void)
+{
+    setup s = setup_make(train_names, 1, 1);
+    setup_trainer(&s, 3);
+    lh_params *p = lh_model_params(s.model);
+    double gradient[64], weight[64], total = 0;
+    lh_progress progress;
+    CHECK_OK(s.ctx, lh_trainer_norms(s.trainer, gradient, weight));
+    CHECK(gradient[0] == 0 && weight[0] > 0);
+    CHECK_OK(s.ctx, lh_trainer_step(s.trainer, &progress));
+    CHECK_OK(s.ctx, lh_trainer_norms(s.trainer, gradient, weight));
+    for (int64_t i = 0; i < lh_params_count(p); i++) {
+        lh_tensor *x = lh_params_get(p, i, NULL);
+        double sum = 0;
+        for (int64_t j = 0; j < lh_tensor_size(x); j++)
+            sum += (double)lh_tensor_data(x)[j] *
+                   (double)lh_tensor_data(x)[j];
+        CHECK(fabs(weight[i] - sqrt(sum)) <= 1e-6 * sqrt(sum));
+        total += gradient[i] * gradient[i];
+    }
+    CHECK(fabs(sqrt(total) - progress.gradient_norm) <
+          1e-9 * progress.gradient_norm);
+    setup_free(&s);
+}
+
 /* ------------------------------------------------------------ held out -- */
 
 static void test_held_out(void)
@@ -616,6 +645,7 @@ int main(void)
     test_adamw();
     test_order();
     test_whole();
+    test_norms();
     test_held_out();
     test_overfits();
     for (int kind = 0; kind < KINDS; kind++) {

@@ -48,9 +48,11 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
     }
     if (ok)
         o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
+    if (o->sums)
+        o->squares = lh_alloc(ctx, (size_t)count, sizeof *o->squares);
     if (ok && room)
         o->room = lh_floats_alloc(ctx, (size_t)room);
-    if (!ok || !o->sums || (room && !o->room)) {
+    if (!o->squares || (room && !o->room)) {
         lh_adamw_free(o);
         return NULL;
     }
@@ -75,6 +77,7 @@ LH_API void lh_adamw_free(lh_adamw *o)
     lh_free(o->ctx, o->m);
     lh_free(o->ctx, o->v);
     lh_free(o->ctx, o->sums);
+    lh_free(o->ctx, o->squares);
     lh_floats_free(o->ctx, o->room);
     lh_free(o->ctx, o);
 }
@@ -97,12 +100,12 @@ static lh_status adamw_norm(lh_adamw *o, double *norm)
     for (int64_t i = 0; i < o->count; i++) {
         lh_tensor *x = lh_params_get(o->params, i, NULL);
         float *gradient = lh_tensor_grad(x);
-        if (!gradient)
-            continue;
-        lh_status status = lh_squares(o->ctx, gradient, x->size, o->sums,
-                                      &total);
+        double before = total;
+        lh_status status = gradient ? lh_squares(o->ctx, gradient, x->size,
+                                                 o->sums, &total) : LH_OK;
         if (status)
             return status;
+        o->squares[i] = total - before;
     }
     *norm = lh_sqrt64(total);
     if (total - total != 0)

@@ -132,8 +132,8 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
     lh_windows windows;
     lh_data_facts facts;
     lh_dataset_facts(d, &facts);
-    lh_scoring s = { k, facts.loaded ? d : NULL, on_window, user, 0, 0,
-                     { 0 } };
+    lh_scoring s = { k, facts.loaded && !facts.ids ? d : NULL, on_window,
+                     user, 0, 0, { 0 } };
     lh_fpenv saved = lh_fpenv_enter();
     lh_status status = lh_windows_make(ctx, &windows, k, d,
                                        lh_model_config(m)->context, 0, 0);

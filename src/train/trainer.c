@@ -8,6 +8,7 @@
 #include "autograd/tape.h"
 #include "base/context.h"
 #include "base/fpenv.h"
+#include "base/math64.h"
 #include "train/train.h"
 
 /* -------------------------------------------------------------- making -- */
@@ -245,6 +246,26 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress)
                        (long long)r->settings.steps);
     lh_fpenv saved = lh_fpenv_enter();
     lh_status status = trainer_step(r, progress ? progress : &local);
+    lh_fpenv_leave(saved);
+    return status;
+}
+
+LH_API lh_status lh_trainer_norms(lh_trainer *r, double *gradient,
+                                  double *weight)
+{
+    if (!r || !gradient || !weight)
+        return lh_fail(r ? r->ctx : NULL, LH_ERROR_ARGUMENT,
+                       "lh_trainer_norms: no trainer or no room for norms");
+    lh_adamw *o = r->adamw;
+    lh_status status = LH_OK;
+    lh_fpenv saved = lh_fpenv_enter();
+    for (int64_t i = 0; i < o->count && !status; i++) {
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        double squares = 0;
+        status = lh_squares(r->ctx, x->data, x->size, o->sums, &squares);
+        gradient[i] = lh_sqrt64(o->squares[i]);
+        weight[i] = lh_sqrt64(squares);
+    }
     lh_fpenv_leave(saved);
     return status;
 }
