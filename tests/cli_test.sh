@@ -61,10 +61,10 @@ cp "$out/stdout" "$out/man"
 check "--man is roff" says '^\.TH LONGHAND 1'
 
 fits() {
-    [ "$(wc -l <"$1")" -le 40 ] &&
+    [ "$(wc -l <"$1")" -le 46 ] &&
         [ "$(awk 'length > 79' "$1" | wc -l)" -eq 0 ]
 }
-for s in train sample eval tokenizer data info bench; do
+for s in train sample eval report tokenizer data info bench; do
     check "$s -h" succeeds $s -h
     cp "$out/stdout" "$out/help-$s"
     check "$s -h fits on a screen" fits "$out/help-$s"
@@ -76,7 +76,7 @@ done
 # Every option of the table is taken, shown and documented: what `-h` lists
 # is what the parser knows, and the man page has it too.
 drift() {
-    for s in train sample eval tokenizer data info bench; do
+    for s in train sample eval report tokenizer data info bench; do
         grep -oE '^.{10}--[a-z-]+' "$out/help-$s" | sed 's/.*--//' |
         while read -r option; do
             grep -q "^\.B .*$(echo "$option" | sed 's/-/\\\\-/g')" \
@@ -420,6 +420,83 @@ check "threads, micro-batches, recompute: the same weights" cmp \
 check "a loss that is no number" refuses 1 "not finite" \
     train --steps 200 --batch 4 --quiet --lr 1000 --layers 8 \
     --weight-decay 1000 --save-every 1 --out "$out/nan"
+
+# --------------------------------------------- what a run leaves to look at --
+
+check "a page" grep -q '<h1>build\|<h1>' "$out/whole/report.html"
+check "a model card" grep -q '^A language model made with Longhand ' \
+    "$out/whole/README.md"
+check "it says how it was made" grep -q '^| hash | [0-9a-f]* |$' \
+    "$out/whole/README.md"
+echo "mine" >"$out/fresh/README.md"
+check "somebody's README is left alone" succeeds train $long --quiet \
+    --out "$out/fresh" --resume
+check "somebody's README is left alone" grep -q '^mine$' "$out/fresh/README.md"
+check "norms by layer" grep -q '"gradients": \[[0-9.]*, [0-9.]*, [0-9.]*\], "w' \
+    "$out/whole/train.jsonl"
+check "what it was made of, once" [ "$(grep -c '"run": {' \
+    "$out/whole/train.jsonl")" -eq 1 ]
+check "--sample-every" succeeds train --steps 30 --batch 4 --count 0 \
+    --sample-every 10 --out "$out/sampled"
+check "three samples" [ "$(grep -c '"sample": "' \
+    "$out/sampled/train.jsonl")" -eq 3 ]
+i=0
+while [ $i -lt 40 ]; do
+    echo "abcabdcab$i dcabbadc"
+    i=$((i + 1))
+done >"$out/over.txt"
+check "a run that overfits" succeeds train "$out/over.txt" $tiny --lr 0.01 \
+    --documents lines --steps 400 --batch 4 --held-out 0.3 --eval-every 20 \
+    --out "$out/over"
+check "it says so" says '^overfitted: the held-out loss was least, [0-9.]*, at'
+check "a page of several runs" succeeds report "$out/whole" "$out/over" \
+    "$out/sampled/train.jsonl" --out "$out/runs.html"
+check "it names them" grep -q '<h1>3 runs</h1>' "$out/runs.html"
+check "a chart alone" succeeds report "$out/over" --out "$out/loss.svg"
+check "a chart alone" grep -q '^<svg xmlns=.*' "$out/loss.svg"
+check "a report of what is none" refuses 1 "name the directory of a run" \
+    report "$out/nothing"
+check "a report where nothing can be" refuses 1 "cannot be written" \
+    report "$out/over" --out "$out/nowhere/x.html"
+check "a report over a directory" refuses 1 "writing failed" \
+    report "$out/over" --out "$out/log"
+check "nothing is left beside it" [ -z "$(ls "$out" | grep tmp-)" ]
+
+# Logs of whatever kind: nothing of them is markup, whatever they break off in.
+evil='</pre><script>alert(1)</script>&\"\u003cb\ud83d\ude00\ud800 \u0000'
+mkdir -p "$out/evil"
+log=$out/evil/train.jsonl
+line='{"step": 1, "tokens": 9, "loss": 3, "seconds": 1, "gradients": [1, 2, 3],'
+printf '%s "sample": "%s\377\302\200", "run": {"%s": {"%s": "%s"}}}\n' "$line" \
+    "$evil" "$evil" "$evil" "$evil" >"$log"
+printf '{"step": 2, "tokens": 1e999, "loss": nan, "seconds": 2}\n[[[[\n\0\n' \
+    >>"$log"
+check "a hostile log" succeeds report "$out/evil" --out "$out/evil.html"
+check "no markup from it" [ "$(grep -c '<script\|<b[> ]*u003c' \
+    "$out/evil.html")" -eq 0 ]
+check "its text is there" grep -q '#62;&#60;script&#62;alert' "$out/evil.html"
+if command -v iconv >/dev/null; then
+    check "UTF-8 alone" iconv -f UTF-8 -t UTF-8 "$out/evil.html" >/dev/null
+fi
+broken() {
+    cp "$log" "$out/evil/whole"
+    n=0
+    while [ $n -lt "$(wc -c <"$out/evil/whole")" ]; do
+        head -c $n "$out/evil/whole" >"$log"
+        $LONGHAND report "$out/evil" --out "$out/evil.html" || return 1
+        n=$((n + 7))
+    done
+}
+check "broken off anywhere" broken
+
+# What is ignored when it starts stays so (nohup): a hang-up does not stop it.
+(trap '' HUP
+ exec $LONGHAND train $long --save-every 1 --quiet --out "$out/hup") &
+pid=$!
+appears "$out/hup/trainer.safetensors"
+kill -HUP $pid
+wait $pid
+check "nohup" [ $? -eq 0 ]
 
 # -------------------------------------------------------------- full disk --
 

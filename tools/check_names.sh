@@ -1,6 +1,8 @@
 #!/bin/sh
-# The embedded names are what their generator makes of the list.
+# Embedded data are what their generators make of it.
 set -eu
 LC_ALL=C awk -f tools/embed_names.awk tools/names.txt |
     cmp - src/dataset/names_data.inc.h
-echo "the embedded names are the list's"
+LC_ALL=C awk -f tools/embed_css.awk tools/report.css |
+    cmp - src/cli/report_data.inc.h
+echo "the embedded names and style are their sources'"

@@ -24,39 +24,39 @@ static void chart_columns(cli_chart *c, const double *sum,
             s += weight * sum[x + i];
             n += weight * count[x + i];
         }
-        c->value[x] = count[x] > 0 ? s / n : (double)NAN;
+        c->value[0][x] = count[x] > 0 ? s / n : (double)NAN;
     }
 }
 
 /* Straight lines over columns that no step fell into (short runs). */
-static void chart_bridge(cli_chart *c, int columns)
+static void chart_bridge(double *value, int columns)
 {
     int last = -1;
     for (int x = 0; x < columns; x++) {
-        if (isnan(c->value[x]))
+        if (isnan(value[x]))
             continue;
         for (int i = last + 1; last >= 0 && i < x; i++)
-            c->value[i] = c->value[last] + (c->value[x] - c->value[last]) *
-                          (i - last) / (x - last);
+            value[i] = value[last] + (value[x] - value[last]) *
+                       (i - last) / (x - last);
         last = x;
     }
 }
 
 /* -------------------------------------------------------------- drawing -- */
 
-static void chart_dot(cli_chart *c, int x, int y)
+static void chart_dot(cli_chart *c, int curve, int x, int y)
 {
     static const uint8_t bit[2][4] = { { 0x01, 0x02, 0x04, 0x40 },
                                        { 0x08, 0x10, 0x20, 0x80 } };
-    c->cell[y / 4][x / 2] = (uint8_t)(c->cell[y / 4][x / 2] |
-                                      bit[x % 2][y % 4]);
+    uint8_t *cell = &c->cell[curve][y / 4][x / 2];
+    *cell = (uint8_t)(*cell | bit[x % 2][y % 4]);
 }
 
 static bool chart_range(cli_chart *c, int columns)
 {
     bool any = false;
-    for (int x = 0; x < columns; x++) {
-        double v = c->value[x];
+    for (int x = 0; x < 2 * columns; x++) {
+        double v = c->value[x / columns][x % columns];
         if (isnan(v))
             continue;
         c->low = !any || v < c->low ? v : c->low;
@@ -70,47 +70,56 @@ static bool chart_range(cli_chart *c, int columns)
     return any;
 }
 
-static void chart_line(cli_chart *c, int columns)
+static void chart_line(cli_chart *c, int curve, int columns)
 {
     int dots = 4 * c->height, before = -1;
     for (int x = 0; x < columns; x++) {
-        if (isnan(c->value[x])) {
+        double v = c->value[curve][x];
+        if (isnan(v)) {
             before = -1;
             continue;
         }
-        double share = (c->high - c->value[x]) / (c->high - c->low);
+        double share = (c->high - v) / (c->high - c->low);
         int y = (int)(share * (dots - 1) + 0.5);
         int from = before < 0 ? y : before < y ? before + 1
                  : before > y ? before - 1 : y;
         for (int i = from; i != y; i += from < y ? 1 : -1)
-            chart_dot(c, x, i);
-        chart_dot(c, x, y);
+            chart_dot(c, curve, x, i);
+        chart_dot(c, curve, x, y);
         before = y;
     }
 }
 
 bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
-                    int bins)
+                    const double *singles, int bins)
 {
     double sum[CHART_DOTS] = { 0 }, count[CHART_DOTS] = { 0 };
     int columns = 2 * c->width;
     memset(c->cell, 0, sizeof c->cell);
+    for (int x = 0; x < columns; x++)
+        c->value[1][x] = (double)NAN;
     for (int i = 0; i < bins; i++) {
+        if (!isnan(singles[i]))
+            c->value[1][i * columns / bins] = singles[i];
         sum[i * columns / bins] += sums[i];
         count[i * columns / bins] += (double)counts[i];
     }
     chart_columns(c, sum, count, columns);
-    chart_bridge(c, columns);
+    chart_bridge(c->value[0], columns);
+    chart_bridge(c->value[1], columns);
     if (!chart_range(c, columns))
         return false;
-    chart_line(c, columns);
+    chart_line(c, 0, columns);
+    chart_line(c, 1, columns);
     return true;
 }
 
 const char *cli_chart_cell(const cli_chart *c, int row, int column,
-                           bool utf8, char *text)
+                           bool utf8, char *text, int *curve)
 {
-    unsigned bits = c->cell[row][column];
+    unsigned over = c->cell[1][row][column];
+    unsigned bits = c->cell[0][row][column] | over;
+    *curve = over != 0;
     text[1] = 0;
     text[0] = ' ';
     if (utf8 && bits) {

@@ -12,16 +12,18 @@
 typedef struct cli_chart {
     int width, height;            /* in cells                              */
     double low, high;             /* values at the lowest and highest dot  */
-    double value[2 * CLI_CHART_WIDTH];   /* NaN where there is none        */
-    uint8_t cell[CLI_CHART_HEIGHT][CLI_CHART_WIDTH];   /* braille bits     */
+    double value[2][2 * CLI_CHART_WIDTH];   /* NaN where there is none; the
+                                     second curve is drawn over the first  */
+    uint8_t cell[2][CLI_CHART_HEIGHT][CLI_CHART_WIDTH];   /* braille bits  */
 } cli_chart;
 
 /* Draws sums[i] / counts[i] over `bins` bins spread over the width, smoothed
- * a little; false where there is nothing to draw yet. */
+ * a little, and single values (NaN: none) joined by lines; false where there
+ * is nothing to draw yet. */
 bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
-                    int bins);
-/* Cell (row, column) as text[4]: braille, or ASCII. */
+                    const double *singles, int bins);
+/* Cell (row, column) as text[4]: braille, or ASCII.  *curve: whose dots. */
 const char *cli_chart_cell(const cli_chart *c, int row, int column,
-                           bool utf8, char *text);
+                           bool utf8, char *text, int *curve);
 
 #endif

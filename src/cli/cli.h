@@ -118,6 +118,8 @@ const char *cli_bytes(char *text, int64_t bytes);
  * number, or null. */
 void cli_json_string(FILE *f, const char *text, size_t size);
 void cli_json_number(FILE *f, double x);
+/* The length of the well-formed UTF-8 sequence at text, or 0. */
+size_t cli_utf8(const char *text, size_t size);
 
 /* Text that a model wrote: on a terminal, control characters are shown as
  * '?' so that a hostile model cannot steer it. */

@@ -23,6 +23,7 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define TRAIN (1u << CLI_train)
 #define SAMPLE (1u << CLI_sample)
 #define EVAL (1u << CLI_eval)
+#define REPORT (1u << CLI_report)
 #define TOKENIZER (1u << CLI_tokenizer)
 #define DATA (1u << CLI_data)
 #define INFO (1u << CLI_info)

@@ -9,6 +9,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -75,7 +76,7 @@ static int rundir_refuse(const char *path, bool resume, bool resumes)
     return CLI_DONE;
 }
 
-/* A log begins as cli_report_json() begins a line.  What does not is
+/* A log begins as cli_step_json() begins a line.  What does not is
  * somebody's file, perhaps data of that name, and is left alone; a run that
  * was killed before its first checkpoint leaves a log alone. */
 static int rundir_own(cli_rundir *d, bool resume)
@@ -166,11 +167,13 @@ int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
     while ((size = getline(&line, &room, d->log)) > 0) {
         long long at;
         char *loss = strstr(line, "\"loss\": ");
+        char *held = strstr(line, "\"held_out_loss\": ");
         if (line[size - 1] != '\n' ||
             sscanf(line, "{\"step\": %lld,", &at) != 1 || at > step)
             break;
         if (loss)
-            cli_view_past(v, at, strtod(loss + 8, NULL));
+            cli_view_past(v, at, strtod(loss + 8, NULL), held
+                          ? strtod(held + 17, NULL) : (double)NAN);
         keep += size;
     }
     free(line);
@@ -182,9 +185,10 @@ int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
     return CLI_DONE;
 }
 
-int cli_rundir_log(cli_rundir *d, const cli_report *report)
+int cli_rundir_log(cli_rundir *d, const cli_step *report,
+                   const char *more)
 {
-    cli_report_json(d->log, report);
+    cli_step_json(d->log, report, more);
     return fflush(d->log) ? rundir_failed(d) : CLI_DONE;
 }
 

@@ -20,7 +20,8 @@ void cli_rundir_close(cli_rundir *d);
 /* Cuts off what the log holds behind `step` (a killed run wrote it behind
  * its last checkpoint), and tells the view the losses up to there. */
 int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v);
-int cli_rundir_log(cli_rundir *d, const cli_report *report);
+int cli_rundir_log(cli_rundir *d, const cli_step *report,
+                   const char *more);
 /* The log is on the disk; before each checkpoint, so that it never lacks a
  * step that the checkpoint has. */
 int cli_rundir_sync(cli_rundir *d);

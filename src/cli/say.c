@@ -140,9 +140,9 @@ double cli_clock(void)
 
 /* ----------------------------------------------------------------- JSON -- */
 
-/* The length of the well-formed UTF-8 sequence at text, or 0. */
-static size_t say_utf8(const unsigned char *text, size_t size)
+size_t cli_utf8(const char *bytes, size_t size)
 {
+    const unsigned char *text = (const unsigned char *)bytes;
     unsigned char c = text[0];
     if (c < 0x80)
         return 1;
@@ -165,7 +165,7 @@ void cli_json_string(FILE *f, const char *text, size_t size)
     const unsigned char *u = (const unsigned char *)text;
     fputc('"', f);
     for (size_t i = 0, n; i < size; i += n) {
-        n = say_utf8(u + i, size - i);
+        n = cli_utf8(text + i, size - i);
         if (n == 0) {
             fputs("\xEF\xBF\xBD", f);
             n = 1;
@@ -203,7 +203,7 @@ void cli_text(FILE *f, const char *text, size_t size)
         return;
     }
     for (size_t i = 0, n; i < size; i += n) {
-        n = say_utf8(u + i, size - i);
+        n = cli_utf8(text + i, size - i);
         bool control = (u[i] < 32 && u[i] != '\n' && u[i] != '\t') ||
                        u[i] == 127 || (n == 2 && u[i] == 0xC2 &&
                                        u[i + 1] < 0xA0);

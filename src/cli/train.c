@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/record.h"
 #include "cli/rundir.h"
 
 typedef struct train_run {
@@ -26,7 +27,8 @@ typedef struct train_run {
     lh_trainer *trainer;
     cli_rundir dir;               /* path NULL: nothing is saved           */
     cli_view view;
-    cli_report last;              /* the step before                       */
+    cli_record record;
+    cli_step last;                /* the step before                       */
     int64_t report_every, eval_every;
     double saved;                 /* when, by cli_clock()                  */
     int64_t begun;                /* steps done before this process        */
@@ -53,9 +55,14 @@ static void train_signals(void)
     a.sa_handler = train_on_signal;
     a.sa_flags = SA_RESTART | (int)SA_RESETHAND;
     sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGHUP, &a, NULL);
+    /* What is ignored already (nohup) stays so. */
+    static const int number[] = { SIGINT, SIGTERM, SIGHUP };
+    for (int i = 0; i < 3; i++) {
+        struct sigaction before;
+        if (sigaction(number[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            sigaction(number[i], &a, NULL);
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 }
@@ -246,9 +253,11 @@ static int train_save(train_run *r)
     if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
         code = train_failed(r);
     r->saved = cli_clock();
-    if (!code)
-        r->saved_step = r->last.progress.step;
-    return code;
+    if (code)
+        return code;
+    r->saved_step = r->last.progress.step;
+    cli_record_report(&r->record, false);
+    return CLI_DONE;
 }
 
 /* Checkpoints come by steps, or by the clock. */
@@ -276,7 +285,7 @@ static lh_status train_evaluate(train_run *r)
 /* Behind a step: evaluates, shows, logs, saves. */
 static int train_behind(train_run *r)
 {
-    cli_report *report = &r->last;
+    cli_step *report = &r->last;
     const lh_progress *p = &report->progress;
     bool end = p->step == p->steps;
     int code = CLI_DONE;
@@ -285,10 +294,18 @@ static int train_behind(train_run *r)
                      (end || p->step % r->eval_every == 0);
     if (evaluated && train_evaluate(r))
         return train_failed(r);
+    code = cli_record_sample(&r->record, &r->view, p);
+    r->view.sample = r->record.sample;
+    bool told = r->record.fresh || cli_record_norms_due(p);
     report->reported = end || evaluated || p->step % r->report_every == 0;
     cli_view_step(&r->view, report);
-    if (r->dir.path && report->reported)
-        code = cli_rundir_log(&r->dir, report);
+    if (!code && r->dir.path && (report->reported || told)) {
+        char *more = cli_record_more(&r->record, report);
+        code = cli_rundir_log(&r->dir, report, more);
+        free(more);
+    }
+    if (!code && evaluated && r->view.best_step == p->step)
+        code = cli_record_best(&r->record, p->step);
     if (!code && !end && r->dir.path && train_save_due(r))
         code = train_save(r);
     if (ferror(stdout))
@@ -402,13 +419,36 @@ static int train_write(train_run *r)
     return code;
 }
 
+/* Says that a run has overfitted, and where the better model is. */
+static void train_say_best(const train_run *r)
+{
+    const cli_view *v = &r->view;
+    char a[32], b[32];
+    if (!(v->held_out > 1.01 * v->best))
+        return;
+    printf("\noverfitted: the held-out loss was least, %.4f, at step %s, and"
+           " is %.4f now", v->best, cli_count(a, v->best_step), v->held_out);
+    if (r->record.kept_step)
+        printf("; the model of step %s is in %s/best",
+               cli_count(b, r->record.kept_step), r->dir.path);
+    printf("\n");
+}
+
 static int train_end(train_run *r)
 {
     bool stopped = train_stop && r->last.progress.step != r->settings.steps;
     int code = train_save(r);
-    if (!code && r->dir.path && r->last.progress.step &&
-        lh_model_save(r->ctx, r->m, r->k, r->dir.path))
-        code = cli_error(r->ctx);
+    if (!code && r->dir.path && r->last.progress.step) {
+        if (lh_model_save(r->ctx, r->m, r->k, r->dir.path))
+            code = cli_error(r->ctx);
+        if (!code)
+            code = cli_record_end(&r->record, &r->view,
+                                  r->last.progress.step);
+        if (!code)
+            cli_record_report(&r->record, true);
+        if (!code && r->view.mode <= CLI_VIEW_PLAIN)
+            train_say_best(r);
+    }
     if (code)
         return code;
     if (stopped)
@@ -455,12 +495,23 @@ static int train_prepare(train_run *r)
     cli_view_start(&r->view, o, r->data.names ? "names"
                    : r->data.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
                    &r->last.progress);
-    return r->dir.path ? cli_rundir_trim(&r->dir, r->begun, &r->view)
-                       : CLI_DONE;
+    const lh_data_facts *f = &r->data.facts;
+    double length = (double)f->bytes / (double)f->documents + 1;
+    double context = (double)r->config.context;
+    r->view.flops = cli_record_flops(&r->config, length < context ? length
+                                                                  : context);
+    r->view.ctx = r->ctx;
+    r->record = (cli_record){ .o = o, .ctx = r->ctx, .preset = r->preset,
+        .directory = r->dir.path, .data = &r->data, .k = r->k, .m = r->m,
+        .settings = &r->settings, .trainer = r->trainer, .peak = r->peak };
+    code = cli_record_start(&r->record);
+    return code || !r->dir.path ? code
+         : cli_rundir_trim(&r->dir, r->begun, &r->view);
 }
 
 static void train_free(train_run *r)
 {
+    cli_record_free(&r->record);
     cli_rundir_close(&r->dir);
     lh_trainer_free(r->trainer);
     lh_model_free(r->m);

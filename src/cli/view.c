@@ -38,6 +38,9 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
                      .begun_step = begun->step,
                      .begun_documents = begun->documents,
                      .begun_tokens = begun->tokens };
+    v->best = (double)NAN;
+    for (int i = 0; i < CLI_VIEW_BINS; i++)
+        v->single[i] = (double)NAN;
     v->utf8 = view_utf8();
     v->colour = !(plain && plain[0]);
     if (o->given[OPT_json])
@@ -50,7 +53,7 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
         v->mode = CLI_VIEW_PLAIN;
 }
 
-void cli_view_past(cli_view *v, int64_t step, double loss)
+void cli_view_past(cli_view *v, int64_t step, double loss, double held_out)
 {
     if (step < 1 || step > v->steps || loss - loss != 0)
         return;
@@ -58,6 +61,11 @@ void cli_view_past(cli_view *v, int64_t step, double loss)
     int i = (int)(share * CLI_VIEW_BINS);
     v->bin[i] += loss;
     v->binned[i]++;
+    if (held_out - held_out != 0)
+        return;
+    v->single[i] = v->held_out = held_out;
+    if (!(v->best <= held_out))
+        v->best = held_out, v->best_step = step;
 }
 
 /* ----------------------------------------------------------------- JSON -- */
@@ -70,7 +78,7 @@ static void view_member(FILE *f, const char *name, double x)
     cli_json_number(f, x);
 }
 
-void cli_report_json(FILE *f, const cli_report *r)
+void cli_step_json(FILE *f, const cli_step *r, const char *more)
 {
     const lh_progress *p = &r->progress;
     fprintf(f, "{\"step\": %lld, \"tokens\": %lld", (long long)p->step,
@@ -82,13 +90,14 @@ void cli_report_json(FILE *f, const cli_report *r)
     view_member(f, "gradient_norm", p->gradient_norm);
     view_member(f, "tokens_per_second", r->tokens_per_second);
     view_member(f, "seconds", r->seconds);
-    fputs("}\n", f);
+    view_member(f, "share", r->share);
+    fprintf(f, "%s}\n", more ? more : "");
 }
 
 /* -------------------------------------------------------------- numbers -- */
 
 /* "38,012 names/s" and "0:12 left" ("took 0:03" at the end). */
-static void view_speed(const cli_view *v, const cli_report *r, char *speed,
+static void view_speed(const cli_view *v, const cli_step *r, char *speed,
                        char *left)
 {
     const lh_progress *p = &r->progress;
@@ -144,7 +153,7 @@ static void view_chart(const cli_view *v, view_frame *f, int rows)
     chart.width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
                                                  : CLI_CHART_WIDTH;
     chart.height = rows;
-    if (!cli_chart_draw(&chart, v->bin, v->binned, CLI_VIEW_BINS))
+    if (!cli_chart_draw(&chart, v->bin, v->binned, v->single, CLI_VIEW_BINS))
         return;
     for (int y = 0; y < rows; y++) {
         double share = (double)y / (rows - 1);
@@ -157,9 +166,15 @@ static void view_chart(const cli_view *v, view_frame *f, int rows)
         else
             view_add(f, "       %s%s%s", view_sgr(v, "\x1b[2m"),
                      v->utf8 ? "\u2502" : "|", view_sgr(v, "\x1b[0m"));
-        view_add(f, "%s", view_sgr(v, "\x1b[36m"));
-        for (int x = 0; x < chart.width; x++)
-            view_add(f, "%s", cli_chart_cell(&chart, y, x, v->utf8, text));
+        for (int x = 0, curve, before = -1; x < chart.width; x++) {
+            const char *cell = cli_chart_cell(&chart, y, x, v->utf8, text,
+                                              &curve);
+            if (curve != before)
+                view_add(f, "%s", view_sgr(v, curve ? "\x1b[33m"
+                                                    : "\x1b[36m"));
+            before = curve;
+            view_add(f, "%s", cell);
+        }
         view_add(f, "%s", view_sgr(v, "\x1b[0m"));
         view_newline(f);
     }
@@ -185,9 +200,9 @@ static void view_bar(const cli_view *v, view_frame *f, double share)
 
 /* As many numbers as the width has room for, the important ones first. */
 static void view_numbers(const cli_view *v, view_frame *f,
-                         const cli_report *r)
+                         const cli_step *r)
 {
-    char part[5][64], step[32], steps[32];
+    char part[7][64], step[32], steps[32];
     int count = 0, room = f->width;
     snprintf(part[count++], 64, "step %s/%s",
              cli_count(step, r->progress.step), cli_count(steps, v->steps));
@@ -197,6 +212,11 @@ static void view_numbers(const cli_view *v, view_frame *f,
                  v->held_out, v->bits);
     view_speed(v, r, part[count + 1], part[count]);
     count += 2;
+    if (v->held_out > 1.01 * v->best)
+        snprintf(part[count++], 64, "best %.4f at %s", v->best,
+                 cli_count(step, v->best_step));
+    if (r->share - r->share == 0)
+        snprintf(part[count++], 64, "%.0f %% of peak", 100 * r->share);
     for (int i = 0; i < count; i++) {
         int size = (int)strlen(part[i]) + 2;
         if (size > room)
@@ -207,7 +227,29 @@ static void view_numbers(const cli_view *v, view_frame *f,
     view_newline(f);
 }
 
-static void view_draw(cli_view *v, const cli_report *r)
+/* The sample's first lines, dim, none longer than the width. */
+static void view_sample(const cli_view *v, view_frame *f, int rows)
+{
+    const char *c = v->sample;
+    for (int y = 0; y < rows && c && *c; y++) {
+        view_add(f, "  %s", view_sgr(v, "\x1b[2m"));
+        for (int x = 2; *c && *c != '\n';) {
+            size_t n = cli_utf8(c, strlen(c));
+            bool control = !n || (unsigned char)*c < ' ' || *c == 127 ||
+                           (n == 2 && (unsigned char)*c == 0xC2);
+            x += n > 2 ? 2 : 1;   /* perhaps a wide character              */
+            if (x < f->width)
+                view_add(f, "%.*s", control ? 1 : (int)n,
+                         control ? "?" : c);
+            c += n ? n : 1;
+        }
+        c += *c == '\n';
+        view_add(f, "%s", view_sgr(v, "\x1b[0m"));
+        view_newline(f);
+    }
+}
+
+static void view_draw(cli_view *v, const cli_step *r)
 {
     static view_frame frame;
     struct winsize w = { 0 };
@@ -227,6 +269,7 @@ static void view_draw(cli_view *v, const cli_report *r)
         view_bar(v, &frame, (double)r->progress.step / (double)v->steps);
     }
     view_numbers(v, &frame, r);
+    view_sample(v, &frame, rows >= 18 ? 3 : 0);
     view_add(&frame, "\x1b[J");
     fwrite(frame.text, 1, frame.size, stdout);
     fflush(stdout);
@@ -235,7 +278,7 @@ static void view_draw(cli_view *v, const cli_report *r)
 
 /* ---------------------------------------------------------------- steps -- */
 
-static void view_plain(cli_view *v, const cli_report *r)
+static void view_plain(cli_view *v, const cli_step *r)
 {
     char speed[64], left[64], step[32], steps[32], held[64] = "";
     view_speed(v, r, speed, left);
@@ -259,21 +302,27 @@ static void view_recent(cli_view *v, const lh_progress *p)
     v->recent += share * (p->loss - v->recent);
 }
 
-void cli_view_step(cli_view *v, cli_report *r)
+void cli_view_step(cli_view *v, cli_step *r)
 {
     const lh_progress *p = &r->progress;
     double now = cli_clock();
     r->seconds = now - v->start;
     r->tokens_per_second = r->seconds > 0
         ? (double)(p->tokens - v->begun_tokens) / r->seconds : 0;
+    /* Measured when it is known that the run lasts. */
+    if (!v->peak && r->seconds > 2 && v->ctx)
+        v->peak = lh_limit_fma(v->ctx, 0.01) * lh_threads(v->ctx);
+    r->share = v->peak > 0 ? r->tokens_per_second * v->flops / v->peak
+                           : (double)NAN;
     if (r->held_out - r->held_out == 0)
-        v->held_out = r->held_out, v->bits = r->bits;
+        v->bits = r->bits;
+    cli_view_past(v, p->step, p->loss, r->held_out);
     view_recent(v, p);
     v->sum += p->loss;
     v->summed++;
     int64_t every = v->steps / 20 > 0 ? v->steps / 20 : 1;
     if (v->mode == CLI_VIEW_JSON && r->reported) {
-        cli_report_json(stdout, r);
+        cli_step_json(stdout, r, NULL);
         fflush(stdout);
     }
     if (v->mode == CLI_VIEW_PLAIN && (p->step % every == 0 ||
@@ -281,14 +330,13 @@ void cli_view_step(cli_view *v, cli_report *r)
         view_plain(v, r);
     if (v->mode != CLI_VIEW_LIVE)
         return;
-    cli_view_past(v, p->step, p->loss);
     if (now - v->drawn >= 0.05) {
         v->drawn = now;
         view_draw(v, r);
     }
 }
 
-void cli_view_end(cli_view *v, const cli_report *last)
+void cli_view_end(cli_view *v, const cli_step *last)
 {
     if (v->mode == CLI_VIEW_LIVE && last->progress.step > v->begun_step)
         view_draw(v, last);

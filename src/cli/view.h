@@ -25,30 +25,37 @@ typedef struct cli_view {
     double held_out, bits;        /* NaN: none yet                         */
     double sum;                   /* of losses since the last plain line   */
     int64_t summed;
+    double best;                  /* the least held-out loss; NaN: none    */
+    int64_t best_step;
+    double flops, peak;           /* a token; a second, 0: not measured    */
+    lh_context *ctx;              /* to measure it on                      */
+    const char *sample;           /* borrowed; NULL: none                  */
     double bin[CLI_VIEW_BINS];    /* sums of losses                        */
+    double single[CLI_VIEW_BINS]; /* held-out losses; NaN: none            */
     int64_t binned[CLI_VIEW_BINS];
 } cli_view;
 
 /* A step, with what is known about it; NaN for a loss not measured. */
-typedef struct cli_report {
+typedef struct cli_step {
     lh_progress progress;
     double held_out;              /* nats per token, as the loss           */
     double bits;                  /* held out, per byte of the text        */
     bool reported;                /* one of the steps for JSON and logs    */
     double seconds, tokens_per_second;
-} cli_report;
+    double share;                 /* of the machine's FLOP/s               */
+} cli_step;
 
 /* `begun`: where the run stands before the first step of this process. */
 void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
                     const lh_progress *begun);
-/* A loss of an earlier part of the run, for the chart. */
-void cli_view_past(cli_view *v, int64_t step, double loss);
+/* Losses of an earlier part of the run, for the chart; NaN: not measured. */
+void cli_view_past(cli_view *v, int64_t step, double loss, double held_out);
 /* Completes `report` (seconds, tokens_per_second) and shows it. */
-void cli_view_step(cli_view *v, cli_report *report);
+void cli_view_step(cli_view *v, cli_step *report);
 /* The last frame stays on the screen. */
-void cli_view_end(cli_view *v, const cli_report *last);
+void cli_view_end(cli_view *v, const cli_step *last);
 
-/* One object, one line. */
-void cli_report_json(FILE *f, const cli_report *report);
+/* One object, one line; more (may be NULL) goes before its end. */
+void cli_step_json(FILE *f, const cli_step *report, const char *more);
 
 #endif
