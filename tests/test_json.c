@@ -226,6 +226,31 @@ static void test_many_keys(void)
     CHECK_EQ_INT(memory.live, 0);
 }
 
+/* Keys that were made to meet in a table. */
+static void test_meeting_keys(void)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        lh_buffer text = { 0 };
+        lh_json_document d;
+        char key[12];
+        int keys = 0;
+        for (int i = 0; keys < 200; i++) {
+            size_t size = (size_t)snprintf(key, sizeof key, "%d", i);
+            if (lh_hash(key, size) % 512 == 7)
+                lh_buffer_printf(&ctx, &text, "%s\"%s\":0",
+                                 keys++ ? "," : "{", key);
+        }
+        lh_buffer_printf(&ctx, &text, ",\"%s\":0}", twice ? key : "");
+        CHECK_EQ_INT(parse(text.data, &d),
+                     twice ? LH_ERROR_FORMAT : LH_OK);
+        CHECK(!twice || strstr(ctx.message, "twice") != NULL);
+        lh_json_free(&d);
+        lh_buffer_free(&ctx, &text);
+    }
+    lh_error_clear(&ctx);
+    CHECK_EQ_INT(memory.live, 0);
+}
+
 /* -------------------------------------------------------------- writing -- */
 
 static void rewrite(lh_buffer *out, const lh_json *v)
@@ -431,6 +456,7 @@ int main(void)
     test_refusals();
     test_depth();
     test_many_keys();
+    test_meeting_keys();
     test_writing();
     test_hostile();
     test_suite();

@@ -98,6 +98,22 @@ LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory);
 LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
                             size_t new_count, size_t size);
 
+/* A hash for tables.  It is no secret: who looks up what a file decides must
+ * bear that all of it collides. */
+static inline uint32_t lh_hash(const char *text, size_t size)
+{
+    uint64_t hash = size, word;
+    for (; size >= 8; text += 8, size -= 8) {
+        memcpy(&word, text, 8);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    word = 0;
+    memcpy(&word, text, size);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(hash >> 32);
+}
+
 /* A growing byte buffer; all zeros is an empty one.  `data` is always
  * followed by a NUL byte that is not counted, once anything was added. */
 typedef struct lh_buffer {

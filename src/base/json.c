@@ -3,8 +3,8 @@
  * One pass of recursive descent, as deep as LH_JSON_DEPTH allows.  Memory is
  * bounded by the text: decoded strings are never longer than their spelling
  * (so one block of the text's size holds them all), and each node stands for
- * at least two bytes.  Duplicate keys are found by sorting an object's keys:
- * n log n on the most hostile object. */
+ * at least two bytes.  Duplicate keys are found in a table, by sorting where a
+ * file makes that slow: n log n on the most hostile object. */
 #include "base/json.h"
 
 #include "base/number.h"
@@ -143,8 +143,11 @@ static bool json_string(json_parser *p, const char **string, size_t *size)
                 return false;
             continue;
         }
-        int length = c < 0x80 ? 1 : lh_utf8_decode(p->text + p->at,
-                                                   p->size - p->at, &code);
+        if (c < 0x80) {
+            *p->strings++ = p->text[p->at++];
+            continue;
+        }
+        int length = lh_utf8_decode(p->text + p->at, p->size - p->at, &code);
         if (!length)
             return json_fail(p, p->at, "a byte that is not UTF-8");
         for (int i = 0; i < length; i++)
@@ -177,9 +180,12 @@ static bool json_duplicate(json_parser *p, const lh_json *member)
     return false;
 }
 
-/* Refuses a key that stands twice; few are compared each with each. */
+/* Refuses a key that stands twice; few are compared each with each, many in
+ * a table.  Where a file was made for its keys to meet there they are
+ * sorted. */
 static bool json_keys(json_parser *p, const lh_json *object)
 {
+    size_t mask = 15, steps = 0, count = 0;
     if (object->size <= 8) {
         for (const lh_json *a = object->child; a; a = a->next)
             for (const lh_json *b = a->next; b; b = b->next)
@@ -187,19 +193,33 @@ static bool json_keys(json_parser *p, const lh_json *object)
                     return json_duplicate(p, b);
         return true;
     }
-    const void **key = lh_alloc(p->ctx, object->size, sizeof *key);
+    while (mask < 2 * object->size)
+        mask = 2 * mask + 1;
+    const void **key = lh_alloc(p->ctx, mask + 1, sizeof *key);
     if (!key) {
         p->status = LH_ERROR_MEMORY;
         return false;
     }
-    size_t count = 0;
-    for (const lh_json *a = object->child; a; a = a->next)
-        key[count++] = a;
-    lh_sort(key, count, json_compare_keys);
     bool fine = true;
-    for (size_t i = 1; i < count && fine; i++)
-        if (!json_compare_keys(key[i - 1], key[i]))
-            fine = json_duplicate(p, key[i]);
+    for (const lh_json *a = object->child;
+         a && fine && steps < 8 * object->size; a = a->next) {
+        size_t i = lh_hash(a->key, a->key_size);
+        for (; key[i & mask] && fine && steps < 8 * object->size; i++) {
+            steps++;
+            fine = json_compare_keys(a, key[i & mask]) != 0;
+        }
+        key[i & mask] = a;
+        if (!fine)
+            json_duplicate(p, a);
+    }
+    if (fine && steps >= 8 * object->size) {
+        for (const lh_json *a = object->child; a; a = a->next)
+            key[count++] = a;
+        lh_sort(key, count, json_compare_keys);
+        for (size_t i = 1; i < count && fine; i++)
+            if (!json_compare_keys(key[i - 1], key[i]))
+                fine = json_duplicate(p, key[i]);
+    }
     lh_free(p->ctx, key);
     return fine;
 }
@@ -267,6 +287,12 @@ static bool json_number(json_parser *p, lh_json *node)
     }
     const char *text = p->text + start;
     node->type = LH_JSON_NUMBER;
+    /* Most are ids: digits that a double holds. */
+    if (integral && text[0] > '0' && p->at - start < 16 &&
+        lh_integer_parse(text, p->at - start, &node->integer)) {
+        node->number = (double)node->integer;
+        return node->integral = true;
+    }
     if (!lh_number_parse(text, p->at - start, &node->number))
         return json_fail(p, start, "no JSON number, or one that is too "
                                    "large");

@@ -71,7 +71,7 @@ static bool train_grow(train_counter *c)
 /* Counts a piece; false: there is no room for it. */
 static bool train_count(train_counter *c, const char *text, size_t size)
 {
-    uint32_t hash = lh_word_hash(text, size);
+    uint32_t hash = lh_hash(text, size);
     lh_word *w = train_place(c, text, size, hash);
     if (!w->text) {
         c->full = 2 * c->used >= c->mask;

@@ -10,20 +10,6 @@ typedef struct lh_word {
     int64_t count;
 } lh_word;
 
-static inline uint32_t lh_word_hash(const char *text, size_t size)
-{
-    uint64_t hash = size, word;
-    for (; size >= 8; text += 8, size -= 8) {
-        memcpy(&word, text, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 29;
-    }
-    word = 0;
-    memcpy(&word, text, size);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)(hash >> 32);
-}
-
 /* Fills in the vocabulary and the merges of `g`, which is empty: the special
  * tokens, the 256 bytes, and merges until there are `vocabulary` tokens or no
  * pair is left.  word: a table [places] of the pieces. */

@@ -394,7 +394,7 @@ typedef struct train_names {
 static int32_t *train_name(const train_names *n, const lh_gather *g,
                            const char *text, size_t size)
 {
-    for (size_t i = lh_word_hash(text, size);; i++) {
+    for (size_t i = lh_hash(text, size);; i++) {
         int32_t *id = &n->id[i & n->mask];
         if (*id < 0 || (g->piece_size[*id] == size &&
                         !memcmp(g->piece[*id], text, size)))
