@@ -549,6 +549,15 @@ LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
                                         const char *text, size_t size,
                                         const lh_encoding *how,
                                         int32_t **ids, int64_t *count);
+/* Many texts at once (how: NULL is none of it), by all of the context's
+ * threads, which also share out long texts; by one where the context has an
+ * allocator of the host's.  The ids of text i are (*ids)[(*offsets)[i]] up to
+ * that of i + 1, the same for any number of threads; *ids and *offsets
+ * [count + 1] are for lh_memory_free. */
+LH_API lh_status lh_tokenizer_encode_batch(
+    lh_context *ctx, const lh_tokenizer *k, const char *const *text,
+    const size_t *size, int64_t count, const lh_encoding *how, int32_t **ids,
+    int64_t **offsets);
 /* The text of ids, not NUL-terminated, for lh_memory_free; LH_ERROR_ARGUMENT
  * for an id outside the vocabulary.  offsets [count + 1], or NULL, receives
  * where each token's bytes begin in it. */

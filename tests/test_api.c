@@ -248,6 +248,22 @@ static void nulls_objects(lh_context *ctx)
     CHECK(lh_tokenizer_find(NULL, "a", 1) < 0);
     CHECK(lh_tokenizer_special(NULL, 0) < 0);
     CHECK(!lh_tokenizer_cut(NULL, "a b", 3));
+    int64_t *at = NULL;
+    int32_t *id = NULL;
+    lh_tokenizer *bytes = lh_tokenizer_bytes(ctx);
+    UNHEARD(lh_tokenizer_encode_batch(NULL, bytes, &name, &(size_t){ 1 }, 1,
+                                      NULL, &id, &at));
+    DENIED(lh_tokenizer_encode_batch(ctx, NULL, &name, &(size_t){ 1 }, 1,
+                                     NULL, &id, &at));
+    DENIED(lh_tokenizer_encode_batch(ctx, bytes, NULL, NULL, 1, NULL, &id,
+                                     &at));
+    DENIED(lh_tokenizer_encode_batch(ctx, bytes, &(const char *){ NULL },
+                                     &(size_t){ 1 }, 1, NULL, &id, &at));
+    DENIED(lh_tokenizer_encode_batch(ctx, bytes, &name, &(size_t){ 1 }, 1,
+                                     NULL, NULL, &at));
+    DENIED(lh_tokenizer_encode_batch(ctx, bytes, &name, &(size_t){ 1 }, 1,
+                                     NULL, &id, NULL));
+    lh_tokenizer_free(bytes);
     CHECK(!lh_text_whole(NULL, 0));
     CHECK(!lh_tokenizer_load(NULL, "x", NULL));
     REFUSED(lh_tokenizer_load(ctx, NULL, NULL), LH_ERROR_ARGUMENT);

@@ -178,6 +178,14 @@ static bool run_tokenizer(scene *s)
     bool done = k && b && !lh_tokenizer_encode(s->ctx, k, "hold", 4, &ids,
                                                &count);
     lh_memory_free(s->ctx, ids);
+    const char *text[] = { "a", "bc" };
+    size_t size[] = { 1, 2 };
+    int64_t *offsets = NULL;
+    ids = NULL;
+    done = done && !lh_tokenizer_encode_batch(s->ctx, b, text, size, 2, NULL,
+                                              &ids, &offsets);
+    lh_memory_free(s->ctx, ids);
+    lh_memory_free(s->ctx, offsets);
     lh_tokenizer_free(k);
     lh_tokenizer_free(b);
     return done;

@@ -12,7 +12,7 @@
  *                        BYTES or more behind its begin (0: one document)
  *     encode             each document by a call of its own
  *     batch              all documents by one call
- *     decode             what was encoded last
+ *     decode IDS         what was encoded last, so many ids a call
  *     train VOCABULARY   a tokenizer from the documents: read, then made
  */
 #define _POSIX_C_SOURCE 200809L
@@ -99,15 +99,34 @@ static void encode(state *s)
     printf("%.9f %lld\n", now() - begun, (long long)total);
 }
 
-static void decode(state *s)
+static void batch(state *s)
 {
-    char *text;
-    size_t size;
+    int64_t *offsets;
+    lh_memory_free(s->ctx, s->ids);
     double begun = now();
-    check(s, !lh_tokenizer_decode(s->ctx, s->k, s->ids, s->count, &text,
-                                  &size, NULL));
-    printf("%.9f %zu\n", now() - begun, size);
-    lh_memory_free(s->ctx, text);
+    check(s, !lh_tokenizer_encode_batch(s->ctx, s->k, s->document, s->size,
+                                        (int64_t)s->documents, NULL, &s->ids,
+                                        &offsets));
+    s->count = offsets[s->documents];
+    printf("%.9f %lld\n", now() - begun, (long long)s->count);
+    lh_memory_free(s->ctx, offsets);
+}
+
+static void decode(state *s, int64_t block)
+{
+    size_t total = 0;
+    double begun = now();
+    for (int64_t at = 0; at < s->count; at += block) {
+        int64_t left = s->count - at;
+        char *text;
+        size_t size;
+        check(s, !lh_tokenizer_decode(s->ctx, s->k, s->ids + at,
+                                      left < block ? left : block, &text,
+                                      &size, NULL));
+        lh_memory_free(s->ctx, text);
+        total += size;
+    }
+    printf("%.9f %zu\n", now() - begun, total);
 }
 
 static void train(state *s, int64_t vocabulary)
@@ -146,8 +165,10 @@ static bool answer(state *s, const char *line)
         train(s, (int64_t)number);
     } else if (strncmp(line, "encode", 6) == 0) {
         encode(s);
-    } else if (strncmp(line, "decode", 6) == 0) {
-        decode(s);
+    } else if (strncmp(line, "batch", 5) == 0) {
+        batch(s);
+    } else if (sscanf(line, "decode %zu", &number) == 1) {
+        decode(s, (int64_t)number);
     } else {
         return false;
     }

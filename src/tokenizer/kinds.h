@@ -30,6 +30,10 @@ typedef struct lh_tokenizer_kind_row {
 LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_bytes;
 LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_characters;
 
+/* Bytes behind the last piece that may be read: short pieces are copied
+ * without a look at how long they are. */
+#define LH_PIECE_PAD 16
+
 /* Immutable once made.  Of bytes and characters the border is the last id,
  * and its piece empty. */
 struct lh_tokenizer {
@@ -37,7 +41,8 @@ struct lh_tokenizer {
     const lh_tokenizer_kind_row *kind;
     int32_t vocabulary;                /* tokens, the border included      */
     int32_t border;                    /* -1: none                         */
-    char *pieces;                      /* all pieces, one behind the other */
+    char *pieces;                      /* all pieces, one behind the other,
+                                          and LH_PIECE_PAD                 */
     uint32_t *starts;                  /* [vocabulary + 1], into pieces    */
     uint32_t *codes;                   /* characters: [vocabulary - 1],
                                           ascending; else NULL             */
@@ -51,6 +56,14 @@ struct lh_tokenizer {
 LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
                                             const lh_tokenizer_kind_row *kind,
                                             int32_t count, size_t bytes);
+
+/* Appends the ids of a part of a text, which is whole if it is the first and
+ * the last one, as lh_tokenizer_encode_as() has them. */
+LH_INTERNAL lh_status lh_tokenizer_some(lh_context *ctx,
+                                        const lh_tokenizer *k,
+                                        const char *text, size_t size,
+                                        const lh_encoding *how, bool first,
+                                        bool last, lh_ids *out);
 
 /* A character tokenizer of these code points: count of them, valid and
  * strictly ascending; copied. */

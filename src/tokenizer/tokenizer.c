@@ -19,7 +19,7 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
     k->kind = kind;
     k->vocabulary = count + 1;
     k->border = count;
-    k->pieces = lh_alloc(ctx, bytes, 1);
+    k->pieces = lh_alloc(ctx, bytes + LH_PIECE_PAD, 1);
     if (k->pieces)
         k->starts = lh_alloc(ctx, (size_t)count + 2, sizeof *k->starts);
     if (!k->starts) {
@@ -86,6 +86,24 @@ static lh_status tokenizer_frame(lh_context *ctx, lh_ids *out,
     return LH_OK;
 }
 
+LH_INTERNAL lh_status lh_tokenizer_some(lh_context *ctx,
+                                        const lh_tokenizer *k,
+                                        const char *text, size_t size,
+                                        const lh_encoding *how, bool first,
+                                        bool last, lh_ids *out)
+{
+    const lh_bpe *b = how && how->frame ? k->bpe : NULL;
+    lh_status status = LH_OK;
+    out->special = how && how->special;
+    if (b && first)
+        status = tokenizer_frame(ctx, out, b->before, b->before_count);
+    if (!status)
+        status = k->kind->encode(ctx, k, text, size, out);
+    if (!status && b && last)
+        status = tokenizer_frame(ctx, out, b->behind, b->behind_count);
+    return status;
+}
+
 LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
                                         const lh_tokenizer *k,
                                         const char *text, size_t size,
@@ -100,16 +118,12 @@ LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
         return lh_fail(ctx, LH_ERROR_ARGUMENT,
                        "lh_tokenizer_encode: NULL where a tokenizer, a text "
                        "or a place for the result is needed");
-    lh_ids made = { .special = how && how->special };
-    const lh_bpe *b = how && how->frame ? k->bpe : NULL;
+    lh_ids made = { 0 };
     lh_status status = lh_ids_room(ctx, &made, size < 8 ? size : size / 4)
         ? LH_OK : LH_ERROR_MEMORY;
-    if (!status && b)
-        status = tokenizer_frame(ctx, &made, b->before, b->before_count);
     if (!status)
-        status = k->kind->encode(ctx, k, size ? text : "", size, &made);
-    if (!status && b)
-        status = tokenizer_frame(ctx, &made, b->behind, b->behind_count);
+        status = lh_tokenizer_some(ctx, k, size ? text : "", size, how, true,
+                                   true, &made);
     if (status) {
         lh_free(ctx, made.id);
         return status;
@@ -126,6 +140,26 @@ LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
     return lh_tokenizer_encode_as(ctx, k, text, size, NULL, ids, count);
 }
 
+/* How many bytes the pieces of all ids have, if there are such ids. */
+static lh_status tokenizer_bytes(lh_context *ctx, const lh_tokenizer *k,
+                                 const int32_t *ids, int64_t count,
+                                 size_t *bytes)
+{
+    uint64_t sum = 0;                  /* fits: ids are in memory, too     */
+    for (int64_t i = 0; i < count; i++) {
+        if ((uint32_t)ids[i] >= (uint32_t)k->vocabulary)
+            return lh_fail(ctx, LH_ERROR_ARGUMENT, "id %lld is %d; the"
+                           " tokenizer has 0 to %d", (long long)i,
+                           (int)ids[i], (int)k->vocabulary - 1);
+        sum += k->starts[ids[i] + 1] - k->starts[ids[i]];
+    }
+    *bytes = (size_t)sum;
+    if (sum > PTRDIFF_MAX / 2)
+        return lh_fail(ctx, LH_ERROR_MEMORY, "the text of %lld ids is too"
+                       " long", (long long)count);
+    return LH_OK;
+}
+
 LH_API lh_status lh_tokenizer_decode(lh_context *ctx, const lh_tokenizer *k,
                                      const int32_t *ids, int64_t count,
                                      char **text, size_t *size,
@@ -140,32 +174,34 @@ LH_API lh_status lh_tokenizer_decode(lh_context *ctx, const lh_tokenizer *k,
                        "lh_tokenizer_decode: NULL where a tokenizer, ids or "
                        "a place for the result is needed");
     size_t bytes = 0;
-    for (int64_t i = 0; i < count; i++) {
-        if (ids[i] < 0 || ids[i] >= k->vocabulary)
-            return lh_fail(ctx, LH_ERROR_ARGUMENT, "id %lld is %d; the"
-                           " tokenizer has 0 to %d", (long long)i,
-                           (int)ids[i], (int)k->vocabulary - 1);
-        if (!lh_add_size(bytes, k->starts[ids[i] + 1] - k->starts[ids[i]],
-                         &bytes))
-            return lh_fail(ctx, LH_ERROR_MEMORY, "the text of %lld ids is too"
-                           " long", (long long)count);
-    }
-    char *made = lh_alloc(ctx, bytes + 1, 1);
+    if (tokenizer_bytes(ctx, k, ids, count, &bytes))
+        return lh_error_status(ctx);
+    char *made = lh_alloc(ctx, bytes + LH_PIECE_PAD, 1);
     if (!made)
         return LH_ERROR_MEMORY;
     /* The space that was put before the text is none of it. */
     bool drop = k->bpe && k->bpe->spaces && k->bpe->prefix;
     size_t at = 0;
-    for (int64_t i = 0; i < count; i++) {
+    int64_t i = 0;
+    for (; i < count && (drop || offsets); i++) {
         const char *piece = k->pieces + k->starts[ids[i]];
         size_t length = k->starts[ids[i] + 1] - k->starts[ids[i]];
-        size_t skip = drop && !at && length && piece[0] == ' ';
+        size_t skip = drop && length && piece[0] == ' ';
         drop &= !length;
         if (offsets)
             offsets[i] = (int64_t)at;
         if (length > skip)
             memcpy(made + at, piece + skip, length - skip);
         at += length - skip;
+    }
+    for (; i < count; i++) {
+        const char *piece = k->pieces + k->starts[ids[i]];
+        size_t length = k->starts[ids[i] + 1] - k->starts[ids[i]];
+        memcpy(made + at, piece, LH_PIECE_PAD);
+        if (length > LH_PIECE_PAD)
+            memcpy(made + at + LH_PIECE_PAD, piece + LH_PIECE_PAD,
+                   length - LH_PIECE_PAD);
+        at += length;
     }
     if (offsets)
         offsets[count] = (int64_t)at;

@@ -1,0 +1,213 @@
+/* Encoding many texts, or a large one, by all threads of a context.
+ *
+ * Threads take the next part in turn: some short texts, or a slice of a long
+ * one that ends where it may be cut.  Each encodes into memory of its own,
+ * waits until the parts before have their places, takes the next one and
+ * copies what it has; so ids are in order, and there only once.  What may be
+ * cut where depends on the texts alone, and so do the ids. */
+#include "base/context.h"
+#include "base/threads.h"
+#include "tokenizer/kinds.h"
+
+#include <pthread.h>
+
+/* About so many bytes are a part. */
+#define BATCH_PART ((size_t)1 << 16)
+
+typedef struct batch_worker {
+    lh_context ctx;                    /* failures, and memory             */
+    lh_status status;                  /* of this part                     */
+    lh_ids ids;                        /* of this part                     */
+    bool has;                          /* a part that has no place yet     */
+    int64_t part;                      /* its number                       */
+    int64_t from, to;                  /* texts: all of from .. to - 1,    */
+    size_t from_at, to_at;             /* but from this byte on, and of
+                                          `to` what is before that one     */
+    int64_t at;                        /* the text at hand                 */
+} batch_worker;
+
+typedef struct batch_job {
+    const lh_tokenizer *k;
+    const char *const *text;
+    const size_t *size;
+    int64_t count;
+    const lh_encoding *how;
+    batch_worker *worker;              /* [threads]                        */
+    pthread_mutex_t mutex;             /* for all below                    */
+    pthread_cond_t turned;
+    int64_t next;                      /* the text to be taken next,       */
+    size_t next_at;                    /* from this byte on                */
+    int64_t parts, turn;               /* taken; which may take a place    */
+    int32_t *ids;                      /* [capacity]                       */
+    size_t used, capacity, wanted;     /* wanted: of them, 0 if it does    */
+    int64_t *offsets;                  /* [count + 1]                      */
+    batch_worker *failed;              /* the first by its part            */
+} batch_job;
+
+/* Takes a part; false: there is none.  Locked. */
+static bool batch_take(batch_job *job, batch_worker *w)
+{
+    size_t bytes = 0;
+    if (job->failed || job->next == job->count)
+        return false;
+    w->part = job->parts++;
+    w->from = job->next;
+    w->from_at = job->next_at;
+    while (job->next < job->count) {
+        size_t left = job->size[job->next] - job->next_at, cut = 0;
+        if (left > BATCH_PART - bytes && bytes)
+            break;
+        if (left > BATCH_PART && job->k->bpe)
+            cut = lh_tokenizer_cut(job->k, job->text[job->next] +
+                                           job->next_at, BATCH_PART);
+        if (cut) {
+            job->next_at += cut;
+            break;
+        }
+        job->next++;
+        job->next_at = 0;
+        bytes += left < BATCH_PART ? left : BATCH_PART;
+    }
+    w->to = job->next;
+    w->to_at = job->next_at;
+    return w->has = true;
+}
+
+/* Encodes a part; the offsets of texts are within it for now. */
+static void batch_encode(const batch_job *job, batch_worker *w)
+{
+    w->ids.count = 0;
+    for (int64_t i = w->from; i <= w->to && !w->status; i++) {
+        size_t from = i == w->from ? w->from_at : 0;
+        size_t to = i < w->to ? job->size[i] : w->to_at;
+        bool first = !from, last = i < w->to;
+        if (!last && !to)                        /* none of that one       */
+            break;
+        if (first)
+            job->offsets[i] = (int64_t)w->ids.count;
+        w->at = i;
+        w->status = lh_tokenizer_some(
+            &w->ctx, job->k, to > from ? job->text[i] + from : "", to - from,
+            job->how, first, last, &w->ids);
+    }
+}
+
+/* Waits for its turn, and takes a place for the ids; false: that is not to be
+ * had, now or at all. */
+static bool batch_put(batch_job *job, batch_worker *w)
+{
+    pthread_mutex_lock(&job->mutex);
+    while (job->turn != w->part && !job->wanted && !job->failed)
+        pthread_cond_wait(&job->turned, &job->mutex);
+    size_t at = job->used;
+    bool fine = !job->wanted && !job->failed;
+    if (fine && w->status) {
+        job->failed = w;
+    } else if (fine && w->ids.count > job->capacity - at) {
+        job->wanted = at + w->ids.count;
+    } else if (fine) {
+        job->used += w->ids.count;
+        job->turn++;
+    }
+    fine &= !job->wanted && !job->failed;
+    pthread_cond_broadcast(&job->turned);
+    pthread_mutex_unlock(&job->mutex);
+    if (!fine)
+        return false;
+    if (w->ids.count)
+        memcpy(job->ids + at, w->ids.id, w->ids.count * sizeof *job->ids);
+    for (int64_t i = w->from + (w->from_at > 0); i < w->to + (w->to_at > 0);
+         i++)
+        job->offsets[i] += (int64_t)at;
+    w->has = false;
+    return true;
+}
+
+static void batch_work(void *arg, int thread)
+{
+    batch_job *job = arg;
+    batch_worker *w = &job->worker[thread];
+    bool more = true;
+    while (more) {
+        if (!w->has) {
+            pthread_mutex_lock(&job->mutex);
+            more = batch_take(job, w);
+            pthread_mutex_unlock(&job->mutex);
+            if (more)
+                batch_encode(job, w);
+        }
+        more = more && batch_put(job, w);
+    }
+}
+
+static lh_status batch_run(lh_context *ctx, batch_job *job, int threads)
+{
+    do {
+        if (job->wanted) {
+            size_t grown = job->wanted + job->capacity / 2;
+            int32_t *ids = lh_resize(ctx, job->ids, job->capacity, grown,
+                                     sizeof *ids);
+            if (!ids)
+                return LH_ERROR_MEMORY;
+            job->ids = ids;
+            job->capacity = grown;
+        }
+        job->wanted = 0;
+        lh_pool_run(ctx->pool, threads, batch_work, job);
+    } while (job->wanted);
+    const batch_worker *w = job->failed;
+    job->offsets[job->count] = (int64_t)job->used;
+    return !w ? LH_OK
+         : job->count == 1 ? lh_fail(ctx, w->status, "%s", w->ctx.message)
+         : lh_fail(ctx, w->status, "text %lld: %s", (long long)w->at,
+                   w->ctx.message);
+}
+
+LH_API lh_status lh_tokenizer_encode_batch(
+    lh_context *ctx, const lh_tokenizer *k, const char *const *text,
+    const size_t *size, int64_t count, const lh_encoding *how, int32_t **ids,
+    int64_t **offsets)
+{
+    size_t bytes = 0;
+    bool fine = ctx && k && ids && offsets && count >= 0 &&
+                (!count || (text && size));
+    if (ids)
+        *ids = NULL;
+    if (offsets)
+        *offsets = NULL;
+    for (int64_t i = 0; i < count && fine; i++)
+        fine = (text[i] || !size[i]) && lh_add_size(bytes, size[i], &bytes);
+    if (!fine)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_encode_batch:"
+                       " NULL where a tokenizer, texts or a place for the"
+                       " result is needed");
+    /* A host's allocator is for the host's thread alone. */
+    int threads = ctx->allocator.allocate ? 1 : lh_pool_threads(ctx->pool);
+    threads = (int)lh_min64(threads, (int64_t)(bytes / BATCH_PART) + 1);
+    batch_job job = { .k = k, .text = text, .size = size, .count = count,
+                      .how = how, .capacity = bytes / 2 + 16,
+                      .mutex = PTHREAD_MUTEX_INITIALIZER,
+                      .turned = PTHREAD_COND_INITIALIZER };
+    job.worker = lh_alloc(ctx, (size_t)threads, sizeof *job.worker);
+    job.ids = lh_alloc(ctx, job.capacity, sizeof *job.ids);
+    job.offsets = lh_alloc(ctx, (size_t)count + 1, sizeof *job.offsets);
+    lh_status status = job.worker && job.ids && job.offsets
+        ? LH_OK : LH_ERROR_MEMORY;
+    for (int i = 0; i < threads && !status; i++)
+        job.worker[i].ctx.allocator = ctx->allocator;
+    if (!status)
+        status = batch_run(ctx, &job, threads);
+    for (int i = 0; job.worker && i < threads; i++)
+        lh_free(ctx, job.worker[i].ids.id);
+    lh_free(ctx, job.worker);
+    if (status) {
+        lh_free(ctx, job.ids);
+        lh_free(ctx, job.offsets);
+        return status;
+    }
+    *ids = job.ids;
+    *offsets = job.offsets;
+    return LH_OK;
+}
+
+#undef BATCH_PART
