@@ -739,6 +739,9 @@ typedef struct lh_train_settings {
     lh_dtype dtype;               /* of the tape; the weights stay floats  */
     lh_adamw_settings adamw;      /* learning_rate: the schedule's peak    */
     lh_muon_settings muon;        /* the same; 0: AdamW for all            */
+    double average;               /* decay of a running mean of the weights,
+                                     by which the run is then judged; 0:
+                                     none                                  */
     lh_schedule schedule;
     int64_t warm_up;              /* steps of linear rise from 0           */
     int64_t cool_down;            /* trapezoid: steps of linear fall       */
@@ -812,6 +815,10 @@ typedef struct lh_evaluation {
  * that the tokens spell, lossy is 0.  LH_ERROR_STATE where nothing is held
  * out; LH_ERROR_NUMBER where the loss is not finite. */
 LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found);
+/* On: the model has the running mean's weights, for who wants to save or use
+ * them, until it is turned off or the run goes on or is saved.  Without a
+ * mean nothing changes. */
+LH_API void lh_trainer_average(lh_trainer *r, bool on);
 /* All that a resumed run needs, written to one file: aside, synced, renamed,
  * the directory synced; a run that is killed at any instant leaves the old
  * file or the new one.  Loading checks that model, data and settings are the

@@ -367,6 +367,7 @@ static void nulls_world(const world *w)
     UNHEARD(lh_trainer_norms(NULL, norms, norms));
     DENIED(lh_trainer_norms(w->r, NULL, norms));
     DENIED(lh_trainer_norms(w->r, norms, NULL));
+    lh_trainer_average(NULL, true);
     UNHEARD(lh_trainer_save(NULL, "x"));
     UNHEARD(lh_trainer_load(NULL, "x"));
     DENIED(lh_trainer_save(w->r, NULL));

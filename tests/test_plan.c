@@ -63,6 +63,7 @@ static int64_t measured(const planned *p, const char *text, size_t size,
         .adamw = LH_ADAMW_DEFAULT, .seed = 1,
     };
     s.muon.learning_rate = p->kind % 3 == 2 ? 0.01 : 0;
+    s.average = p->kind == 3 ? 0.9 : 0;
     int64_t count = memory.count;
     CHECK_OK(ctx, lh_train_plan(ctx, &c, &s, d, plan));
     CHECK_EQ_INT(memory.count, count);

@@ -1,5 +1,6 @@
 /* What the fast recipe has and the plain one has not: Muon against its
- * definition in double, and what it leaves alone. */
+ * definition in double, and what it leaves alone; the weights' running
+ * mean. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -84,7 +85,7 @@ static void test_muon(int rows, int columns, bool exact)
     lh_tensor *x = lh_params_add(p, "matrix", 2, (const int64_t[]){
                                      rows, columns }, true);
     x->parameter->matrix = true;
-    lh_adamw *o = lh_adamw_make(p, true);
+    lh_adamw *o = lh_adamw_make(p, true, false);
     CHECK(!o->v[0]);
     lh_adamw_settings adamw = { 1, 0.9, 0.95, 1e-8, 5, 2.5 };
     lh_muon_settings muon = { 0.03, 0.8, 0.2 };
@@ -172,6 +173,58 @@ static void test_matrices(void)
     lh_context_free(ctx);
 }
 
+/* ------------------------------------------------------------- average -- */
+
+/* The mean of the weights behind each step, in double; the model gets it when
+ * asked, and evaluations judge it. */
+static void test_average(void)
+{
+    enum { STEPS = 12 };
+    static const char text[] = "abcd\nbcda\ncdab\ndabc\nacbd\n";
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 2 });
+    lh_dataset *d = lh_dataset_text(ctx, text, strlen(text),
+                                    LH_DOCUMENTS_LINES);
+    lh_tokenizer *k = lh_tokenizer_characters(ctx, text, strlen(text));
+    lh_config c = kind_config(6);
+    c.vocabulary = lh_tokenizer_vocabulary(k);
+    lh_model *m = lh_model_new(ctx, &c, 1);
+    lh_trainer *r = lh_trainer_new(ctx, m, k, d, &(lh_train_settings){
+        .steps = STEPS, .batch = 2, .adamw = { 0.01, 0.9, 0.99, 1e-8, 0, 0 },
+        .muon = { 0.02, 0.9, 0 }, .held_out = 0.4, .average = 0.75 });
+    lh_tensor *x = lh_params_find(lh_model_params(m),
+                                  "model.layers.1.mlp.up_proj.weight");
+    double mean = 0;
+    for (int step = 0; step < STEPS; step++) {
+        CHECK_OK(ctx, lh_trainer_step(r, NULL));
+        double decay = fmin(0.75, (2.0 + step) / (11.0 + step));
+        mean = decay * mean + (1 - decay) * (double)lh_tensor_data(x)[7];
+    }
+    lh_evaluation before, on, off;
+    float weight = lh_tensor_data(x)[7];
+    CHECK_OK(ctx, lh_trainer_evaluate(r, &before));
+    CHECK(lh_tensor_data(x)[7] == weight);
+    lh_trainer_average(r, true);
+    lh_trainer_average(r, true);
+    CHECK(fabs((double)lh_tensor_data(x)[7] - mean) < 1e-6);
+    CHECK(lh_tensor_data(x)[7] != weight);
+    CHECK_OK(ctx, lh_trainer_evaluate(r, &on));
+    CHECK(on.nats == before.nats);
+    CHECK(fabs((double)lh_tensor_data(x)[7] - mean) < 1e-6);
+    r->settings.average = 0;                     /* as without one         */
+    r->averaged = false;
+    CHECK_OK(ctx, lh_trainer_evaluate(r, &off));
+    CHECK(off.nats == on.nats);
+    r->settings.average = 0.75;
+    r->averaged = true;
+    lh_trainer_average(r, false);
+    CHECK(lh_tensor_data(x)[7] == weight);
+    lh_trainer_free(r);
+    lh_model_free(m);
+    lh_tokenizer_free(k);
+    lh_dataset_free(d);
+    lh_context_free(ctx);
+}
+
 int main(void)
 {
     for (int exact = 0; exact < 2; exact++) {
@@ -182,5 +235,6 @@ int main(void)
     }
     test_muon_zero();
     test_matrices();
+    test_average();
     return test_end("recipe");
 }

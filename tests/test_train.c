@@ -46,6 +46,7 @@ static setup setup_make(const char *text, int kind, int threads)
     s.config.vocabulary = lh_tokenizer_vocabulary(s.tokenizer);
     if (kind % 3 == 2)
         s.settings.muon = (lh_muon_settings){ 0.02, 0.9, 0.1 };
+    s.settings.average = kind > 4 ? 0.5 : 0;
     return s;
 }
 

@@ -438,6 +438,7 @@ static int train_end(train_run *r)
 {
     bool stopped = train_stop && r->last.progress.step != r->settings.steps;
     int code = train_save(r);
+    lh_trainer_average(r->trainer, true);
     if (!code && r->dir.path && r->last.progress.step) {
         if (lh_model_save(r->ctx, r->m, r->k, r->dir.path))
             code = cli_error(r->ctx);

@@ -7,6 +7,7 @@
 #include "base/strict.h"
 
 #include "autograd/tape.h"
+#include "base/context.h"
 #include "base/fpenv.h"
 #include "base/math64.h"
 #include "train/train.h"
@@ -16,7 +17,7 @@ static int64_t adamw_chunks(const lh_tensor *x)
     return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
 }
 
-LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
+LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
 {
     int64_t room = 0;
     int64_t count = lh_params_count(p), chunks = 1;
@@ -34,7 +35,8 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
     o->count = count;
     o->m = lh_alloc(ctx, (size_t)count, sizeof *o->m);
     o->v = lh_alloc(ctx, (size_t)count, sizeof *o->v);
-    bool ok = o->m && o->v;
+    o->average = lh_alloc(ctx, (size_t)count, sizeof *o->average);
+    bool ok = o->m && o->v && o->average;
     for (int64_t i = 0; ok && i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
         chunks = lh_max64(chunks, adamw_chunks(x));
@@ -44,7 +46,9 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
             room = lh_max64(room, lh_muon_room(x->shape[0], x->shape[1]));
         else
             o->v[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        ok = o->m[i] && (matrix || o->v[i]);
+        if (average)
+            o->average[i] = lh_floats_alloc(ctx, (size_t)x->size);
+        ok = o->m[i] && (matrix || o->v[i]) && (!average || o->average[i]);
     }
     if (ok)
         o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
@@ -61,7 +65,7 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon)
 
 LH_API lh_adamw *lh_adamw_new(lh_params *p)
 {
-    return p ? lh_adamw_make(p, false) : NULL;
+    return p ? lh_adamw_make(p, false, false) : NULL;
 }
 
 LH_API void lh_adamw_free(lh_adamw *o)
@@ -73,9 +77,12 @@ LH_API void lh_adamw_free(lh_adamw *o)
             lh_floats_free(o->ctx, o->m[i]);
         if (o->v)
             lh_floats_free(o->ctx, o->v[i]);
+        if (o->average)
+            lh_floats_free(o->ctx, o->average[i]);
     }
     lh_free(o->ctx, o->m);
     lh_free(o->ctx, o->v);
+    lh_free(o->ctx, o->average);
     lh_free(o->ctx, o->sums);
     lh_free(o->ctx, o->squares);
     lh_floats_free(o->ctx, o->room);
@@ -205,4 +212,31 @@ LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
     if (norm)
         *norm = length;
     return status;
+}
+
+/* --------------------------------------------------- the weights' mean -- */
+
+LH_INTERNAL lh_status lh_adamw_average(lh_adamw *o, double decay)
+{
+    double t = (double)o->step, early = (1 + t) / (10 + t);
+    lh_status status = LH_OK;
+    for (int64_t i = 0; i < o->count && !status; i++) {
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        lh_lerp_args args = { x->data, o->average[i],
+                              (float)(1 - (decay < early ? decay : early)) };
+        status = lh_launch(o->ctx, LH_KERNEL_lerp, &args, x->size, 6, 0);
+    }
+    return status;
+}
+
+LH_INTERNAL void lh_adamw_swap(lh_adamw *o)
+{
+    for (int64_t i = 0; i < o->count && !o->ctx->dry; i++) {
+        lh_tensor *x = lh_params_get(o->params, i, NULL);
+        for (int64_t j = 0; j < x->size; j++) {
+            float weight = x->data[j];
+            x->data[j] = o->average[i][j];
+            o->average[i][j] = weight;
+        }
+    }
 }

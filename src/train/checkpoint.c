@@ -38,7 +38,7 @@
     REAL(training, adamw.beta2) REAL(training, adamw.eps) \
     REAL(training, adamw.weight_decay) REAL(training, adamw.clip) \
     REAL(training, muon.learning_rate) REAL(training, muon.momentum) \
-    REAL(training, muon.weight_decay) \
+    REAL(training, muon.weight_decay) REAL(training, average) \
     INTEGER(training, schedule) INTEGER(training, warm_up) \
     INTEGER(training, cool_down) REAL(training, final_rate) \
     REAL(training, held_out) INTEGER(training, seed)
@@ -93,12 +93,12 @@ static const char *checkpoint_dtype(const lh_trainer *r)
 /* ------------------------------------------------------------- tensors -- */
 
 /* The run's tensors: the weights, their first moments, and their second ones
- * where they have any (Muon's have not).  Names of moments are "adamw.m." or
- * "adamw.v." and the weight's. */
+ * and their running mean where they have any.  Names of these are "adamw.m.",
+ * "adamw.v." or "average." and the weight's. */
 typedef struct checkpoint_list {
     lh_stored *stored;                 /* [count]                          */
     float **data;                      /* [count]                          */
-    char *names;                       /* [2 * parameters][name_size]      */
+    char *names;                       /* [3 * parameters][name_size]      */
     int64_t count;
 } checkpoint_list;
 
@@ -136,15 +136,17 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
     }
     size_t name_size = longest + sizeof "adamw.m.";
     list->count = 0;
-    list->stored = lh_alloc(r->ctx, 3 * count, sizeof *list->stored);
-    list->data = lh_alloc(r->ctx, 3 * count, sizeof *list->data);
-    list->names = lh_alloc(r->ctx, 2 * count, name_size);
+    list->stored = lh_alloc(r->ctx, 4 * count, sizeof *list->stored);
+    list->data = lh_alloc(r->ctx, 4 * count, sizeof *list->data);
+    list->names = lh_alloc(r->ctx, 3 * count, name_size);
     if (!list->stored || !list->data || !list->names) {
         checkpoint_list_free(r->ctx, list);
         return LH_ERROR_MEMORY;
     }
-    for (int64_t i = 0; i < 3 * o->count; i++) {
-        static const char *const kind[] = { "", "adamw.m.", "adamw.v." };
+    for (int64_t i = 0; i < 4 * o->count; i++) {
+        static const char *const kind[] = { "", "adamw.m.", "adamw.v.",
+                                            "average." };
+        float **const from[] = { NULL, o->m, o->v, o->average };
         int64_t which = i / o->count, at = i % o->count;
         lh_tensor *x = lh_params_get(o->params, at, NULL);
         char *name = which ? list->names + (size_t)(i - o->count) * name_size
@@ -152,8 +154,7 @@ static lh_status checkpoint_list_make(const lh_trainer *r,
         if (which)
             snprintf(name, name_size, "%s%s", kind[which],
                      x->parameter->name);
-        checkpoint_tensor(list, x, name, which ? (which > 1 ? o->v : o->m)[at]
-                                               : x->data);
+        checkpoint_tensor(list, x, name, which ? from[which][at] : x->data);
     }
     return LH_OK;
 }
@@ -180,6 +181,7 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
         return lh_fail(r ? r->ctx : NULL, LH_ERROR_ARGUMENT,
                        "lh_trainer_save: no trainer or no path");
     checkpoint_list list;
+    lh_trainer_average(r, false);
     lh_status status = checkpoint_list_make(r, &list);
     if (status)
         return status;
@@ -338,6 +340,7 @@ LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path)
     if (status)
         return status;
     checkpoint_list list;
+    lh_trainer_average(r, false);
     status = checkpoint_list_make(r, &list);
     if (!status) {
         status = checkpoint_load(r, &file, path, &list);

@@ -114,7 +114,8 @@ static lh_status plan_run(lh_dry *dry, const lh_config *c,
         return lh_error_status(ctx);
     p->parameters = dry->live;
     lh_adamw *adamw = lh_adamw_make(lh_model_params(m),
-                                    s.muon.learning_rate > 0);
+                                    s.muon.learning_rate > 0,
+                                    s.average > 0);
     p->moments = dry->live - p->parameters;
     lh_adamw_free(adamw);
     lh_status status = plan_windows(ctx, &w, d, c->context, s.batch);

@@ -97,14 +97,20 @@ struct lh_adamw {
     lh_params *params;                 /* borrowed                         */
     int64_t count;                     /* of parameters                    */
     float **m, **v;                    /* [count][size]; v NULL: Muon's    */
+    float **average;                   /* [count][size]; or NULL each      */
     float *sums;                       /* room for the norm's chunks       */
     double *squares;                   /* [count]: of the last gradients   */
     float *room;                       /* Muon's; NULL: not needed         */
     int64_t step;                      /* steps done                       */
 };
 
-/* lh_adamw_new(), and what muon says of matrices within layers. */
-LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon);
+/* lh_adamw_new(); muon: it takes the matrices within layers; average: there
+ * is one. */
+LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average);
+/* A step of the weights' running mean, whose decay is less in the first steps,
+ * so that they are forgotten; the weights change places with it. */
+LH_INTERNAL lh_status lh_adamw_average(lh_adamw *o, double decay);
+LH_INTERNAL void lh_adamw_swap(lh_adamw *o);
 /* lh_adamw_step() with what both need. */
 LH_INTERNAL lh_status lh_adamw_advance(lh_adamw *o,
                                        const lh_adamw_settings *s,
@@ -159,6 +165,7 @@ struct lh_trainer {
     lh_packer packer;
     int64_t *chosen;                   /* [batch]: a step's windows        */
     int64_t tokens, documents;         /* trained on                       */
+    bool averaged;                     /* the model has the mean's weights */
 };
 
 #endif

@@ -40,6 +40,9 @@ LH_INTERNAL lh_status lh_train_check(lh_context *ctx,
     if (!(s->final_rate >= 0 && s->final_rate <= 1))
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the final rate is a share of"
                        " the peak, 0 to 1");
+    if (!trainer_share(s->average))
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the average's decay must be"
+                       " at least 0 and below 1");
     if (!trainer_share(s->held_out))
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the held-out share must be"
                        " at least 0 and below 1");
@@ -57,7 +60,7 @@ static lh_status trainer_make(lh_trainer *r)
     r->chosen = lh_alloc(r->ctx, (size_t)s->batch, sizeof *r->chosen);
     r->tape = lh_tape_new(r->ctx);
     r->adamw = lh_adamw_make(lh_model_params(r->model),
-                             s->muon.learning_rate > 0);
+                             s->muon.learning_rate > 0, s->average > 0);
     if (!r->order.order || !r->chosen || !r->tape || !r->adamw)
         return LH_ERROR_MEMORY;
     lh_tape_dtype(r->tape, s->dtype);
@@ -222,6 +225,8 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
                          " help", (long long)r->adamw->step + 1);
     if (!status)
         status = lh_adamw_advance(r->adamw, &adamw, &muon, &norm);
+    if (!status && r->settings.average > 0)
+        status = lh_adamw_average(r->adamw, r->settings.average);
     if (status) {
         lh_params_zero_grad(lh_model_params(r->model));
         lh_tape_reset(r->tape);
@@ -244,6 +249,7 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress)
     if (r->adamw->step >= r->settings.steps)
         return lh_fail(r->ctx, LH_ERROR_STATE, "all %lld steps are done",
                        (long long)r->settings.steps);
+    lh_trainer_average(r, false);
     lh_fpenv saved = lh_fpenv_enter();
     lh_status status = trainer_step(r, progress ? progress : &local);
     lh_fpenv_leave(saved);
@@ -270,6 +276,15 @@ LH_API lh_status lh_trainer_norms(lh_trainer *r, double *gradient,
     return status;
 }
 
+LH_API void lh_trainer_average(lh_trainer *r, bool on)
+{
+    if (!r || r->averaged == on || !(r->settings.average > 0))
+        return;
+    lh_tape_reset(r->tape);              /* the weights are others now     */
+    lh_adamw_swap(r->adamw);
+    r->averaged = on;
+}
+
 LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found)
 {
     if (!r)
@@ -279,10 +294,13 @@ LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found)
         return lh_fail(r->ctx, LH_ERROR_STATE, "nothing is held out of the"
                        " training data; give a held-out share");
     lh_scoring s = { .k = r->tokenizer };
+    bool averaged = r->averaged;
+    lh_trainer_average(r, true);
     lh_fpenv saved = lh_fpenv_enter();
     lh_status status = lh_windows_score(r->tape, r->model, w, w->training,
                                         w->count - w->training, &s);
     lh_fpenv_leave(saved);
+    lh_trainer_average(r, averaged);
     if (!status && found)
         *found = s.found;
     return status;
