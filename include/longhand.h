@@ -755,6 +755,17 @@ typedef struct lh_train_settings {
 LH_API lh_status lh_train_preset(lh_context *ctx, const char *name,
                                  lh_train_settings *settings);
 
+/* Makes a preset's config and settings those of a recipe, "plain" (which
+ * changes nothing) or "fast": rotary positions, norms without gains, of q and
+ * k too, relu^2, a soft-cap, tables by pairs and triples of tokens and by
+ * layer; Muon for the matrices, rates that stay and then fall to 0 over the
+ * settings' steps.  Sizes stay, but for the feed-forward's, which is 4 widths.
+ * compatible: without the tables, as NanoChatForCausalLM computes.  Either
+ * may be NULL.  Unknown: LH_ERROR_ARGUMENT. */
+LH_API lh_status lh_recipe(lh_context *ctx, const char *name,
+                           bool compatible, lh_config *config,
+                           lh_train_settings *settings);
+
 /* What a step tells. */
 typedef struct lh_progress {
     int64_t step, steps;          /* done, of                              */

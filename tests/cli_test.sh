@@ -61,7 +61,7 @@ cp "$out/stdout" "$out/man"
 check "--man is roff" says '^\.TH LONGHAND 1'
 
 fits() {
-    [ "$(wc -l <"$1")" -le 46 ] &&
+    [ "$(wc -l <"$1")" -le 50 ] &&
         [ "$(awk 'length > 79' "$1" | wc -l)" -eq 0 ]
 }
 for s in train sample eval report tokenizer data info bench; do
@@ -84,6 +84,7 @@ drift() {
             case $option in
             count) [ "$s" = tokenizer ] && continue ;;
             help|json|quiet|resume|recompute|plan|each) continue ;;
+            compatible) continue ;;
             show|bos|allow-special) continue ;;
             esac
             $LONGHAND $s "--$option" >/dev/null 2>"$out/stderr"
@@ -180,6 +181,20 @@ check "a log without a checkpoint" refuses 1 "add --resume" \
     train $small --out "$out/log"
 check "20 names by default" succeeds train --steps 60 --batch 4 --quiet
 check "20 names by default" [ "$(wc -l <"$out/stdout")" -eq 20 ]
+check "--recipe fast" succeeds train $small --recipe fast --out "$out/fast"
+check "it says what it cannot be elsewhere" grep -q \
+    '"without_counterpart": \["ngrams", "value' "$out/fast/config.json"
+check "it is read again" succeeds sample "$out/fast"
+check "it is resumed" succeeds train $small --recipe fast --resume \
+    --out "$out/fast"
+check "another rate is another run" refuses 1 "muon.learning_rate" train \
+    $small --recipe fast --muon-lr 0.5 --resume --out "$out/fast"
+check "--compatible" succeeds train --steps 60 --batch 4 --recipe fast \
+    --compatible --count 1 --out "$out/nanochat"
+check "Muon's rate is said" says "trapezoid rate from 0.004, Muon's from 0.02"
+check "as NanoChat" grep -q NanoChatForCausalLM "$out/nanochat/config.json"
+check "info --plan --recipe fast" succeeds info --plan --recipe fast
+check "a recipe that is none" refuses 2 "plain|fast" train --recipe quick
 check "train --dtype bf16" succeeds train --steps 60 --batch 4 --count 1 \
     --dtype bf16 --out "$out/bf16"
 check "it says what runs that" says '^dtype  bf16, '

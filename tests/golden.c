@@ -57,6 +57,21 @@ static const run runs[] = {
         .cool_down = 2, .seed = 9,
         .adamw = { .learning_rate = 0.003, .beta1 = 0.9, .beta2 = 0.99,
                    .eps = 1e-8, .weight_decay = 0.01, .clip = 1 } } },
+    { "fast",
+      { .layers = 2, .width = 48, .heads = 4, .kv_heads = 2, .head_size = 12,
+        .feed_forward = 192, .context = 7,
+        .positions = LH_POSITIONS_ROTARY, .rotary_theta = 10000,
+        .norm = LH_NORM_RMS, .norm_eps = 1e-6, .embedding_norm = true,
+        .final_norm = true, .qk_norm = true, .activation = LH_RELU2,
+        .embedding_scale = 1, .logit_softcap = 15, .dropout = 0.1,
+        .init_std = 0.02, .init_zero = true, .ngrams = 3,
+        .ngram_rows = 1000, .value_embeddings = true },
+      { .steps = 6, .batch = 20, .schedule = LH_TRAPEZOID, .cool_down = 3,
+        .seed = 11, .average = 0.6,
+        .muon = { .learning_rate = 0.02, .momentum = 0.95,
+                  .weight_decay = 0.1 },
+        .adamw = { .learning_rate = 0.004, .beta1 = 0.8, .beta2 = 0.95,
+                   .eps = 1e-10, .clip = 1 } } },
 };
 
 /* FNV-1a over the bits of every weight, least significant byte first. */
@@ -95,6 +110,7 @@ static bool golden(const run *r, int threads, int64_t micro_batch)
     for (int64_t i = 0; i < how.steps; i++)
         if (lh_trainer_step(t, &last))
             break;
+    lh_trainer_average(t, true);
     bool done = lh_error_status(ctx) == LH_OK;
     if (done)
         printf("%-8s %016" PRIx64 " loss %.6f\n", r->name,

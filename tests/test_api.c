@@ -238,6 +238,9 @@ static void nulls_objects(lh_context *ctx)
     UNHEARD(lh_train_preset(NULL, "no such one", &how));
     DENIED(lh_train_preset(ctx, NULL, &how));
     DENIED(lh_train_preset(ctx, "micro", NULL));
+    CHECK_EQ_INT(lh_recipe(ctx, "fast", true, NULL, &how), LH_OK);
+    DENIED(lh_recipe(ctx, NULL, true, NULL, &how));
+    UNHEARD(lh_recipe(NULL, "slow", true, NULL, &how));
 
     CHECK(!lh_tokenizer_bytes(NULL) && !lh_tokenizer_kind(NULL));
     CHECK(!lh_tokenizer_characters(NULL, "a", 1));

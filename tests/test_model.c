@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #endif
 #include "model_help.h"
+#include "formats/hf_config.h"
 #include "model/model.h"
 
 /* ------------------------------------------------------------- configs -- */
@@ -104,6 +105,26 @@ static void test_presets(lh_context *ctx)
         CHECK_OK(ctx, lh_config_check(ctx, &c));
     }
     CHECK(count >= 5);
+    for (int i = 0; (name = lh_preset_name(i, NULL)); i++)
+        for (int compatible = 0; compatible < 2; compatible++) {
+            lh_config c, plain;
+            lh_train_settings s;
+            CHECK_OK(ctx, lh_preset(ctx, name, &c));
+            CHECK_OK(ctx, lh_train_preset(ctx, name, &s));
+            plain = c;
+            CHECK_OK(ctx, lh_recipe(ctx, "plain", true, &c, &s));
+            CHECK(memcmp(&c, &plain, sizeof c) == 0);
+            CHECK(s.muon.learning_rate == 0);
+            CHECK_OK(ctx, lh_recipe(ctx, "fast", compatible, &c, &s));
+            c.vocabulary = 50;
+            CHECK_OK(ctx, lh_config_check(ctx, &c));
+            CHECK(c.layers == plain.layers && c.width == plain.width);
+            CHECK_EQ_INT(lh_layout_of(&c), compatible ? LH_LAYOUT_NANOCHAT
+                                                      : LH_LAYOUT_LONGHAND);
+            CHECK(s.muon.learning_rate > 0 && s.cool_down <= s.steps);
+        }
+    CHECK_FAILS(ctx, LH_ERROR_ARGUMENT, "plain, fast",
+                lh_recipe(ctx, "slow", false, NULL, NULL));
     test_preset(ctx, "micro", 27, 4192);
     test_preset(ctx, "gpt2", 50257, 124439808);
     test_preset(ctx, "llama-15m", 32000, 15191712);

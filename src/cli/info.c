@@ -180,8 +180,9 @@ static int info_needless(const cli_options *o)
 {
     static const cli_option sizes[] = {
         OPT_layers, OPT_width, OPT_heads, OPT_kv_heads, OPT_feed_forward,
-        OPT_context, OPT_dropout, OPT_vocabulary, OPT_preset, OPT_batch,
-        OPT_micro_batch, OPT_recompute, OPT_held_out, OPT_dtype,
+        OPT_context, OPT_dropout, OPT_vocabulary, OPT_preset,
+        OPT_compatible, OPT_batch, OPT_micro_batch, OPT_recompute,
+        OPT_held_out, OPT_dtype, OPT_recipe, OPT_muon_lr,
     };
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
         if (!o->given[sizes[i]])

@@ -14,12 +14,20 @@
 #define SETTINGS_REAL(field, from) \
     (field) = o->given[OPT_##from] ? o->real[OPT_##from] : (field)
 
+/* The recipe that is asked for. */
+static const char *cli_recipe(const cli_options *o)
+{
+    return o->integer[OPT_recipe] ? "fast" : "plain";
+}
+
 /* What follows from width and heads keeps the preset's proportions. */
 int cli_config(lh_context *ctx, const cli_options *o, const char *name,
                lh_config *c)
 {
     lh_config preset;
-    if (lh_preset(ctx, name, c))
+    bool compatible = o->given[OPT_compatible];
+    if (lh_preset(ctx, name, c) ||
+        lh_recipe(ctx, cli_recipe(o), compatible, c, NULL))
         return cli_error(ctx), CLI_USAGE;
     preset = *c;
     SETTINGS(c->layers, layers);
@@ -53,11 +61,14 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     if (lh_train_preset(ctx, name, s))
         return cli_error(ctx), CLI_USAGE;
     SETTINGS(s->steps, steps);
+    if (lh_recipe(ctx, cli_recipe(o), false, NULL, s))
+        return cli_error(ctx), CLI_USAGE;
     SETTINGS(s->batch, batch);
     SETTINGS(s->micro_batch, micro_batch);
     SETTINGS(s->warm_up, warm_up);
     SETTINGS(s->cool_down, cool_down);
     SETTINGS_REAL(s->adamw.learning_rate, lr);
+    SETTINGS_REAL(s->muon.learning_rate, muon_lr);
     SETTINGS_REAL(s->adamw.weight_decay, weight_decay);
     SETTINGS_REAL(s->adamw.clip, clip);
     SETTINGS_REAL(s->held_out, held_out);

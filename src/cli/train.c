@@ -216,6 +216,8 @@ static void train_say(const train_run *r)
     printf("train  %s steps of %lld, %s rate from %g", cli_count(a, s->steps),
            (long long)s->batch, schedule[s->schedule],
            s->adamw.learning_rate);
+    if (s->muon.learning_rate > 0)
+        printf(", Muon's from %g", s->muon.learning_rate);
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
     printf("\n");

@@ -1,4 +1,5 @@
-/* The presets, by name: the table is presets.def. */
+/* The presets, by name: the table is presets.def; and the recipes, which
+ * change them. */
 #include "base/base.h"
 
 #include <stdio.h>
@@ -67,5 +68,56 @@ LH_API lh_status lh_train_preset(lh_context *ctx, const char *name,
     if (!row)
         return LH_ERROR_ARGUMENT;
     *settings = row->train;
+    return LH_OK;
+}
+
+/* ------------------------------------------------------------- recipes -- */
+
+/* What nanochat (Karpathy 2025) and modded-nanogpt (Jordan et al. 2024-26)
+ * found, as far as it paid here: LOG.md has the runs. */
+static void preset_fast_config(lh_config *c, bool compatible)
+{
+    *c = (lh_config){
+        .layers = c->layers, .width = c->width, .heads = c->heads,
+        .kv_heads = c->kv_heads, .head_size = c->head_size,
+        .feed_forward = 4 * c->width, .context = c->context,
+        .vocabulary = c->vocabulary, .positions = LH_POSITIONS_ROTARY,
+        .rotary_theta = 10000, .norm = LH_NORM_RMS, .norm_eps = 1e-6,
+        .embedding_norm = true, .final_norm = true, .qk_norm = true,
+        .activation = LH_RELU2, .embedding_scale = 1, .logit_softcap = 15,
+        .dropout = c->dropout, .init_std = 0.02, .init_zero = true,
+    };
+    if (!compatible) {
+        c->ngrams = 3;
+        c->ngram_rows = 8192;
+        c->value_embeddings = true;
+    }
+}
+
+static void preset_fast_settings(lh_train_settings *s)
+{
+    s->adamw = (lh_adamw_settings){
+        .learning_rate = 0.004, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-10,
+    };
+    s->muon = (lh_muon_settings){ .learning_rate = 0.02, .momentum = 0.95 };
+    s->schedule = LH_TRAPEZOID;
+    s->warm_up = 0;
+    s->cool_down = s->steps / 2;
+    s->final_rate = 0;
+}
+
+LH_API lh_status lh_recipe(lh_context *ctx, const char *name,
+                           bool compatible, lh_config *config,
+                           lh_train_settings *settings)
+{
+    if (!name || (strcmp(name, "plain") && strcmp(name, "fast")))
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "there is no recipe named %s;"
+                       " there are plain, fast", name ? name : "(NULL)");
+    if (strcmp(name, "plain") == 0)
+        return LH_OK;
+    if (config)
+        preset_fast_config(config, compatible);
+    if (settings)
+        preset_fast_settings(settings);
     return LH_OK;
 }
