@@ -922,11 +922,18 @@ LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
 /* ------------------------------------------------------ models on disk -- */
 
 /* Writes config.json, model.safetensors, tokenizer.json and
- * tokenizer_config.json into `directory` (made if needed), each whole or not at
- * all.  A config that Hugging Face's
- * GPT2LMHeadModel or LlamaForCausalLM can say is written as such. */
+ * tokenizer_config.json into `directory` (made if needed), each whole or not
+ * at all.  A config that Hugging Face's GPT2LMHeadModel, LlamaForCausalLM or
+ * NanoChatForCausalLM can say is written as such. */
 LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
                                const lh_tokenizer *k, const char *directory);
+/* The same with the weights in 16 bits, rounded to the nearest; one that
+ * becomes infinite so is LH_ERROR_ARGUMENT, and the old file stays. */
+typedef enum lh_weights { LH_WEIGHTS_F32, LH_WEIGHTS_BF16, LH_WEIGHTS_F16 }
+    lh_weights;
+LH_API lh_status lh_model_save_as(lh_context *ctx, lh_model *m,
+                                  const lh_tokenizer *k,
+                                  const char *directory, lh_weights weights);
 /* config.json alone. */
 LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
                                 lh_config *config);

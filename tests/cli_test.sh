@@ -190,9 +190,11 @@ check "it is resumed" succeeds train $small --recipe fast --resume \
 check "another rate is another run" refuses 1 "muon.learning_rate" train \
     $small --recipe fast --muon-lr 0.5 --resume --out "$out/fast"
 check "--compatible" succeeds train --steps 60 --batch 4 --recipe fast \
-    --compatible --count 1 --out "$out/nanochat"
+    --compatible --count 1 --weights f16 --out "$out/nanochat"
 check "Muon's rate is said" says "trapezoid rate from 0.004, Muon's from 0.02"
 check "as NanoChat" grep -q NanoChatForCausalLM "$out/nanochat/config.json"
+check "in f16" grep -q '"torch_dtype": "float16"' "$out/nanochat/config.json"
+check "weights of no kind" refuses 2 "f32|bf16|f16" train --weights f8
 check "info --plan --recipe fast" succeeds info --plan --recipe fast
 check "a recipe that is none" refuses 2 "plain|fast" train --recipe quick
 check "train --dtype bf16" succeeds train --steps 60 --batch 4 --count 1 \

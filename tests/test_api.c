@@ -409,6 +409,7 @@ static void nulls_world(const world *w)
     DENIED(lh_model_save(ctx, NULL, w->k, "x"));
     DENIED(lh_model_save(ctx, w->m, NULL, "x"));
     DENIED(lh_model_save(ctx, w->m, w->k, NULL));
+    DENIED(lh_model_save_as(ctx, w->m, w->k, "x", (lh_weights)3));
     UNHEARD(lh_model_load(NULL, "x", &m, NULL));
     DENIED(lh_model_load(ctx, NULL, &m, NULL));
     DENIED(lh_model_load(ctx, "x", NULL, NULL));

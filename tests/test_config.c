@@ -90,7 +90,8 @@ static void round_trip(const lh_config *config, lh_layout wanted,
     lh_layout layout = LH_LAYOUT_LONGHAND;
     lh_error_clear(&ctx);
     CHECK_EQ_INT(lh_layout_of(config), wanted);
-    CHECK_EQ_INT(lh_config_write(&ctx, &text, config, 26), LH_OK);
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, config, 26, LH_WEIGHTS_F32),
+                 LH_OK);
     CHECK(strstr(text.data, type) != NULL);
     CHECK(strstr(text.data, "\"bos_token_id\": 26") != NULL);
     CHECK_EQ_INT(lh_config_read(&ctx, "config.json", text.data, text.size,
@@ -119,7 +120,7 @@ static void test_round_trips(void)
     round_trip(&c, LH_LAYOUT_GPT2, "\"gpt2\"");
     c = llama_config();
     lh_buffer text = { 0 };
-    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 3), LH_OK);
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 3, LH_WEIGHTS_F32), LH_OK);
     CHECK(strstr(text.data, "\"rope_theta\": 500000.0,") != NULL);
     CHECK(strstr(text.data, "\"rope_parameters\": {\"rope_type\": "
                             "\"default\", \"rope_theta\": 500000.0}"));
@@ -213,7 +214,8 @@ static void test_layouts(void)
     lh_buffer text = { 0 };
     c.activation = (lh_activation)99;
     lh_error_clear(&ctx);
-    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 0), LH_ERROR_ARGUMENT);
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 0, LH_WEIGHTS_F32),
+                 LH_ERROR_ARGUMENT);
     CHECK(strstr(ctx.message, "\"activation\"") != NULL);
     lh_buffer_free(&ctx, &text);
 }
@@ -387,7 +389,7 @@ static void test_longhand_fields(void)
     lh_config c = micro_config(), back;
     lh_layout layout;
     lh_buffer text = { 0 };
-    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 0), LH_OK);
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 0, LH_WEIGHTS_F32), LH_OK);
     int fields = 0;
     for (char *line = strchr(text.data, '\n') + 1; *line != '}';
          line = strchr(line, '\n') + 1) {
@@ -418,7 +420,7 @@ static void test_longhand_fields(void)
                          &c.rotary_theta };
         double old = *at[i];
         *at[i] = bad[i].value;
-        lh_config_write(&ctx, &text, &c, 0);
+        lh_config_write(&ctx, &text, &c, 0, LH_WEIGHTS_F32);
         CHECK_EQ_INT(read_text(text.data, &back, &layout), LH_ERROR_FORMAT);
         CHECK(strstr(ctx.message, bad[i].key) != NULL);
         *at[i] = old;
@@ -532,7 +534,8 @@ static lh_status try_config(lh_context *with, const char *text, size_t size)
         CHECK(c.layers > 0 && c.layers <= 10000 && c.width > 0
               && c.heads % c.kv_heads == 0 && c.norm_eps > 0
               && c.vocabulary <= INT32_MAX && c.dropout < 1);
-        CHECK_EQ_INT(lh_config_write(with, &again, &c, 0), LH_OK);
+        CHECK_EQ_INT(lh_config_write(with, &again, &c, 0, LH_WEIGHTS_F32),
+                     LH_OK);
         CHECK_EQ_INT(lh_config_read(with, "again", again.data, again.size,
                                     &back, &layout), LH_OK);
         CHECK(same_config(&c, &back));
@@ -546,7 +549,7 @@ static lh_status write_and_read(lh_context *with, void *arg)
     lh_config *config = arg, back;
     lh_layout layout;
     lh_buffer text = { 0 };
-    lh_status status = lh_config_write(with, &text, config, 0);
+    lh_status status = lh_config_write(with, &text, config, 0, LH_WEIGHTS_F32);
     if (!status)
         status = lh_config_read(with, "c", text.data, text.size, &back,
                                 &layout);
@@ -570,7 +573,8 @@ int main(void)
         lh_buffer text = { 0 };
         hostile_exhaust("config", write_and_read, &all[i]);
         lh_error_clear(&ctx);
-        CHECK_EQ_INT(lh_config_write(&ctx, &text, &all[i], 1), LH_OK);
+        CHECK_EQ_INT(lh_config_write(&ctx, &text, &all[i], 1,
+                                     LH_WEIGHTS_F32), LH_OK);
         for (size_t size = 0; size + 2 < text.size; size++) {
             char *exact = malloc(size ? size : 1);
             memcpy(exact, text.data, size);

@@ -152,6 +152,68 @@ static void test_nanochat_layout(void)
     disk_clean(directory);
 }
 
+/* Weights in 16 bits come back rounded to the nearest, ties to even. */
+static void test_rounded(lh_weights weights, const float (*row)[2], int rows)
+{
+    char directory[64], path[128];
+    fresh_directory(directory);
+    lh_model *m = disk_model(6), *back = NULL;
+    lh_tokenizer *k = lh_tokenizer_characters(disk_ctx, disk_letters, 26);
+    static const char name[] = "model.layers.0.mlp.up_proj.weight";
+    float *x = lh_tensor_data(lh_params_find(lh_model_params(m), name));
+    for (int i = 0; i < rows; i++)
+        x[i] = row[i][0];
+    for (int i = 0; i < rows; i++)
+        x[rows + i] = -row[i][0];
+    CHECK_OK(disk_ctx, lh_model_save_as(disk_ctx, m, k, directory, weights));
+    CHECK_OK(disk_ctx, lh_model_load(disk_ctx, directory, &back, NULL));
+    lh_params *p = lh_model_params(back);
+    const float *y = lh_tensor_data(lh_params_find(p, name));
+    for (int i = 0; y && i < rows; i++)
+        CHECK(y[i] == row[i][1] && y[rows + i] == -row[i][1]);
+    float most = weights == LH_WEIGHTS_F16 ? 0x1p-11f : 0x1p-8f;
+    for (int64_t i = 0; i < lh_params_count(p); i++) {
+        lh_tensor *a = lh_params_get(lh_model_params(m), i, NULL);
+        lh_tensor *b = lh_params_get(p, i, NULL);
+        for (int64_t j = 0; j < lh_tensor_size(a); j++) {
+            float u = lh_tensor_data(a)[j], v = lh_tensor_data(b)[j];
+            CHECK(fabsf(u - v) <= fabsf(u) * most + 0x1p-25f);
+        }
+    }
+    x[3] = weights == LH_WEIGHTS_F16 ? 65520 : 0x1.fffp127f;
+    CHECK_FAILS(disk_ctx, LH_ERROR_ARGUMENT, "too large",
+                lh_model_save_as(disk_ctx, m, k, directory, weights));
+    lh_safetensors file;                         /* the old one is there   */
+    disk_path(path, directory, "model.safetensors");
+    CHECK_OK(disk_ctx, lh_safetensors_open(disk_ctx, path, &file));
+    const lh_stored *s = lh_safetensors_find(&file, "lm_head.weight");
+    CHECK(s && s->dtype == (weights == LH_WEIGHTS_F16 ? LH_DTYPE_F16
+                                                      : LH_DTYPE_BF16));
+    lh_safetensors_close(&file);
+    lh_model_free(back);
+    lh_model_free(m);
+    lh_tokenizer_free(k);
+    disk_clean(directory);
+}
+
+static void test_sixteen_bits(void)
+{
+    static const float f16[][2] = {
+        { 1, 1 }, { 0, 0 }, { 65504, 65504 }, { 65519, 65504 },
+        { 1 + 0x1p-11f, 1 }, { 1 + 0x3p-11f, 1 + 0x1p-9f },
+        { 1 + 0x1.002p-11f, 1 + 0x1p-10f }, { 0x1p-14f, 0x1p-14f },
+        { 0x1.ffep-15f, 0x1p-14f }, { 0x1p-24f, 0x1p-24f },
+        { 0x1p-25f, 0 }, { 0x1.01p-25f, 0x1p-24f }, { 0x3p-25f, 0x1p-23f },
+        { 0x1p-140f, 0 },
+    }, bf16[][2] = {
+        { 1, 1 }, { 0, 0 }, { 1 + 0x1p-8f, 1 }, { 1 + 0x3p-8f, 1 + 0x1p-6f },
+        { 1 + 0x1.002p-8f, 1 + 0x1p-7f }, { 0x1p-133f, 0x1p-133f },
+        { 0x1p-134f, 0 }, { 0x1.fep127f, 0x1.fep127f },
+    };
+    test_rounded(LH_WEIGHTS_F16, f16, LH_COUNT(f16));
+    test_rounded(LH_WEIGHTS_BF16, bf16, LH_COUNT(bf16));
+}
+
 /* ------------------------------------------------------------- refusals -- */
 
 /* Replaces the first `from` in a file by `to`, of equal length. */
@@ -232,6 +294,7 @@ int main(void)
     test_round_trip(6, LH_LAYOUT_NANOCHAT, "model.layers.1.mlp.fc2.weight");
     test_gpt2_layout();
     test_nanochat_layout();
+    test_sixteen_bits();
     test_refusals();
     CHECK_EQ_INT(lh_error_status(disk_ctx), LH_OK);
     lh_context_free(disk_ctx);

@@ -1,6 +1,6 @@
 /* For oracle_model.py: writes a small model in the layout of KIND (gpt2,
- * llama, nanochat) into DIR, every weight moved off its initial value so that gains and
- * biases count, and prints the logits of one document, a row a line.
+ * llama, nanochat) into DIR, every weight moved off its initial value so that
+ * gains and biases count, and prints the logits of one document, a row a line.
  *
  *     tool_model KIND DIR
  */

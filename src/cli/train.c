@@ -442,7 +442,8 @@ static int train_end(train_run *r)
     int code = train_save(r);
     lh_trainer_average(r->trainer, true);
     if (!code && r->dir.path && r->last.progress.step) {
-        if (lh_model_save(r->ctx, r->m, r->k, r->dir.path))
+        if (lh_model_save_as(r->ctx, r->m, r->k, r->dir.path,
+                             (lh_weights)r->o->integer[OPT_weights]))
             code = cli_error(r->ctx);
         if (!code)
             code = cli_record_end(&r->record, &r->view,

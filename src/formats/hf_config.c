@@ -281,8 +281,10 @@ static void hfconf_put_longhand(hfconf_writer *w, const lh_config *c)
 
 LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
                                       const lh_config *config,
-                                      int32_t border)
+                                      int32_t border, lh_weights weights)
 {
+    static const char *const dtype[] = { "\"float32\"", "\"bfloat16\"",
+                                         "\"float16\"" };
     hfconf_writer w = { .ctx = ctx, .buffer = buffer };
     switch (lh_layout_of(config)) {
     case LH_LAYOUT_GPT2:
@@ -310,7 +312,7 @@ LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
     }
     hfconf_put_integer(&w, "bos_token_id", border);
     hfconf_put_integer(&w, "eos_token_id", border);
-    hfconf_put(&w, "torch_dtype", "\"float32\"");
+    hfconf_put(&w, "torch_dtype", dtype[weights]);
     if (!w.status)
         w.status = lh_buffer_printf(ctx, buffer, "\n}\n");
     return w.status;

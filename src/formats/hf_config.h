@@ -19,7 +19,7 @@ LH_INTERNAL lh_layout lh_layout_of(const lh_config *config);
 
 LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
                                       const lh_config *config,
-                                      int32_t border);
+                                      int32_t border, lh_weights weights);
 LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
                                      const char *text, size_t size,
                                      lh_config *config, lh_layout *layout);

@@ -54,6 +54,8 @@ typedef struct lh_stored {
     const lh_reader *reader;           /* of that file                     */
     int64_t offset;                    /* of the first byte: in the file,
                                           or behind the header             */
+    bool rounded;                      /* to be written as BF16 or F16 from
+                                          floats, to the nearest           */
 } lh_stored;
 
 /* ------------------------------------------------------------- reading -- */

@@ -165,6 +165,46 @@ static void storing_convert(lh_stored_dtype dtype, const void *from,
     }
 }
 
+/* A float rounded to the nearest in 16 bits, ties to even. */
+static uint16_t storing_round(lh_stored_dtype dtype, float x)
+{
+    uint32_t bits, half = 0x3f000000u;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+    if (size > 0x7f800000u)
+        return dtype == LH_DTYPE_BF16 ? 0x7fc0 : 0x7e00;
+    if (dtype == LH_DTYPE_BF16)
+        return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    if (size >= 0x477ff000u)                     /* 65520 and more         */
+        return (uint16_t)(sign | 0x7c00);
+    if (size >= 0x38800000u)                     /* 2^-14, the least normal */
+        return (uint16_t)(sign | (size + 0xfff + (size >> 13 & 1) -
+                                  0x38000000u) >> 13);
+    /* Denormals are multiples of 2^-24, which is what floats from 1/2 to 1
+     * are multiples of. */
+    float small;
+    memcpy(&small, &size, sizeof small);
+    small += 0.5f;
+    memcpy(&size, &small, sizeof size);
+    return (uint16_t)(sign | (size - half));
+}
+
+/* storing_convert() of floats to 16 bits; false where one becomes infinite. */
+static bool storing_narrow(lh_stored_dtype dtype, const unsigned char *from,
+                           size_t count, unsigned char *to)
+{
+    uint16_t infinite = dtype == LH_DTYPE_BF16 ? 0x7f80 : 0x7c00;
+    bool fits = true;
+    for (size_t i = 0; i < count; i++) {
+        float x;
+        memcpy(&x, from + 4 * i, sizeof x);
+        uint16_t v = storing_round(dtype, x);
+        fits = fits && ((v & 0x7fff) != infinite || x - x != 0);
+        storing_little(to + 2 * i, v, 2);
+    }
+    return fits;
+}
+
 static lh_status storing_data(lh_writer *w, const lh_stored *s,
                               const unsigned char *from,
                               unsigned char *chunk)
@@ -174,9 +214,13 @@ static lh_status storing_data(lh_writer *w, const lh_stored *s,
     while (left && !status) {
         size_t count = STORING_CHUNK / bytes;
         count = left < count ? left : count;
-        storing_convert(s->dtype, from, count, chunk);
+        if (!s->rounded)
+            storing_convert(s->dtype, from, count, chunk);
+        else if (!storing_narrow(s->dtype, from, count, chunk))
+            return storing_fail(w->ctx, w->path, s, "a number is too large"
+                                " for its 16 bits; write floats");
         status = lh_writer_add(w, chunk, count * bytes);
-        from += count * bytes;
+        from += count * (s->rounded ? sizeof(float) : bytes);
         left -= count;
     }
     return status;

@@ -153,6 +153,7 @@ static lh_tensor *disk_tensor(const lh_model *m, const disk_piece *p)
 typedef struct disk_saving {
     disk_plan plan;
     const lh_model *m;
+    lh_weights weights;
     float *room;
 } disk_saving;
 
@@ -160,8 +161,11 @@ static int64_t disk_stored(const disk_saving *saving, int64_t i,
                            lh_stored *s)
 {
     const disk_entry *e = &saving->plan.entry[i];
+    static const lh_stored_dtype dtype[] = { LH_DTYPE_F32, LH_DTYPE_BF16,
+                                             LH_DTYPE_F16 };
     s->name = e->name;
-    s->dtype = LH_DTYPE_F32;
+    s->dtype = dtype[saving->weights];
+    s->rounded = saving->weights != LH_WEIGHTS_F32;
     s->dims = e->inputs ? 2 : 1;
     s->shape[0] = e->transposed ? e->inputs : e->outputs;
     s->shape[1] = e->transposed ? e->outputs : e->inputs;
@@ -186,11 +190,11 @@ static const void *disk_gather(void *user, int64_t i)
 }
 
 static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
-                                    const char *path)
+                                    lh_weights weights, const char *path)
 {
     /* transformers takes no file that does not say "pt". */
     static const char *const metadata[] = { "format", "pt" };
-    disk_saving saving = { .m = m };
+    disk_saving saving = { .m = m, .weights = weights };
     lh_status status = disk_plan_make(ctx, &saving.plan, &m->config,
                                       lh_layout_of(&m->config));
     if (status)
@@ -220,17 +224,17 @@ static const char *const disk_name[DISK_PARTS] = {
 
 static lh_status disk_write(lh_context *ctx, const lh_model *m,
                             const lh_tokenizer *k, const char *directory,
-                            disk_part part)
+                            lh_weights weights, disk_part part)
 {
     char *path = lh_path_join(ctx, directory, disk_name[part]);
     lh_buffer text = { NULL, 0, 0 };
     lh_status status = path ? LH_OK : LH_ERROR_MEMORY;
     if (!status && part == DISK_WEIGHTS) {
-        status = disk_write_weights(ctx, m, path);
+        status = disk_write_weights(ctx, m, weights, path);
     } else if (!status) {
         status = part == DISK_CONFIG
             ? lh_config_write(ctx, &text, &m->config,
-                              lh_tokenizer_border(k))
+                              lh_tokenizer_border(k), weights)
             : part == DISK_SETTINGS
             ? lh_tokenizer_write_settings(ctx, k, m->config.context, &text)
             : lh_tokenizer_write(ctx, k, &text);
@@ -242,12 +246,14 @@ static lh_status disk_write(lh_context *ctx, const lh_model *m,
     return status;
 }
 
-LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
-                               const lh_tokenizer *k, const char *directory)
+LH_API lh_status lh_model_save_as(lh_context *ctx, lh_model *m,
+                                  const lh_tokenizer *k,
+                                  const char *directory, lh_weights weights)
 {
-    if (!ctx || !m || !k || !directory)
+    if (!ctx || !m || !k || !directory ||
+        (unsigned)weights > LH_WEIGHTS_F16)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_model_save: no model, no"
-                       " tokenizer or no directory");
+                       " tokenizer, no directory or no such kind of weights");
     if (lh_tokenizer_vocabulary(k) > m->config.vocabulary)
         return lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens,"
                        " the model takes %lld",
@@ -255,8 +261,14 @@ LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
                        (long long)m->config.vocabulary);
     lh_status status = lh_directory_make(ctx, directory);
     for (int part = 0; part < DISK_PARTS && !status; part++)
-        status = disk_write(ctx, m, k, directory, (disk_part)part);
+        status = disk_write(ctx, m, k, directory, weights, (disk_part)part);
     return status;
+}
+
+LH_API lh_status lh_model_save(lh_context *ctx, lh_model *m,
+                               const lh_tokenizer *k, const char *directory)
+{
+    return lh_model_save_as(ctx, m, k, directory, LH_WEIGHTS_F32);
 }
 
 /* ------------------------------------------------------------- loading -- */
