@@ -302,7 +302,10 @@ int cli_record_best(cli_record *r, int64_t step)
     if (!r->directory || start - r->kept < 20 * r->keep_cost)
         return CLI_DONE;
     snprintf(path, sizeof path, "%s/best", r->directory);
-    if (lh_model_save(r->ctx, r->m, r->k, path))
+    lh_trainer_average(r->trainer, true);
+    lh_status status = lh_model_save(r->ctx, r->m, r->k, path);
+    lh_trainer_average(r->trainer, false);
+    if (status)
         return cli_error(r->ctx);
     r->kept = cli_clock();
     r->keep_cost = r->kept - start;
