@@ -426,6 +426,8 @@ check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
 printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
 check "killed runs go on" succeeds train $long --out "$out/killed" --resume
 check "it says from where" says 'going on from step [1-9][0-9]*$'
+check "its page too" grep -q ' was gone on with at step [0-9]*: cpu ' \
+    "$out/killed/report.html"
 check "killed and resumed: the same bytes" same_run "$out/whole" \
     "$out/killed"
 check "--resume starts where nothing is" succeeds train $long --quiet \

@@ -158,6 +158,10 @@ int cli_record_start(cli_record *r)
     double parameters = (double)lh_params_size(lh_model_params(r->m));
     r->sample_cost = RECORD_TOKENS * (5e-6 + 4e-10 * parameters);
     r->keep_cost = 0.02 + 8e-9 * parameters;
+    char best[4200];
+    snprintf(best, sizeof best, "%s/best/config.json", r->directory
+             ? r->directory : "");
+    r->kept_step = r->directory && access(best, R_OK) == 0 ? -1 : 0;
     return fclose(f) ? cli_fail("out of memory") : CLI_DONE;
 }
 

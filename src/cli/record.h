@@ -21,7 +21,7 @@ typedef struct cli_record {
     bool fresh;                   /* it is of this step                    */
     double sampled, sample_cost;  /* when, by the clock; seconds           */
     double kept, keep_cost;       /* of the best model                     */
-    int64_t kept_step;            /* 0: none                               */
+    int64_t kept_step;            /* 0: none; -1: an earlier process's     */
     double reported, report_cost; /* of report.html                        */
 } cli_record;
 

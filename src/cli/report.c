@@ -102,7 +102,7 @@ static void report_loss(report_page *p, report_axis axis)
                         one ? 0 : 2, train);
         if (one || !held) {
             cli_line *l = report_line(p, axis, i, REPORT_FIELD(loss),
-                                      CLI_LINE_PLAIN, 4, train);
+                                      CLI_LINE_PLAIN, 6, train);
             snprintf(l->label, sizeof l->label, "%s", one ? "train"
                                                           : p->name[i]);
         }
@@ -325,6 +325,26 @@ static bool report_same(const char *a, const char *b)
     return a && b ? !strncmp(a, b, n) : a == b;
 }
 
+/* Where a run was gone on with, and on what. */
+static void report_resumed(FILE *f, const cli_log *r)
+{
+    static const char *const fact[] = { "cpu", "kernels", "threads" };
+    for (int64_t i = 0; i < r->count; i++) {
+        const char *run = r->point[i].run;
+        if (!run || run == r->run)
+            continue;
+        fputs("<p>", f);
+        cli_log_escape(f, r->name, strlen(r->name));
+        fprintf(f, " was gone on with at step %.0f:", r->point[i].step);
+        for (int j = 0; j < 3; j++) {
+            fprintf(f, "%s %s ", j ? "," : "", fact[j]);
+            cli_log_show(f, cli_log_get(cli_log_get(run, "machine"),
+                                        fact[j]));
+        }
+        fputs("</p>\n", f);
+    }
+}
+
 /* What a run was made of: a table for each part of its "run" object, a column
  * for each run; where they differ is marked. */
 static void report_settings(report_page *p)
@@ -365,6 +385,8 @@ static void report_settings(report_page *p)
         fputs("</table>", p->f);
     }
     fputs("</section>\n", p->f);
+    for (int i = 0; i < p->count; i++)
+        report_resumed(p->f, &p->run[i]);
 }
 
 /* ----------------------------------------------------------------- page -- */

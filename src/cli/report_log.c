@@ -170,7 +170,7 @@ static int log_file(cli_log *log, const char *path)
 }
 
 /* The members of a line: numbers, and places of what is read later. */
-static void log_members(cli_log_point *p, const char *line, const char **run)
+static void log_members(cli_log_point *p, const char *line)
 {
     const struct { const char *key; double *number; const char **place; }
     member[] = {
@@ -179,7 +179,7 @@ static void log_members(cli_log_point *p, const char *line, const char **run)
         { "held_out_bits_per_byte", &p->bits, NULL },
         { "lr", &p->rate, NULL }, { "gradient_norm", &p->norm, NULL },
         { "seconds", &p->seconds, NULL }, { "sample", NULL, &p->sample },
-        { "gradients", NULL, &p->gradients }, { "run", NULL, run },
+        { "gradients", NULL, &p->gradients }, { "run", NULL, &p->run },
         { "weights", NULL, &p->weights },
     };
     const char *key, *value;
@@ -202,12 +202,11 @@ static void log_line(cli_log *log, const char *line, double *before,
     const double none = (double)NAN;
     cli_log_point *p = &log->point[log->count];
     const cli_log_point *last = log->count ? p - 1 : NULL;
-    const char *run = NULL;
     *p = (cli_log_point){ none, none, none, none, none, none, none, none,
-                          none, NULL, NULL, NULL };
-    log_members(p, line, &run);
-    if (run && log->run[1] == '}')
-        log->run = run;
+                          none, NULL, NULL, NULL, NULL };
+    log_members(p, line);
+    if (p->run && log->run[1] == '}')
+        log->run = p->run;
     if (isnan(p->step) || isnan(p->seconds))
         return;
     if (p->seconds < *before)

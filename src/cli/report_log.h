@@ -12,6 +12,7 @@ typedef struct cli_log_point {
     double speed;                 /* tokens/s since the point before       */
     const char *gradients, *weights;   /* arrays of norms by layer         */
     const char *sample;
+    const char *run;              /* of the process that wrote it first    */
 } cli_log_point;
 
 typedef struct cli_log {

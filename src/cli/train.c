@@ -431,8 +431,10 @@ static void train_say_best(const train_run *r)
     printf("\noverfitted: the held-out loss was least, %.4f, at step %s, and"
            " is %.4f now", v->best, cli_count(a, v->best_step), v->held_out);
     if (r->record.kept_step)
-        printf("; the model of step %s is in %s/best",
-               cli_count(b, r->record.kept_step), r->dir.path);
+        printf("; the model of %s%s is in %s/best",
+               r->record.kept_step > 0 ? "step " : "a better step",
+               r->record.kept_step > 0 ? cli_count(b, r->record.kept_step)
+                                       : "", r->dir.path);
     printf("\n");
 }
 
@@ -504,6 +506,10 @@ static int train_prepare(train_run *r)
     double context = (double)r->config.context;
     r->view.flops = cli_record_flops(&r->config, length < context ? length
                                                                   : context);
+    bool fast;
+    cli_bf16(r->ctx, &fast);
+    if (r->settings.dtype == LH_BF16 && fast)
+        r->view.flops /= 2;       /* of a peak that is twice as high       */
     r->view.ctx = r->ctx;
     r->record = (cli_record){ .o = o, .ctx = r->ctx, .preset = r->preset,
         .directory = r->dir.path, .data = &r->data, .k = r->k, .m = r->m,

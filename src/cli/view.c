@@ -119,7 +119,7 @@ static void view_speed(const cli_view *v, const cli_step *r, char *speed,
 /* ---------------------------------------------------------------- frame -- */
 
 typedef struct view_frame {
-    char text[8192];
+    char text[12288];
     size_t size;
     int lines, width;             /* the terminal's columns less one       */
 } view_frame;
@@ -198,7 +198,7 @@ static void view_bar(const cli_view *v, view_frame *f, double share)
     view_newline(f);
 }
 
-/* As many numbers as the width has room for, the important ones first. */
+/* As many numbers as two lines have room for, the important ones first. */
 static void view_numbers(const cli_view *v, view_frame *f,
                          const cli_step *r)
 {
@@ -217,8 +217,14 @@ static void view_numbers(const cli_view *v, view_frame *f,
                  cli_count(step, v->best_step));
     if (r->share - r->share == 0)
         snprintf(part[count++], 64, "%.0f %% of peak", 100 * r->share);
+    bool second = false;
     for (int i = 0; i < count; i++) {
         int size = (int)strlen(part[i]) + 2;
+        if (size > room && !second) {
+            view_newline(f);
+            room = f->width;
+            second = true;
+        }
         if (size > room)
             break;
         view_add(f, "  %s", part[i]);
@@ -338,6 +344,7 @@ void cli_view_step(cli_view *v, cli_step *r)
 
 void cli_view_end(cli_view *v, const cli_step *last)
 {
+    v->sample = NULL;             /* others follow                         */
     if (v->mode == CLI_VIEW_LIVE && last->progress.step > v->begun_step)
         view_draw(v, last);
 }
