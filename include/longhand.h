@@ -746,8 +746,13 @@ typedef struct lh_train_settings {
     int64_t warm_up;              /* steps of linear rise from 0           */
     int64_t cool_down;            /* trapezoid: steps of linear fall       */
     double final_rate;            /* share of the peak at the end          */
-    double held_out;              /* share of the documents, 0 <= x < 1; of
-                                     one document: its last windows        */
+    double held_out;              /* see lh_split: 0 <= x < 1              */
+    const char *cache;            /* borrowed while a trainer is made: the
+                                     tokens of data that is not in memory go
+                                     into the files CACHE.tokens and
+                                     CACHE.windows, which are used again
+                                     where data, tokenizer and settings are
+                                     the same; NULL: into memory           */
     uint64_t seed;
 } lh_train_settings;
 

@@ -289,6 +289,26 @@ check "--held-out of no file" refuses 1 "cannot open" \
 check "--held-out beyond" refuses 2 "from 0 to 0.9" \
     train "$out/list.txt" --held-out 2
 
+# More than is kept in memory leaves its tokens beside the run.
+yes 'a line of a large file' | head -c 9000000 >"$out/large.txt"
+check "large data" succeeds train "$out/large.txt" $small --count 1 \
+    --out "$out/large"
+check "large data: tokens" [ -s "$out/large/data.tokens" ]
+check "large data: windows" [ -s "$out/large/data.windows" ]
+cp "$out/large/data.tokens" "$out/tokens"
+check "large data again" succeeds train "$out/large.txt" $small --count 1 \
+    --out "$out/large" --resume
+check "the tokens are the same" cmp "$out/tokens" "$out/large/data.tokens"
+TMPDIR=$out
+export TMPDIR
+check "large data, not saved" succeeds train "$out/large.txt" $small --count 1
+unset TMPDIR
+check "nothing is left" sh -c "! ls -d '$out'/longhand-* 2>/dev/null"
+echo 'a line of a file' >>"$out/large.txt"
+check "data that has changed" refuses 1 "other data" train \
+    "$out/large.txt" $small --count 1 --out "$out/large" --resume
+rm -f "$out/large.txt" "$out/tokens" "$out/large/data.tokens"
+
 # -------------------------------------------------------------- tokenizer --
 
 words=$out/words.json

@@ -34,6 +34,7 @@ typedef struct train_run {
     int64_t begun;                /* steps done before this process        */
     int64_t saved_step;           /* of the checkpoint; 0: none            */
     int64_t peak;                 /* bytes that it will hold               */
+    char cache[4200];             /* path of data that is not in memory    */
 } train_run;
 
 /* -------------------------------------------------------------- signals -- */
@@ -83,6 +84,8 @@ static void train_fit(train_run *r)
     if (!o->given[OPT_held_out] && f->documents == 1 &&
         f->bytes / 16 < r->config.context)
         s->held_out = 0;
+    if (!o->given[OPT_held_out] && s->held_out * (double)f->bytes > 1e6)
+        s->held_out = 1e6 / (double)f->bytes;
     if (f->training < f->documents)
         s->held_out = (double)(f->documents - f->training) /
                       (double)f->documents;
@@ -161,6 +164,24 @@ static int train_plan(train_run *r)
                     " --recompute or --dtype bf16", peak, part, most);
 }
 
+/* Data that is not in memory leaves its tokens beside the run, or in a
+ * temporary folder. */
+static int train_cache(train_run *r)
+{
+    const char *temporary = getenv("TMPDIR");
+    int size = snprintf(r->cache, sizeof r->cache, "%s%s", r->dir.path
+                        ? r->dir.path : temporary ? temporary : "/tmp",
+                        r->dir.path ? "" : "/longhand-XXXXXX");
+    if (size < 0 || (size_t)size + 8 > sizeof r->cache)
+        return cli_fail("the path of the folder for tokens is too long");
+    if (!r->dir.path && !mkdtemp(r->cache))
+        return cli_fail("%s: no folder for tokens can be made there: %s",
+                        r->cache, strerror(errno));
+    strcat(r->cache, "/data");
+    r->settings.cache = r->cache;
+    return CLI_DONE;
+}
+
 static int train_make(train_run *r)
 {
     if (!r->k)
@@ -171,14 +192,24 @@ static int train_make(train_run *r)
         return cli_fail("%s: it has no token that ends a document",
                         r->o->text[OPT_tokenizer]);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
-    int code = train_plan(r);
-    if (code)
-        return code;
-    r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
+    int code = r->data.facts.loaded ? CLI_DONE : train_cache(r);
+    if (!code)
+        code = train_plan(r);
+    if (!code)
+        r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
     if (r->m)
         r->trainer = lh_trainer_new(r->ctx, r->m, r->k, r->data.dataset,
                                     &r->settings);
-    return r->trainer ? CLI_DONE : train_impossible(r);
+    if (r->cache[0] && !r->dir.path) {
+        char file[sizeof r->cache + 16];
+        snprintf(file, sizeof file, "%s.tokens", r->cache);
+        unlink(file);             /* it is open, and gone with the run     */
+        snprintf(file, sizeof file, "%s.windows", r->cache);
+        unlink(file);
+        *strrchr(r->cache, '/') = 0;
+        rmdir(r->cache);
+    }
+    return code ? code : r->trainer ? CLI_DONE : train_impossible(r);
 }
 
 /* Where the products of bf16 run, and that they gain nothing there. */
@@ -486,11 +517,14 @@ static int train_prepare(train_run *r)
     code = cli_config(r->ctx, o, r->preset, &r->config);
     if (!code)
         code = train_settings(r);
-    if (!code)
-        code = train_make(r);
-    if (!code && o->given[OPT_out])
-        code = cli_rundir_open(&r->dir, o->text[OPT_out],
-                               o->given[OPT_resume]);
+    /* A run that cannot be leaves no directory, but tokens need one. */
+    bool early = !r->data.facts.loaded;
+    for (int i = 0; i < 2 && !code; i++)
+        if (early == (i == 1))
+            code = train_make(r);
+        else if (o->given[OPT_out])
+            code = cli_rundir_open(&r->dir, o->text[OPT_out],
+                                   o->given[OPT_resume]);
     if (!code && r->dir.resumes &&
         lh_trainer_load(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "base/rng.h"
-#include "train/train.h"
+#include "train/spool.h"
 
 /* Of a long document so many bytes are encoded at once. */
 #define BATCHES_PART ((size_t)1 << 20)
@@ -21,7 +21,11 @@
 typedef struct batches_state {
     lh_windows *w;
     const lh_tokenizer *k;
+    const lh_dataset *d;
     int64_t context;
+    double held_out;
+    uint64_t seed;
+    lh_spool *spool;                   /* NULL: into memory                */
     bool several;                      /* documents: failures say which    */
     int64_t tokens_room, windows_room;
     int64_t begin;                     /* the border before the document   */
@@ -60,12 +64,14 @@ static lh_status batches_put(batches_state *s, const int32_t *ids,
                              int64_t count)
 {
     lh_windows *w = s->w;
-    lh_status status = batches_room(s, count);
+    lh_status status = s->spool ? lh_spool_put(s->spool, ids, count)
+                                : batches_room(s, count);
     if (status || !count)
         return status;
     for (int64_t i = 0; i < count; i++)
         s->tokens_hash = batches_mix(s->tokens_hash, (uint64_t)ids[i]);
-    memcpy(w->tokens + w->token_count, ids, (size_t)count * sizeof *ids);
+    if (!s->spool)
+        memcpy(w->tokens + w->token_count, ids, (size_t)count * sizeof *ids);
     w->token_count += count;
     return LH_OK;
 }
@@ -98,7 +104,7 @@ static lh_status batches_cut(batches_state *s)
     lh_windows *w = s->w;
     int64_t to = w->token_count - 1, first = s->begin;
     int64_t more = (to - first + s->context - 1) / s->context;
-    if (w->count + more > s->windows_room) {
+    if (!s->spool && w->count + more > s->windows_room) {
         int64_t room = lh_max64(w->count + more, 3 * s->windows_room / 2);
         lh_window *grown = lh_resize(w->ctx, w->window,
                                      (size_t)s->windows_room, (size_t)room,
@@ -110,7 +116,11 @@ static lh_status batches_cut(batches_state *s)
     }
     for (; first < to; first += s->context) {
         int32_t count = (int32_t)lh_min64(s->context, to - first);
-        w->window[w->count++] = (lh_window){ first, count };
+        if (s->spool && lh_spool_start(s->spool, first))
+            return lh_error_status(w->ctx);
+        if (!s->spool)
+            w->window[w->count] = (lh_window){ first, count };
+        w->count++;
         s->windows_hash = batches_mix(s->windows_hash, (uint64_t)first);
         if (count > w->longest)
             w->longest = count;
@@ -144,24 +154,62 @@ static lh_status batches_piece(void *user, const lh_piece *p)
     return !status && p->last ? batches_cut(s) : status;
 }
 
-static lh_status batches_parts(batches_state *s, const lh_dataset *d,
-                               const lh_data_facts *f, double held_out,
-                               uint64_t seed)
+/* The training part, then what is held out. */
+static lh_status batches_fill(void *user, lh_spool *spool)
 {
+    batches_state *s = user;
     lh_windows *w = s->w;
+    lh_data_facts f;
+    lh_dataset_facts(s->d, &f);
+    bool held_out = s->held_out > 0 || f.training < f.documents;
     int32_t border = lh_tokenizer_border(s->k);
-    lh_split split = { LH_PART_TRAINING, held_out, seed };
+    lh_split split = { LH_PART_TRAINING, s->held_out, s->seed };
+    s->spool = spool;
+    s->several = f.documents > 1;
+    w->bytes = f.bytes;
     /* A token has at least one byte. */
-    lh_status status = batches_room(s, f->loaded ? f->bytes + f->documents +
-                                    1 + (held_out > 0) : 1);
+    lh_status status = spool ? LH_OK
+        : batches_room(s, f.loaded ? f.bytes + f.documents + 1 +
+                                     (s->held_out > 0) : 1);
     if (!status)
         status = batches_put(s, &border, 1);
     if (!status)
-        status = lh_dataset_read(w->ctx, d, &split, batches_piece, s);
+        status = lh_dataset_read(w->ctx, s->d, &split, batches_piece, s);
     w->training = w->count;
     split.part = LH_PART_HELD_OUT;
-    if (!status && (held_out > 0 || f->training < f->documents))
-        status = lh_dataset_read(w->ctx, d, &split, batches_piece, s);
+    if (!status && held_out)
+        status = lh_dataset_read(w->ctx, s->d, &split, batches_piece, s);
+    w->hash = batches_mix(batches_mix(batches_mix((uint64_t)w->count,
+        (uint64_t)w->training), s->tokens_hash), s->windows_hash);
+    lh_buffer_free(w->ctx, &s->text);
+    return status;
+}
+
+LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
+                                      const lh_tokenizer *k,
+                                      const lh_dataset *d, int64_t context,
+                                      double held_out, uint64_t seed,
+                                      const char *cache)
+{
+    lh_data_facts facts;
+    lh_dataset_facts(d, &facts);
+    *w = (lh_windows){ .ctx = ctx };
+    if (!facts.documents)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the data has no documents");
+    batches_state s = { .w = w, .k = k, .d = d, .context = context,
+                        .held_out = held_out, .seed = seed };
+    lh_status status = !facts.loaded && cache
+        ? lh_spool_open(w, cache, k, d, context, held_out, seed,
+                        batches_fill, &s)
+        : batches_fill(&s, NULL);
+    if (!status && w->window && w->count < s.windows_room) {
+        lh_window *fit = lh_resize(ctx, w->window, (size_t)s.windows_room,
+                                   (size_t)w->count, sizeof *fit);
+        w->window = fit ? fit : w->window;
+        status = fit ? LH_OK : LH_ERROR_MEMORY;
+    }
+    if (status)
+        lh_windows_free(w);
     return status;
 }
 
@@ -170,33 +218,25 @@ LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
                                       const lh_dataset *d, int64_t context,
                                       double held_out, uint64_t seed)
 {
-    lh_data_facts facts;
-    lh_dataset_facts(d, &facts);
-    *w = (lh_windows){ .ctx = ctx, .bytes = facts.bytes };
-    if (!facts.documents)
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the data has no documents");
-    batches_state s = { .w = w, .k = k, .context = context,
-                        .several = facts.documents > 1 };
-    lh_status status = batches_parts(&s, d, &facts, held_out, seed);
-    lh_window *fit = status || w->count == s.windows_room ? w->window
-        : lh_resize(ctx, w->window, (size_t)s.windows_room,
-                    (size_t)w->count, sizeof *fit);
-    w->window = fit ? fit : w->window;
-    w->hash = batches_mix(batches_mix(batches_mix((uint64_t)w->count,
-        (uint64_t)w->training), s.tokens_hash), s.windows_hash);
-    lh_buffer_free(ctx, &s.text);
-    if (!status && !fit)
-        status = LH_ERROR_MEMORY;
-    if (status)
-        lh_windows_free(w);
-    return status;
+    return lh_windows_open(ctx, w, k, d, context, held_out, seed, NULL);
 }
 
 LH_INTERNAL void lh_windows_free(lh_windows *w)
 {
     lh_free(w->ctx, w->tokens);
     lh_free(w->ctx, w->window);
+    lh_reader_close(&w->tokens_file);
+    lh_reader_close(&w->windows_file);
     *w = (lh_windows){ .ctx = w->ctx };
+}
+
+LH_INTERNAL lh_status lh_windows_at(const lh_windows *w, int64_t i,
+                                    lh_window *window)
+{
+    if (!w->window)
+        return lh_spool_window(w, i, window);
+    *window = w->window[i];
+    return LH_OK;
 }
 
 /* --------------------------------------------------------------- order -- */
@@ -253,15 +293,28 @@ LH_INTERNAL void lh_packer_clear(lh_packer *p)
     p->batch.documents = 0;
 }
 
-LH_INTERNAL void lh_packer_add(lh_packer *p, const lh_windows *w,
-                               int64_t window)
+LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
+                                    int64_t window)
 {
-    lh_window part = w->window[window];
+    lh_window part;
     int64_t row = p->offsets[p->batch.documents];
-    size_t bytes = (size_t)part.count * sizeof *w->tokens;
-    memcpy(p->tokens + row, w->tokens + part.first, bytes);
-    memcpy(p->targets + row, w->tokens + part.first + 1, bytes);
+    int32_t *tokens = p->tokens + row, *targets = p->targets + row;
+    lh_status status = lh_windows_at(w, window, &part);
+    if (status)
+        return status;
+    size_t bytes = (size_t)part.count * sizeof *tokens;
+    if (w->window) {
+        memcpy(tokens, w->tokens + part.first, bytes);
+        memcpy(targets, w->tokens + part.first + 1, bytes);
+    } else {
+        status = lh_spool_tokens(w, part.first, part.count, tokens);
+        if (!status)
+            status = lh_spool_tokens(w, part.first + part.count, 1,
+                                     targets + part.count - 1);
+        memcpy(targets, tokens + 1, bytes - sizeof *tokens);
+    }
     p->offsets[++p->batch.documents] = row + part.count;
+    return status;
 }
 
 #undef BATCHES_PART

@@ -103,9 +103,10 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
     lh_tape_reset(t);
     for (int64_t i = 0; i < count && !status; i += at_once) {
         lh_packer_clear(&packer);
-        for (int64_t j = i; j < lh_min64(count, i + at_once); j++)
-            lh_packer_add(&packer, w, first + j);
-        status = evaluate_batch(t, m, &packer, s, border);
+        for (int64_t j = i; j < lh_min64(count, i + at_once) && !status; j++)
+            status = lh_packer_add(&packer, w, first + j);
+        if (!status)
+            status = evaluate_batch(t, m, &packer, s, border);
         lh_tape_again(t);
     }
     lh_packer_free(w->ctx, &packer);

@@ -17,14 +17,16 @@
  * byte. */
 static lh_status plan_windows(lh_context *ctx, lh_windows *w,
                               const lh_dataset *d, int64_t context,
-                              int64_t batch)
+                              int64_t batch, const char *cache)
 {
     lh_data_facts facts;
     lh_dataset_facts(d, &facts);
-    int64_t windows = d ? 0 : batch;
-    int64_t documents = facts.loaded ? facts.documents : d != NULL;
+    bool files = d && !facts.loaded && cache;
+    int64_t windows = d && !files ? 0 : batch;
+    int64_t documents = facts.loaded ? facts.documents : d && !files;
     int64_t *have = lh_alloc(ctx, (size_t)context + 1, sizeof *have);
-    *w = (lh_windows){ .ctx = ctx, .token_count = d ? 1 : context + 1 };
+    *w = (lh_windows){ .ctx = ctx, .token_count = d && !files ? 1
+                                                     : context + 1 };
     if (!have)
         return LH_ERROR_MEMORY;
     have[context] = windows;
@@ -47,7 +49,7 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
             w->window[w->count++].count = (int32_t)n;
         }
     lh_free(ctx, have);
-    w->training = windows;
+    w->training = files ? facts.units / context + 1 : windows;
     return w->tokens && w->window ? LH_OK : LH_ERROR_MEMORY;
 }
 
@@ -118,7 +120,8 @@ static lh_status plan_run(lh_dry *dry, const lh_config *c,
                                     s.average > 0);
     p->moments = dry->live - p->parameters;
     lh_adamw_free(adamw);
-    lh_status status = plan_windows(ctx, &w, d, c->context, s.batch);
+    lh_status status = plan_windows(ctx, &w, d, c->context, s.batch,
+                                    s.cache);
     int64_t there = w.count;
     lh_trainer *r = NULL;
     if (status)
@@ -158,9 +161,8 @@ LH_INTERNAL lh_status lh_plan_make(lh_context *ctx, const lh_config *c,
         return given;
     if (status)
         return lh_fail(ctx, status, "%s", lh_error_message(&dry.ctx));
-    if (d) {
-        size_t size;
-        lh_dataset_bytes(d, &size);
+    size_t size;
+    if (lh_dataset_bytes(d, &size)) {
         plan->data += (int64_t)size + 8 * (lh_dataset_documents(d) + 1);
     }
     plan->peak = plan->parameters + plan->gradients + plan->moments +

@@ -11,6 +11,7 @@
 #define LH_TRAIN_H
 
 #include "base/base.h"
+#include "base/file.h"
 
 /* ------------------------------------------------------------ windows -- */
 
@@ -26,11 +27,14 @@ typedef struct lh_windows {
     lh_context *ctx;
     int32_t *tokens;                   /* border, document, border, ...    */
     int64_t token_count;
-    lh_window *window;                 /* [count]                          */
+    lh_window *window;                 /* [count]; NULL: in the files      */
     int64_t count, training;           /* the rest is held out             */
     int32_t longest;                   /* rows of the longest              */
     int64_t bytes;                     /* of the documents                 */
     uint64_t hash;                     /* differs where tokens or cuts do  */
+    lh_reader tokens_file, windows_file;
+    int width;                         /* bytes of an id in the file       */
+    int64_t vocabulary;                /* all ids are below                */
 } lh_windows;
 
 /* Tokenizes and cuts.  What is held out: see lh_split. */
@@ -38,7 +42,16 @@ LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
                                       const lh_tokenizer *k,
                                       const lh_dataset *d, int64_t context,
                                       double held_out, uint64_t seed);
+/* The same; of data that is not in memory into the files CACHE.tokens and
+ * CACHE.windows (NULL: into memory). */
+LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
+                                      const lh_tokenizer *k,
+                                      const lh_dataset *d, int64_t context,
+                                      double held_out, uint64_t seed,
+                                      const char *cache);
 LH_INTERNAL void lh_windows_free(lh_windows *w);
+LH_INTERNAL lh_status lh_windows_at(const lh_windows *w, int64_t i,
+                                    lh_window *window);
 
 /* The training windows in the order of an endless run: every epoch all of
  * them, in an order of its own; of more windows than a table has room for by
@@ -64,8 +77,8 @@ LH_INTERNAL lh_status lh_packer_make(lh_context *ctx, lh_packer *p,
                                      int64_t windows, int64_t rows);
 LH_INTERNAL void lh_packer_free(lh_context *ctx, lh_packer *p);
 LH_INTERNAL void lh_packer_clear(lh_packer *p);
-LH_INTERNAL void lh_packer_add(lh_packer *p, const lh_windows *w,
-                               int64_t window);
+LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
+                                    int64_t window);
 
 /* What a scoring of windows knows; all but k may be NULL. */
 typedef struct lh_scoring {

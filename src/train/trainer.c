@@ -95,12 +95,14 @@ static lh_trainer *trainer_new(lh_context *ctx, lh_model *m,
     const lh_config *c = lh_model_config(m);
     lh_windows w;
     lh_plan plan;
-    if (lh_windows_make(ctx, &w, k, d, c->context, s->held_out, s->seed))
+    if (lh_windows_open(ctx, &w, k, d, c->context, s->held_out, s->seed,
+                        s->cache))
         return NULL;
     lh_trainer *r = lh_trainer_over(ctx, m, &w, s);
     if (!r)
         return NULL;
     r->tokenizer = k;
+    r->settings.cache = NULL;
     r->data_hash = r->windows.hash;
     /* Blocks of the size that a step needs, for a tape that has none. */
     if (!lh_plan_make(ctx, c, s, d, &plan, r->tape))
@@ -150,16 +152,20 @@ LH_API void lh_trainer_free(lh_trainer *r)
 /* ---------------------------------------------------------------- step -- */
 
 /* The windows of the step at hand into r->chosen; their targets in all. */
-static int64_t trainer_choose(lh_trainer *r)
+static lh_status trainer_choose(lh_trainer *r, int64_t *targets)
 {
     const lh_train_settings *s = &r->settings;
-    int64_t targets = 0, position = r->adamw->step * s->batch;
-    for (int64_t i = 0; i < s->batch; i++) {
+    int64_t position = r->adamw->step * s->batch;
+    lh_status status = LH_OK;
+    *targets = 0;
+    for (int64_t i = 0; i < s->batch && !status; i++) {
+        lh_window window = { 0 };
         r->chosen[i] = lh_order_at(&r->order, &r->windows, s->seed,
                                    position + i);
-        targets += r->windows.window[r->chosen[i]].count;
+        status = lh_windows_at(&r->windows, r->chosen[i], &window);
+        *targets += window.count;
     }
-    return targets;
+    return status;
 }
 
 /* Forward and backward over all micro-batches; the step's mean loss. */
@@ -176,7 +182,8 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
     for (int64_t i = 0; i < s->batch; i += s->micro_batch) {
         lh_packer_clear(&r->packer);
         for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
-            lh_packer_add(&r->packer, &r->windows, r->chosen[j]);
+            if (lh_packer_add(&r->packer, &r->windows, r->chosen[j]))
+                return lh_error_status(r->ctx);
         if (i)
             lh_tape_again(r->tape);
         else
@@ -211,14 +218,16 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
 {
     float loss;
     double norm;
-    int64_t targets = trainer_choose(r);
+    int64_t targets;
     lh_adamw_settings adamw = r->settings.adamw;
     lh_muon_settings muon = r->settings.muon;
     adamw.learning_rate = lh_schedule_rate(&r->settings, adamw.learning_rate,
                                            r->adamw->step);
     muon.learning_rate = lh_schedule_rate(&r->settings, muon.learning_rate,
                                           r->adamw->step);
-    lh_status status = trainer_gradients(r, targets, &loss);
+    lh_status status = trainer_choose(r, &targets);
+    if (!status)
+        status = trainer_gradients(r, targets, &loss);
     if (!status && loss - loss != 0 && !r->ctx->dry)
         status = lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: the loss is"
                          " not finite; a lower learning rate or clipping may"
