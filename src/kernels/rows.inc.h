@@ -162,21 +162,24 @@ static void VEC_SUFFIX(softmax_backward)(const void *args, int64_t begin,
 /* ------------------------------------------------------ cross-entropy -- */
 
 /* The sum in lanes of exp(x[j] - max) without a place to keep the row: 64
- * lanes in memory, 64 elements at a time. */
+ * lanes in memory.  In the last vector those behind the row's end stay. */
 static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
 {
+    static const float index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                     12, 13, 14, 15 };
     const VEC most = VEC_SET(max);
-    float lane[64] = { 0 }, block[64];
+    float lane[64] = { 0 };
     int64_t j = 0;
-    for (; n - j >= 64; j += 64)
-        for (int i = 0; i < 64; i += VEC_WIDTH)
-            VEC_STORE(lane + i, VEC_LOAD(lane + i) +
-                                EXP(VEC_LOAD(x + j + i) - most));
-    for (int64_t i = 0; i < n - j; i += VEC_WIDTH)
-        VEC_STORE(block + i, EXP(VEC_SUFFIX(row_load)(x + j, i, n - j) -
-                                 most));
-    for (int64_t i = 0; i < n - j; i++)
-        lane[i] = lane[i] + block[i];
+    for (; n - j >= VEC_WIDTH; j += VEC_WIDTH)
+        VEC_STORE(lane + j % 64, VEC_LOAD(lane + j % 64) +
+                                 EXP(VEC_LOAD(x + j) - most));
+    if (j < n) {
+        VEC sum = VEC_LOAD(lane + j % 64);
+        VEC e = EXP(VEC_LOAD_PART(x + j, (int)(n - j)) - most);
+        VEC_STORE(lane + j % 64, SELECT(VEC_LOAD(index) <
+                                        VEC_SET((float)(n - j)),
+                                        sum + e, sum));
+    }
     /* Now a row of 64 sums, each added to a lane of +0: none is -0. */
     return VEC_SUFFIX(lanes_sum)(lane, 64);
 }
@@ -221,10 +224,11 @@ LANES_INLINE VEC VEC_SUFFIX(cross_entropy_vector)(
     const float *x, int64_t j, int64_t end, VEC max, VEC inverse, VEC g,
     VEC old, int64_t target)
 {
-    static const float one[31] = { [15] = 1.0f };
+    static const float one[3 * VEC_WIDTH] = { [VEC_WIDTH] = 1.0f };
     VEC p = EXP(VEC_SUFFIX(row_load)(x, j, end) - max) * inverse;
-    if (target - j >= 0 && target - j < VEC_WIDTH)
-        p = p - VEC_LOAD(one + 15 - (target - j));
+    /* No branch, which would go the wrong way half of the time. */
+    int64_t at = lh_max64(-VEC_WIDTH, lh_min64(target - j, VEC_WIDTH));
+    p = p - VEC_LOAD(one + VEC_WIDTH - at);
     return FMA(g, p, old);
 }
 
@@ -255,17 +259,26 @@ static void VEC_SUFFIX(cross_entropy_in_place)(const void *args,
 {
     const lh_cross_entropy_args *a = args;
     const VEC zero = VEC_SET(0.0f);
-    int64_t n = a->vocabulary;
+    const int64_t n = a->vocabulary;
+    const bool brief = n <= 64;
+    float copy[16 * 64];
     (void)scratch;
     for (int64_t i = begin; i < end; i++) {
+        /* Short rows are read from a copy of some: one that begins in the
+         * vector which another ends in would wait for that to be stored. */
+        const int64_t at = (i - begin) % 16;
         float *dx = a->dx + i * n;
+        const float *x = brief ? copy + at * n : dx;
         const VEC max = VEC_SET(a->stats[2 * i]);
         const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
         const VEC g = VEC_SET(a->grads[i]);
+        if (brief && !at)
+            memcpy(copy, dx, (size_t)(lh_min64(16, end - i) * n) *
+                             sizeof *dx);
         if (a->targets[i] >= 0)
             LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
                 VEC_SUFFIX(cross_entropy_vector)(
-                    dx, j, stop, max, inverse, g, zero, a->targets[i])))
+                    x, j, stop, max, inverse, g, zero, a->targets[i])))
         else
             memset(dx, 0, (size_t)n * sizeof *dx);
     }
