@@ -52,7 +52,7 @@ LH_API void lh_context_free(lh_context *ctx)
     if (!ctx)
         return;
     lh_pool_free(ctx->pool);
-    lh_free(ctx, ctx->scratch);
+    lh_floats_free(ctx, ctx->scratch);
     lh_context last = { .allocator = ctx->allocator };
     lh_free(&last, ctx);
 }

@@ -70,7 +70,7 @@ LH_INTERNAL void lh_dry_begin(lh_dry *d, const lh_context *ctx)
 
 LH_INTERNAL void lh_dry_end(lh_dry *d)
 {
-    lh_free(&d->ctx, d->ctx.scratch);
+    lh_floats_free(&d->ctx, d->ctx.scratch);
 }
 
 #undef DRY_LARGE

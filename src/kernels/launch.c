@@ -27,17 +27,16 @@ typedef struct launch_work {
     lh_kernel_fn *fn;
     const void *args;
     int64_t items, chunk;
-    char *scratch;
-    size_t scratch_bytes;              /* of each thread                   */
+    float *scratch;
+    size_t scratch_floats;             /* of each thread                   */
     _Atomic int64_t next;
 } launch_work;
 
 static void launch_thread(void *arg, int i)
 {
     launch_work *w = arg;
-    char *mine = w->scratch ? w->scratch + w->scratch_bytes * (size_t)i
-                            : NULL;
-    float *scratch = (float *)(void *)mine;
+    float *scratch = w->scratch ? w->scratch + w->scratch_floats * (size_t)i
+                                : NULL;
     for (;;) {
         int64_t begin = atomic_fetch_add_explicit(&w->next, w->chunk,
                                                   memory_order_relaxed);
@@ -94,36 +93,23 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
     return chunk > 64 ? (chunk + 63) / 64 * 64 : chunk;
 }
 
-/* The scratch begins at the first aligned byte of its memory. */
-static char *launch_scratch(const lh_context *ctx)
-{
-    char *memory = (char *)ctx->scratch;
-    return memory ? memory + (LH_ALIGN - (uintptr_t)memory % LH_ALIGN) %
-                             LH_ALIGN
-                  : NULL;
-}
-
 static lh_status launch_grow(lh_context *ctx, int64_t floats)
 {
-    size_t line = LH_ALIGN / sizeof(float), each, bytes;
-    size_t threads = (size_t)lh_pool_threads(ctx->pool);
-    if (floats < 0 || (uint64_t)floats > SIZE_MAX / sizeof(float) ||
-        !lh_add_size((size_t)floats, line - 1, &each))
-        return lh_fail(ctx, LH_ERROR_MEMORY, "kernel scratch: more floats"
-                       " than memory has addresses; use a shorter context");
-    each = each / line * line;
-    lh_free(ctx, ctx->scratch);
+    size_t line = LH_ALIGN / sizeof(float), each, all;
+    bool fits = floats >= 0 && (uint64_t)floats <= SIZE_MAX / sizeof(float) &&
+                lh_add_size((size_t)floats, line - 1, &each) &&
+                lh_mul_size(each / line * line,
+                            (size_t)lh_pool_threads(ctx->pool), &all);
+    lh_floats_free(ctx, ctx->scratch);
     ctx->scratch = NULL;
     ctx->scratch_floats = 0;
-    if (!lh_mul_size(each * sizeof(float), threads, &bytes) ||
-        each > SIZE_MAX / sizeof(float) ||
-        !lh_add_size(bytes, LH_ALIGN, &bytes))
-        return lh_fail(ctx, LH_ERROR_MEMORY, "kernel scratch: more bytes"
+    if (!fits)
+        return lh_fail(ctx, LH_ERROR_MEMORY, "kernel scratch: more floats"
                        " than memory has addresses; use a shorter context");
-    ctx->scratch = lh_alloc(ctx, bytes, 1);
+    ctx->scratch = lh_floats_alloc(ctx, all);
     if (!ctx->scratch)
         return LH_ERROR_MEMORY;
-    ctx->scratch_floats = each;
+    ctx->scratch_floats = each / line * line;
     return LH_OK;
 }
 
@@ -143,17 +129,15 @@ static inline lh_status launch_run(lh_context *ctx, lh_kernel_fn *fn,
         if (status)
             return status;
     }
-    char *scratch = launch_scratch(ctx);
     int threads = ctx->pool ? launch_threads(ctx, items, cost) : 1;
     if (threads < 2) {
-        fn(args, 0, items, (float *)(void *)scratch);
+        fn(args, 0, items, ctx->scratch);
         return LH_OK;
     }
     launch_work work = {
         .fn = fn, .args = args, .items = items,
         .chunk = launch_chunk(kernel, args, items, threads),
-        .scratch = scratch,
-        .scratch_bytes = ctx->scratch_floats * sizeof(float),
+        .scratch = ctx->scratch, .scratch_floats = ctx->scratch_floats,
     };
     atomic_init(&work.next, 0);
     lh_pool_share(ctx->pool, threads, launch_thread, &work);
