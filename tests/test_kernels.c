@@ -489,7 +489,7 @@ static void make_adamw(trial *t)
     a->one_minus_beta2 = 0.001f;
     a->decay = chance(t, 50) ? 0.0f : 1e-3f;
     a->step_size = steps[low ? below(t, 4) : 0];
-    a->inverse_root = 1.3f;
+    a->inverse_root = low && chance(t, 20) ? 0x1p40f : 1.3f;
     a->eps = low && chance(t, 50) ? 0.7f : chance(t, 5) ? 1e-38f : 1e-8f;
 }
 

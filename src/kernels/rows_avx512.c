@@ -107,48 +107,30 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
  *
  * Moments of what no longer gets a gradient, such as a dead unit's weights,
  * stay subnormal for ever, and the divider and what shares its pipe take 28
- * cycles a vector over them instead of 8.  So where any is zero or subnormal
- * they are lifted by 2^150 into the normal numbers (by their bits: a product
- * would be slow, too), and what comes out is lowered, which loses nothing
- * while it is normal.  A subnormal quotient cannot move a p above 2^-60 where
- * the step size is below 2^20, and counts as zero; for other p, and where a
- * lifted quotient might be infinite, the division is done. */
+ * cycles a vector over them instead of 8.  So what is below 2^-126 is taken
+ * for that, which changes nothing where p is 2^-54 or more:
+ *   the root of v times less than 2^10 stays below 2^-53, and half of a unit
+ *     in the last place of an eps of 2^-27 or more is 2^-51;
+ *   the quotient is 2^-99 at most, its product with a step size of less than
+ *     2^20 below 2^-79, half of the least step of such a p.
+ * By their bits, since a choice by masks would wait for the divider's pipe. */
 static inline VEC VEC_SUFFIX(adamw_quotient)(const lh_adamw_args *a, VEC p,
                                              VEC m, VEC v)
 {
     const __m512i size = _mm512_set1_epi32(0x7fffffff);
-    const __m512i exponent = _mm512_set1_epi32(0x7f800000);
-    const __m512i fraction = _mm512_set1_epi32(0x007fffff);
-    const __m512i at24 = _mm512_set1_epi32(0x4b800000);      /* 2^24       */
-    const __m512 down = _mm512_set1_ps(0x1p-75f);
-    __mmask16 low_m = _mm512_testn_epi32_mask((__m512i)m, exponent);
-    __mmask16 low_v = _mm512_testn_epi32_mask((__m512i)v, exponent);
-    if (!(low_m | low_v) || !(a->step_size < 0x1p20f))
-        return m / (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
-#define ROWS_LIFT(x, low) \
-    (__m512)_mm512_or_si512( \
-        (__m512i)_mm512_mask_sub_ps((__m512)(x), low, \
-            (__m512)_mm512_or_si512(_mm512_and_si512((__m512i)(x), \
-                fraction), at24), (__m512)at24), \
-        _mm512_andnot_si512(size, (__m512i)(x)))
-    __m512 root = _mm512_sqrt_ps(ROWS_LIFT(v, low_v));
-    VEC divisor = (VEC)_mm512_mask_mul_ps(root, low_v, root, down) *
-                  VEC_SET(a->inverse_root) + VEC_SET(a->eps);
-    __m512 q = _mm512_div_ps(ROWS_LIFT(m, low_m), (__m512)divisor);
-#undef ROWS_LIFT
-    __m512i size_q = _mm512_and_si512((__m512i)q, size);
-    __mmask16 lost = _mm512_mask_cmplt_epu32_mask(
-        low_m, size_q, _mm512_set1_epi32(0x4c800000));       /* 2^26       */
-    __mmask16 large = _mm512_mask_cmpgt_epu32_mask(
-        low_m, size_q, _mm512_set1_epi32(0x71800000));       /* 2^100      */
-    __mmask16 moves = _mm512_mask_cmplt_epu32_mask(
-        lost, _mm512_and_si512((__m512i)p, size),
-        _mm512_set1_epi32(0x21800000));                      /* 2^-60      */
-    if (large | moves)
-        return m / divisor;
-    q = _mm512_maskz_mov_ps((__mmask16)~lost, q);
-    q = _mm512_mask_mul_ps(q, low_m, q, down);
-    return (VEC)_mm512_mask_mul_ps(q, low_m, q, down);
+    const __m512i normal = _mm512_set1_epi32(0x00800000);    /* 2^-126     */
+    const __m512i least = _mm512_set1_epi32(0x24800000);     /* 2^-54      */
+    bool usual = (a->eps >= 0x1p-27f) & (a->inverse_root >= 0.0f) &
+                 (a->inverse_root < 0x1p10f) & (a->step_size < 0x1p20f) &
+                 (a->step_size > -0x1p20f);
+    __m512i size_m = _mm512_and_si512((__m512i)m, size);
+    __m512i size_p = _mm512_and_si512((__m512i)p, size);
+    if (usual && !_mm512_cmplt_epu32_mask(size_p, least)) {
+        m = (VEC)_mm512_or_si512(_mm512_max_epu32(size_m, normal),
+                                 _mm512_andnot_si512(size, (__m512i)m));
+        v = (VEC)_mm512_max_epu32((__m512i)v, normal);
+    }
+    return m / (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
 }
 #define ADAMW_QUOTIENT VEC_SUFFIX(adamw_quotient)
 
