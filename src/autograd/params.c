@@ -6,6 +6,7 @@
 
 struct lh_params {
     lh_context *ctx;
+    lh_arena data, grads;                /* of the parameters              */
     lh_tensor **item;                    /* [count]                        */
     int64_t count, capacity;
 };
@@ -16,12 +17,13 @@ LH_API lh_params *lh_params_new(lh_context *ctx)
         return NULL;
     lh_params *p = lh_alloc(ctx, 1, sizeof *p);
     if (p)
-        p->ctx = ctx;
+        p->ctx = p->data.ctx = p->grads.ctx = ctx;
     return p;
 }
 
-static void params_free_tensor(lh_context *ctx, lh_tensor *x)
+static void params_free_tensor(lh_params *p, lh_tensor *x)
 {
+    lh_context *ctx = p->ctx;
     if (!x)
         return;
     lh_parameter *own = x->parameter;
@@ -34,8 +36,8 @@ static void params_free_tensor(lh_context *ctx, lh_tensor *x)
         lh_free(ctx, own->name);
         lh_free(ctx, own);
     }
-    lh_floats_free(ctx, x->data);
-    lh_floats_free(ctx, x->grad);
+    lh_arena_floats_free(&p->data, x->data, x->size);
+    lh_arena_floats_free(&p->grads, x->grad, x->size);
     lh_free(ctx, x);
 }
 
@@ -44,14 +46,17 @@ LH_API void lh_params_free(lh_params *p)
     if (!p)
         return;
     for (int64_t i = 0; i < p->count; i++)
-        params_free_tensor(p->ctx, p->item[i]);
+        params_free_tensor(p, p->item[i]);
+    lh_arena_free(&p->data);
+    lh_arena_free(&p->grads);
     lh_free(p->ctx, p->item);
     lh_free(p->ctx, p);
 }
 
-static lh_tensor *params_tensor(lh_context *ctx, const char *name, int dims,
+static lh_tensor *params_tensor(lh_params *p, const char *name, int dims,
                                 const int64_t *shape, bool decay)
 {
+    lh_context *ctx = p->ctx;
     int64_t size = 1;
     for (int i = 0; i < dims; i++)
         if (shape[i] < 1 || __builtin_mul_overflow(size, shape[i], &size) ||
@@ -66,17 +71,18 @@ static lh_tensor *params_tensor(lh_context *ctx, const char *name, int dims,
         return NULL;
     size_t length = strlen(name);
     x->parameter = lh_alloc(ctx, 1, sizeof *x->parameter);
-    x->data = lh_floats_alloc(ctx, (size_t)size);
+    x->data = lh_arena_floats(&p->data, size);
+    x->size = size;
     if (x->parameter)
         x->parameter->name = lh_alloc(ctx, length + 1, 1);
     if (!x->parameter || !x->data || !x->parameter->name) {
-        params_free_tensor(ctx, x);
+        params_free_tensor(p, x);
         return NULL;
     }
     memcpy(x->parameter->name, name, length);
     x->parameter->ctx = ctx;
+    x->parameter->grads = &p->grads;
     x->parameter->decay = decay;
-    x->size = size;
     x->dims = dims;
     x->needs_grad = true;
     for (int i = 0; i < dims; i++)
@@ -108,7 +114,7 @@ LH_API lh_tensor *lh_params_add(lh_params *p, const char *name, int dims,
         p->item = item;
         p->capacity = grown;
     }
-    lh_tensor *x = params_tensor(p->ctx, name, dims, shape, decay);
+    lh_tensor *x = params_tensor(p, name, dims, shape, decay);
     if (x)
         p->item[p->count++] = x;
     return x;

@@ -316,7 +316,7 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         p->lookup = false;
     }
     if (!x->grad) {
-        x->grad = lh_floats_alloc(p->ctx, (size_t)x->size);
+        x->grad = lh_arena_floats(p->grads, x->size);
         if (!x->grad)
             return -1;
     }

@@ -18,6 +18,7 @@
 typedef struct lh_parameter {
     lh_context *ctx;
     char *name;                        /* owned                            */
+    lh_arena *grads;                   /* where its gradient goes          */
     bool decay, matrix;                /* matrix: one that Muon may take   */
     uint64_t graph;                    /* whose uses are counted; 0: none  */
     uint16_t *half;                    /* a copy in bf16, NULL: none yet   */

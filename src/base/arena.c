@@ -7,6 +7,8 @@
 
 #define ARENA_FIRST ((size_t)1 << 16)
 #define ARENA_LARGEST_STEP ((size_t)1 << 28)
+/* Fewer floats than this have no memory of their own. */
+#define ARENA_FEW (1 << 11)
 
 static lh_arena_block *arena_block(lh_arena *arena, size_t size)
 {
@@ -128,6 +130,29 @@ LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size)
         *at = given;
 }
 
+LH_INTERNAL float *lh_arena_floats(lh_arena *arena, int64_t count)
+{
+    const size_t bytes = (size_t)count * sizeof(float);
+    lh_arena_block *block = arena->current;
+    if (count >= ARENA_FEW)
+        return lh_floats_alloc(arena->ctx, (size_t)count);
+    if (!block || block->size - block->used < bytes + LH_ALIGN) {
+        block = arena_block(arena, ARENA_FIRST);
+        if (!block)
+            return NULL;
+        block->next = arena->first;
+        arena->first = arena->current = block;
+    }
+    return memset(lh_arena_alloc(arena, bytes), 0, bytes);
+}
+
+LH_INTERNAL void lh_arena_floats_free(lh_arena *arena, float *floats,
+                                      int64_t count)
+{
+    if (count >= ARENA_FEW)
+        lh_floats_free(arena->ctx, floats);
+}
+
 LH_INTERNAL void lh_arena_reset(lh_arena *arena)
 {
     size_t used = 0;
@@ -153,3 +178,4 @@ LH_INTERNAL void lh_arena_free(lh_arena *arena)
 
 #undef ARENA_FIRST
 #undef ARENA_LARGEST_STEP
+#undef ARENA_FEW

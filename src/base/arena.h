@@ -53,6 +53,12 @@ static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
 LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size);
 LH_INTERNAL void lh_arena_give(lh_arena *arena, void *memory, size_t size);
 
+/* Zeros, aligned to LH_ALIGN, for an arena that is never reset: a few lie one
+ * behind the other, many by themselves, and are freed so. */
+LH_INTERNAL float *lh_arena_floats(lh_arena *arena, int64_t count);
+LH_INTERNAL void lh_arena_floats_free(lh_arena *arena, float *floats,
+                                      int64_t count);
+
 /* A first block for so many bytes, where there is none yet.  bytes: what all
  * blocks of an arena take. */
 LH_INTERNAL lh_status lh_arena_reserve(lh_arena *arena, size_t size);

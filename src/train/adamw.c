@@ -12,6 +12,13 @@
 #include "base/math64.h"
 #include "train/train.h"
 
+/* Floats in whole lines. */
+static int64_t adamw_line(int64_t size)
+{
+    const int64_t line = LH_ALIGN / (int64_t)sizeof(float);
+    return (size + line - 1) / line * line;
+}
+
 static int64_t adamw_chunks(const lh_tensor *x)
 {
     return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
@@ -19,7 +26,7 @@ static int64_t adamw_chunks(const lh_tensor *x)
 
 LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
 {
-    int64_t room = 0;
+    int64_t room = 0, ms = 0, vs = 0;
     int64_t count = lh_params_count(p), chunks = 1;
     lh_context *ctx = lh_params_context(p);
     if (!count) {
@@ -36,29 +43,37 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     o->m = lh_alloc(ctx, (size_t)count, sizeof *o->m);
     o->v = lh_alloc(ctx, (size_t)count, sizeof *o->v);
     o->average = lh_alloc(ctx, (size_t)count, sizeof *o->average);
-    bool ok = o->m && o->v && o->average;
-    for (int64_t i = 0; ok && i < count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
         chunks = lh_max64(chunks, adamw_chunks(x));
-        o->m[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        bool matrix = muon && x->parameter->matrix;
-        if (matrix)
-            room = lh_max64(room, lh_muon_room(x->shape[0], x->shape[1]));
+        ms += adamw_line(x->size);
+        if (!muon || !x->parameter->matrix)
+            vs += adamw_line(x->size);
         else
-            o->v[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        if (average)
-            o->average[i] = lh_floats_alloc(ctx, (size_t)x->size);
-        ok = o->m[i] && (matrix || o->v[i]) && (!average || o->average[i]);
+            room = lh_max64(room, lh_muon_room(x->shape[0], x->shape[1]));
     }
-    if (ok)
-        o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
-    if (o->sums)
-        o->squares = lh_alloc(ctx, (size_t)count, sizeof *o->squares);
-    if (ok && room)
+    o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
+    o->squares = lh_alloc(ctx, (size_t)count, sizeof *o->squares);
+    o->moments = lh_floats_alloc(ctx, (size_t)(ms + vs +
+                                                  (average ? ms : 0)));
+    if (room)
         o->room = lh_floats_alloc(ctx, (size_t)room);
-    if (!o->squares || (room && !o->room)) {
+    if (!o->m || !o->v || !o->average || !o->sums || !o->squares ||
+        !o->moments || (room && !o->room)) {
         lh_adamw_free(o);
         return NULL;
+    }
+    float *m = o->moments, *v = m + ms, *mean = v + vs;
+    for (int64_t i = 0; i < count; i++) {
+        lh_tensor *x = lh_params_get(p, i, NULL);
+        o->m[i] = m;
+        m += adamw_line(x->size);
+        if (average)
+            o->average[i] = mean + (o->m[i] - o->moments);
+        if (muon && x->parameter->matrix)
+            continue;
+        o->v[i] = v;
+        v += adamw_line(x->size);
     }
     return o;
 }
@@ -72,14 +87,7 @@ LH_API void lh_adamw_free(lh_adamw *o)
 {
     if (!o)
         return;
-    for (int64_t i = 0; i < o->count; i++) {
-        if (o->m)
-            lh_floats_free(o->ctx, o->m[i]);
-        if (o->v)
-            lh_floats_free(o->ctx, o->v[i]);
-        if (o->average)
-            lh_floats_free(o->ctx, o->average[i]);
-    }
+    lh_floats_free(o->ctx, o->moments);
     lh_free(o->ctx, o->m);
     lh_free(o->ctx, o->v);
     lh_free(o->ctx, o->average);
@@ -146,12 +154,30 @@ static lh_status adamw_check(lh_adamw *o, const lh_adamw_settings *s,
     return LH_OK;
 }
 
+/* 1 - beta^t.  beta^t is below e^(-t (1 - beta)), and 1 less e^-40 is 1. */
+static double adamw_correction(double beta, double t)
+{
+    return t * (1 - beta) > 40 ? 1 : 1 - lh_pow64(beta, t);
+}
+
+/* Whether parameter i goes on where args end, so that they go together. */
+static bool adamw_follows(const lh_adamw *o, int64_t i, bool decay,
+                          const lh_adamw_args *args)
+{
+    lh_tensor *x = lh_params_get(o->params, i, NULL);
+    return x && x->data == args->parameter + args->size &&
+           x->parameter->decay == decay &&
+           o->m[i] == args->m + args->size &&
+           o->v[i] == args->v + args->size &&
+           lh_tensor_grad(x) == args->gradient + args->size;
+}
+
 static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
                               const lh_muon_settings *muon, double norm)
 {
     double t = (double)(o->step + 1);
-    double correction1 = 1 - lh_pow64(s->beta1, t);
-    double correction2 = 1 - lh_pow64(s->beta2, t);
+    double correction1 = adamw_correction(s->beta1, t);
+    double correction2 = adamw_correction(s->beta2, t);
     lh_adamw_args args = {
         .gradient_scale = s->clip > 0 && norm > s->clip
             ? (float)(s->clip / norm) : 1.0f,
@@ -177,8 +203,11 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
         args.size = x->size;
         args.decay = x->parameter->decay
             ? (float)(s->learning_rate * s->weight_decay) : 0.0f;
+        while (args.gradient &&
+               adamw_follows(o, i + 1, x->parameter->decay, &args))
+            args.size += lh_params_get(o->params, ++i, NULL)->size;
         if (args.gradient)
-            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, x->size, 10,
+            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, args.size, 10,
                                0);
     }
     if (!status)

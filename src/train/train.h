@@ -111,6 +111,7 @@ struct lh_adamw {
     int64_t count;                     /* of parameters                    */
     float **m, **v;                    /* [count][size]; v NULL: Muon's    */
     float **average;                   /* [count][size]; or NULL each      */
+    float *moments;                    /* all of these                     */
     float *sums;                       /* room for the norm's chunks       */
     double *squares;                   /* [count]: of the last gradients   */
     float *room;                       /* Muon's; NULL: not needed         */
