@@ -11,11 +11,9 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_enter)(
     lh_map_args *m, float (*tail)[VEC_WIDTH], int64_t i, int64_t n)
 {
     const float *from[6] = { m->a, m->b, m->y, m->dy, m->da, m->db };
-    for (int p = 0; p < 6; p++) {
-        memset(tail[p], 0, sizeof tail[p]);
-        if (from[p])
-            memcpy(tail[p], from[p] + i, (size_t)n * sizeof(float));
-    }
+    for (int p = 0; p < 6; p++)
+        VEC_STORE(tail[p], from[p] ? VEC_LOAD_PART(from[p] + i, (int)n)
+                                   : VEC_SET(0.0f));
     m->a = tail[0];
     m->b = tail[1];
     m->y = tail[2];
@@ -29,13 +27,12 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
     const lh_map_args *real, const lh_map_args *m, int64_t i, int64_t n,
     bool backward)
 {
-    size_t bytes = (size_t)n * sizeof(float);
     if (!backward)
-        memcpy(real->y + i, m->y, bytes);
+        VEC_STORE_PART(real->y + i, VEC_LOAD(m->y), (int)n);
     if (backward && real->da)
-        memcpy(real->da + i, m->da, bytes);
+        VEC_STORE_PART(real->da + i, VEC_LOAD(m->da), (int)n);
     if (backward && real->db)
-        memcpy(real->db + i, m->db, bytes);
+        VEC_STORE_PART(real->db + i, VEC_LOAD(m->db), (int)n);
 }
 #define ELEMENTWISE_TAIL(backward) \
         if (m.a == tail[0]) \
