@@ -46,7 +46,8 @@ TEST_ALL := $(patsubst tests/%.c,$(BUILD)/tests/%, \
 TESTS    := $(filter $(BUILD)/tests/test_%,$(TEST_ALL))
 SCRIPTS  := $(filter-out tests/sabotage.sh,$(sort $(wildcard tests/*.sh)))
 
-.PHONY: all run test check check-all bench bench-peers sabotage budget \
+.PHONY: all run test check check-all bench bench-peers bench-kernels \
+        bench-tokenizers sabotage budget \
         oracles install uninstall clean programs
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -141,9 +142,25 @@ check-all: programs
 bench: $(PROGRAM)
 	$(PROGRAM) bench
 
-bench-peers: $(PROGRAM) $(BUILD)/tools/bench_blas .venv/peers
+# ROWS chooses rows by how their names begin; those of tokenizers, which have
+# an environment of their own, by "tokenizer".
+PEERS = $(if $(ROWS),$(or $(filter tokenizer%,$(firstword $(ROWS))),kernels))
+bench-peers: $(if $(filter tokenizer%,$(PEERS)),,bench-kernels) \
+             $(if $(filter kernels,$(PEERS)),,bench-tokenizers)
+
+bench-kernels: $(PROGRAM) $(BUILD)/tools/bench_blas .venv/peers
 	.venv/bin/python tools/bench_peers.py $(PROGRAM) \
 	    $(BUILD)/tools/bench_blas $(ROWS)
+
+bench-tokenizers: $(BUILD)/tools/bench_tokenizer $(BUILD)/bench-text \
+                  $(BUILD)/tests/tool_tokenizer
+	.venv/tokenizers/bin/python tools/bench_tokenizers.py $(BUILD) \
+	    $(BUILD)/bench-text $(ROWS)
+
+$(BUILD)/bench-text: tools/bench_text.py .venv/tokenizers/peers
+	.venv/tokenizers/bin/python tools/bench_text.py $@ \
+	    .venv/lib/*/site-packages \
+	    .venv/tokenizers/lib/*/site-packages
 
 sabotage:
 	@sh tests/sabotage.sh
@@ -164,6 +181,11 @@ budget: all
 	python3 -m venv .venv/tokenizers
 	.venv/tokenizers/bin/pip install --quiet --no-deps \
 	    --requirement tests/tokenizers.txt
+	touch $@
+
+.venv/tokenizers/peers: bench/tokenizers.txt .venv/tokenizers/ready
+	.venv/tokenizers/bin/pip install --quiet --no-deps \
+	    --requirement bench/tokenizers.txt
 	touch $@
 
 oracles: programs .venv/ready .venv/tokenizers/ready

@@ -425,4 +425,5 @@ def main():
     noise(bench, before)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,13 +4,15 @@ environments hold.
     python tools/bench_text.py OUT [FOLDER...]
 
 Takes the text and code of this Python's standard library and of each
-FOLDER (an environment's packages), every content once, in the order of their
-SHA-256 so that all kinds are mixed, until 64 MB are full.  The same packages
+FOLDER (an environment's packages), every content once, without those that
+spell special tokens, in the order of their SHA-256 so that all kinds are
+mixed, until 64 MB are full.  The same packages
 give the same text.  OUT.list has the hash, the bytes and the name of each
 part.
 """
 import hashlib
 import os
+import re
 import sys
 import sysconfig
 
@@ -19,6 +21,7 @@ LARGEST = 1 << 19                # beyond, files are tables more than text
 ENDINGS = (".py", ".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".cu", ".cuh",
            ".h", ".hpp", ".js", ".css", ".html", ".json", ".md", ".rst",
            ".txt", "METADATA", "LICENSE")
+SPECIAL = re.compile(rb"<\||</?s>|<unk>")
 
 
 def parts(folder):
@@ -36,6 +39,8 @@ def parts(folder):
             try:
                 content.decode("utf-8")
             except UnicodeDecodeError:
+                continue
+            if SPECIAL.search(content):
                 continue
             yield (hashlib.sha256(content).hexdigest(),
                    os.path.relpath(name, folder), content)
