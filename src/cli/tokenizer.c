@@ -268,17 +268,31 @@ static int tokenizer_put(tokenizer_output *out, const lh_tokenizer *k,
         return cli_usage("--format u16: the tokenizer has %lld tokens; u32"
                          " has room for them",
                          (long long)lh_tokenizer_vocabulary(k));
+    const char *between = format == TOKENIZER_JSON ? ", " : " ";
+    char text[4096];
+    size_t size = 0;
     for (int64_t i = 0; i < count; i++) {
-        unsigned char byte[4] = {
-            (unsigned char)id[i], (unsigned char)(id[i] >> 8),
-            (unsigned char)(id[i] >> 16), (unsigned char)(id[i] >> 24),
-        };
-        if (format >= TOKENIZER_U16)
-            fwrite(byte, 1, format == TOKENIZER_U16 ? 2 : 4, stdout);
-        else
-            printf("%s%d", !(out->count + i) ? ""
-                   : format == TOKENIZER_JSON ? ", " : " ", (int)id[i]);
+        uint32_t value = (uint32_t)id[i];
+        char digits[12];
+        int first = 12, low = format == TOKENIZER_U16 ? 2 : 4;
+        if (size > sizeof text - 16) {
+            fwrite(text, 1, size, stdout);
+            size = 0;
+        }
+        if (format >= TOKENIZER_U16) {
+            for (int b = 0; b < low; b++)
+                text[size++] = (char)(value >> 8 * b);
+            continue;
+        }
+        do
+            digits[--first] = (char)('0' + value % 10);
+        while (value /= 10);
+        for (const char *c = out->count + i ? between : ""; *c; c++)
+            text[size++] = *c;
+        memcpy(text + size, digits + first, (size_t)(12 - first));
+        size += (size_t)(12 - first);
     }
+    fwrite(text, 1, size, stdout);
     return CLI_DONE;
 }
 
@@ -290,9 +304,12 @@ static int tokenizer_some(lh_context *ctx, const lh_tokenizer *k,
     lh_encoding how = { .special = o->given[OPT_allow_special],
                         .frame = o->given[OPT_bos] };
     int32_t *ids;
-    int64_t count;
-    if (lh_tokenizer_encode_as(ctx, k, text, size, &how, &ids, &count))
+    int64_t *offsets, count;
+    if (lh_tokenizer_encode_batch(ctx, k, &text, &size, 1, &how, &ids,
+                                  &offsets))
         return cli_error(ctx);
+    count = offsets[1];
+    lh_memory_free(ctx, offsets);
     int code = CLI_DONE;
     if (o->given[OPT_show])
         code = tokenizer_show(k, ids, count, out->count);
