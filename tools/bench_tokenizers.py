@@ -3,9 +3,9 @@
     python tools/bench_tokenizers.py [--rounds N] BUILD TEXT [ROW...]
 
 TEXT is tools/bench_text.py's; LONGHAND_TEST_DATA names the folder with the
-tokenizers' files.  Each row alternates with its opponents (tests/
-tokenizers.txt, bench/tokenizers.txt) as in tools/bench_peers.py, 5 rounds.  All
-times are of calls within a process that has loaded text and tokenizer; one
+tokenizers' files.  Each row alternates with its opponents, those of
+tests/tokenizers.txt and bench/tokenizers.txt, as in tools/bench_peers.py; 5
+rounds.  All times are of calls in a process that has text and tokenizer; one
 thread, where a row does not say more.  A ROW given selects the rows that
 begin with it.
 """

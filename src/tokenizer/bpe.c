@@ -37,12 +37,23 @@ static uint64_t bpe_mul(uint64_t a, uint64_t b)
     return sum >= BPE_PRIME ? sum - BPE_PRIME : sum;
 }
 
-static uint64_t bpe_hash(const char *text, size_t size)
+/* x modulo the prime, of any x. */
+static uint64_t bpe_fold(uint64_t x)
+{
+    x = (x & BPE_PRIME) + (x >> 61);
+    return x >= BPE_PRIME ? x - BPE_PRIME : x;
+}
+
+/* Eight bytes a step, each times its power out of a table. */
+static uint64_t bpe_hash(const lh_bpe *b, const char *text, size_t size)
 {
     uint64_t hash = 0;
-    for (size_t i = 0; i < size; i++) {
-        hash = bpe_mul(hash, BPE_BASE) + (unsigned char)text[i] + 1;
-        hash = hash >= BPE_PRIME ? hash - BPE_PRIME : hash;
+    for (size_t some; size; text += some, size -= some) {
+        uint64_t sum = 0;                        /* of 8 below 2^61: fits  */
+        some = size < 8 ? size : 8;
+        for (size_t i = 0; i < some; i++)
+            sum += b->spelled[some - 1 - i][(unsigned char)text[i]];
+        hash = bpe_fold(bpe_mul(hash, b->power[some]) + bpe_fold(sum));
     }
     return hash;
 }
@@ -60,40 +71,46 @@ static size_t bpe_size(const lh_tokenizer *k, int32_t id)
     return k->starts[id + 1] - k->starts[id];
 }
 
-LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
-                                size_t size)
+/* The place of a token of this hash whose bytes are those of two texts: its
+ * own, or an empty one. */
+static lh_bpe_slot *bpe_slot(const lh_tokenizer *k, uint64_t hash,
+                             const char *head, size_t head_size,
+                             const char *tail, size_t tail_size)
 {
     const lh_bpe *b = k->bpe;
-    uint64_t hash = bpe_hash(text, size);
-    for (size_t i = bpe_spread(hash);; i++) {
-        int32_t id = b->slot[i & b->slot_mask];
-        if (id < 0)
-            return -1;
-        if (b->hash[id] == hash && bpe_size(k, id) == size &&
-            !memcmp(k->pieces + k->starts[id], text, size))
-            return id;
+    size_t i = bpe_spread(hash);
+    for (;; i++) {
+        lh_bpe_slot *slot = &b->slot[i & b->slot_mask];
+        if (slot->id < 0)
+            return slot;
+        const char *text = k->pieces + k->starts[slot->id];
+        if (slot->hash == (uint32_t)hash &&
+            bpe_size(k, slot->id) == head_size + tail_size &&
+            !memcmp(text, head, head_size) &&
+            (!tail_size || !memcmp(text + head_size, tail, tail_size)))
+            return slot;
     }
 }
 
-/* The token whose bytes are those of two; -1: none. */
-static int32_t bpe_both(const lh_tokenizer *k, int32_t left, int32_t right)
+LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
+                                size_t size)
+{
+    return !size || size > k->bpe->longest
+        ? -1 : bpe_slot(k, bpe_hash(k->bpe, text, size), text, size, NULL,
+                        0)->id;
+}
+
+LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
+                                int32_t right)
 {
     const lh_bpe *b = k->bpe;
     size_t head = bpe_size(k, left), tail = bpe_size(k, right);
     if (head + tail > b->longest)
         return -1;
-    uint64_t hash = bpe_mul(b->hash[left], b->power[tail]) + b->hash[right];
-    hash = hash >= BPE_PRIME ? hash - BPE_PRIME : hash;
-    for (size_t i = bpe_spread(hash);; i++) {
-        int32_t id = b->slot[i & b->slot_mask];
-        if (id < 0)
-            return -1;
-        const char *text = k->pieces + k->starts[id];
-        if (b->hash[id] == hash && bpe_size(k, id) == head + tail &&
-            !memcmp(text, k->pieces + k->starts[left], head) &&
-            !memcmp(text + head, k->pieces + k->starts[right], tail))
-            return id;
-    }
+    return bpe_slot(k, bpe_fold(bpe_mul(b->hash[left], b->power[tail]) +
+                                b->hash[right]),
+                    k->pieces + k->starts[left], head,
+                    k->pieces + k->starts[right], tail)->id;
 }
 
 static lh_bpe_pair *bpe_place(const lh_bpe *b, int32_t left, int32_t right)
@@ -113,7 +130,7 @@ static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
                          int32_t *made)
 {
     if (k->bpe->by_rank) {
-        *made = bpe_both(k, left, right);
+        *made = lh_bpe_both(k, left, right);
         return *made < 0 ? BPE_NEVER
              : k->bpe->rank ? k->bpe->rank[*made] : (uint32_t)*made;
     }
@@ -470,11 +487,15 @@ static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
     b->slot = lh_alloc(k->ctx, places, sizeof *b->slot);
     b->hash = lh_alloc(k->ctx, (size_t)p->vocabulary, sizeof *b->hash);
     b->power = lh_alloc(k->ctx, b->longest + 1, sizeof *b->power);
-    if (!b->slot || !b->hash || !b->power)
+    b->spelled = lh_alloc(k->ctx, 8, sizeof *b->spelled);
+    if (!b->slot || !b->hash || !b->power || !b->spelled)
         return LH_ERROR_MEMORY;
     b->power[0] = 1;
     for (size_t i = 0; i < b->longest; i++)
         b->power[i + 1] = bpe_mul(b->power[i], BPE_BASE);
+    for (size_t i = 0; i < 8 && i < b->longest; i++)
+        for (uint64_t c = 0; c < 256; c++)
+            b->spelled[i][c] = bpe_mul(b->power[i], c + 1);
     b->slot_mask = places - 1;
     memset(b->slot, 0xff, places * sizeof *b->slot);
     for (int32_t id = 0; id < p->vocabulary; id++) {
@@ -484,14 +505,13 @@ static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
             memcpy(k->pieces + at, p->piece[id], size);
         k->starts[id + 1] = (uint32_t)(at + size);
         at += size;
-        b->hash[id] = bpe_hash(p->piece[id], size);
-        if (!size || (p->hidden && p->hidden[id]) ||
-            lh_bpe_find(k, p->piece[id], size) >= 0)
+        b->hash[id] = bpe_hash(b, p->piece[id], size);
+        if (!size || (p->hidden && p->hidden[id]))
             continue;
-        size_t i = bpe_spread(b->hash[id]);
-        while (b->slot[i & b->slot_mask] >= 0)
-            i++;
-        b->slot[i & b->slot_mask] = id;
+        lh_bpe_slot *slot = bpe_slot(k, b->hash[id], p->piece[id], size,
+                                     NULL, 0);
+        if (slot->id < 0)
+            *slot = (lh_bpe_slot){ (uint32_t)b->hash[id], id };
     }
     return LH_OK;
 }
@@ -560,6 +580,7 @@ LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
     lh_free(k->ctx, b->texts);
     lh_free(k->ctx, b->pair);
     lh_free(k->ctx, b->slot);
+    lh_free(k->ctx, b->spelled);
     lh_free(k->ctx, b->hash);
     lh_free(k->ctx, b->power);
     lh_free(k->ctx, b->rank);

@@ -27,6 +27,12 @@ typedef struct lh_bpe_pair {
     uint32_t rank;                     /* the least merges first           */
 } lh_bpe_pair;
 
+/* A token by its bytes. */
+typedef struct lh_bpe_slot {
+    uint32_t hash;                     /* the lower half                   */
+    int32_t id;                        /* below 0: an empty place          */
+} lh_bpe_slot;
+
 #define LH_BPE_STEPS 6
 #define LH_BPE_FRAME 4
 
@@ -72,11 +78,13 @@ typedef struct lh_bpe {
     int32_t byte_id[256];              /* -1: none                         */
     lh_bpe_pair *pair;                 /* [pair_mask + 1], open addressing */
     size_t pair_mask;
-    int32_t *slot;                     /* [slot_mask + 1]: ids by their
-                                          bytes; -1 empty                  */
+    lh_bpe_slot *slot;                 /* [slot_mask + 1]: tokens by their
+                                          bytes                            */
     size_t slot_mask;
     uint64_t *hash;                    /* [vocabulary]: of the bytes       */
     uint64_t *power;                   /* [longest + 1]: see bpe.c         */
+    uint64_t (*spelled)[256];          /* [8]: of a byte with so many behind
+                                          it                               */
     size_t longest;                    /* bytes of the longest token       */
 } lh_bpe;
 
@@ -115,6 +123,10 @@ LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
 /* The id of a token by its bytes; -1: there is none. */
 LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
                                 size_t size);
+
+/* The token whose bytes are those of two; -1: none. */
+LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
+                                int32_t right);
 
 /* What encoding a text works with. */
 typedef struct lh_bpe_run {

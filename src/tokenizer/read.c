@@ -39,8 +39,9 @@ LH_INTERNAL size_t lh_letters_decode(const char *text, size_t size, char *out)
 {
     size_t made = 0;
     for (size_t at = 0; at < size;) {
-        uint32_t code;
-        int length = lh_utf8_decode(text + at, size - at, &code);
+        uint32_t code = (unsigned char)text[at];
+        int length = code < 0x80 ? 1 : lh_utf8_decode(text + at, size - at,
+                                                      &code);
         int byte = length ? read_letter(code) : -1;
         if (byte < 0)
             return SIZE_MAX;
@@ -232,7 +233,9 @@ LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
     size_t a = read_spelled(left, left_size, both, spelling);
     size_t b = read_spelled(right, right_size, both + a, spelling);
     lh_merge m = { lh_bpe_find(k, both, a), lh_bpe_find(k, both + a, b),
-                   lh_bpe_find(k, both, a + b) };
+                   -1 };
+    if (m.left >= 0 && m.right >= 0)
+        m.made = lh_bpe_both(k, m.left, m.right);
     if (m.left < 0 || m.right < 0 || m.made < 0)
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: merge %zu, \"%s\" and"
                        " \"%s\": %s is not in the vocabulary", g->where,
