@@ -24,11 +24,7 @@
  * Heads whose size is not whole vectors are copied to rows that are.  Needs
  * lanes.inc.h, gemm.inc.h and attention_short.inc.h. */
 
-#if GEMM_ROWS >= 8
-#define ATTENTION_ROWS 8
-#else
-#define ATTENTION_ROWS 6
-#endif
+#define ATTENTION_ROWS (GEMM_ROWS > 8 ? 8 : GEMM_ROWS)
 #define ATTENTION_BLOCK (8 * ATTENTION_ROWS)
 #define ATTENTION_QUERIES (4 * ATTENTION_ROWS)
 _Static_assert(ATTENTION_BLOCK <= LH_ATTENTION_BLOCK &&

@@ -36,6 +36,8 @@
  * whole vectors, and no power of two, which would meet in few sets. */
 #define GEMM_LINE ((GEMM_ROWS + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH)
 #define GEMM_PITCH (GEMM_DEPTH + 16)
+/* Rows of the tiles for rows that are left. */
+#define GEMM_SOME (GEMM_ROWS > 6 ? 4 : 2)
 /* Floats of a block of b, and of a in the larger of its two forms. */
 #define GEMM_B (LH_GEMM_PANEL * GEMM_DEPTH)
 #define GEMM_A (GEMM_HIGH / 6 * 8 * GEMM_DEPTH)
@@ -122,17 +124,13 @@ static void VEC_SUFFIX(gemm_ahead_next)(VEC_SUFFIX(gemm_work) *w)
         w->ahead = ahead->then;
 }
 
-/* How the last vector of a tile may end: whole; c in part; b in part too. */
-#define GEMM_WHOLE 0
-#define GEMM_PART_C 1
-#define GEMM_PART_B 2
-
 /* Rows i .. i + rows - 1 and columns j .. j + vecs * VEC_WIDTH - 1 of the
- * product, or up to column n if that is less.  rows, vecs and part are
- * constants where it is called; only a tile of one vector has a part. */
+ * product, or up to column n if that is less.  rows, vecs and part, whether
+ * it may be less, are constants where it is called; only a tile of one vector
+ * has a part. */
 GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
                                        int64_t i, int64_t j, int rows,
-                                       int vecs, int part)
+                                       int vecs, bool part)
 {
     const int64_t a_row = w->a_row, a_col = w->a_col, b_row = w->b_row;
     const int64_t c_row = w->c_row;
@@ -145,7 +143,17 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
         b += j / GEMM_WIDE * panel;
     const VEC zero = VEC_SET(0.0f);
     int rest = part && w->n - j < VEC_WIDTH ? (int)(w->n - j) : 0;
+    const bool ragged = rest && w->ragged;
     float *c = w->c + i * c_row + j;
+    const char *ahead = (const char *)a;
+    int64_t apart = 0, step = 0, chunk = w->k;
+    if (w->ahead) {
+        chunk = GEMM_CHUNK;
+        ahead = w->ahead->at;
+        apart = w->ahead->apart;
+        step = w->ahead->step;
+        VEC_SUFFIX(gemm_ahead_next)(w);
+    }
     GEMM_EACH(GEMM_DECLARE)
     if (w->start) {
         const int64_t start_row = w->start_row;
@@ -157,15 +165,6 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     const float *a4 = a + 4 * a_row, *a8 = a + 8 * a_row;
     int64_t a_row3 = 3 * a_row;
     __asm__("" : "+r"(a4), "+r"(a8), "+r"(a_row3));
-    const char *ahead = (const char *)a;
-    int64_t apart = 0, step = 0, chunk = w->k;
-    if (w->ahead) {
-        chunk = GEMM_CHUNK;
-        ahead = w->ahead->at;
-        apart = w->ahead->apart;
-        step = w->ahead->step;
-        VEC_SUFFIX(gemm_ahead_next)(w);
-    }
     if (rows == GEMM_ROWS && w->c_far)
         for (int r = 0; r < rows; r++) {         /* two tiles on           */
             __builtin_prefetch(c + r * c_row + 4 * VEC_WIDTH, 1, 2);
@@ -180,7 +179,7 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
         ahead += step;
         do {
             VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
-            b0 = part == GEMM_PART_B ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
+            b0 = part && ragged ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
             if (vecs > 1)
                 b1 = VEC_LOAD(b + VEC_WIDTH);
             if (vecs > 2) {
@@ -205,63 +204,31 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
 }
 
 /* One strip of `rows` rows over all columns, with tiles of `vecs` vectors
- * and one vector at a time for what is left. */
-#define GEMM_STRIP(rows, vecs) \
-static void VEC_SUFFIX(gemm_strip##rows)(VEC_SUFFIX(gemm_work) *w, \
-                                         int64_t i) \
+ * and one vector at a time for what is left.  Not inline, or registers would
+ * be too few. */
+#define GEMM_STRIP(name, rows, vecs) \
+static __attribute__((noinline)) void VEC_SUFFIX(name)( \
+    VEC_SUFFIX(gemm_work) *w, int64_t i) \
 { \
-    int64_t j = 0, whole = w->n; \
-    if (w->ragged) \
-        whole = whole / VEC_WIDTH * VEC_WIDTH; \
+    int64_t j = 0; \
     for (; w->n - j >= vecs * VEC_WIDTH; j += vecs * VEC_WIDTH) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, vecs, GEMM_WHOLE); \
-    for (; j < whole; j += VEC_WIDTH) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, GEMM_PART_C); \
-    if (j < w->n) \
-        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, GEMM_PART_B); \
+        VEC_SUFFIX(gemm_tile)(w, i, j, rows, vecs, false); \
+    for (; j < w->n; j += VEC_WIDTH) \
+        VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, true); \
 }
-
-#if GEMM_ROWS >= 12
-GEMM_STRIP(12, 2)
-#endif
-#if GEMM_ROWS >= 8
-GEMM_STRIP(8, 2)
-#else
-GEMM_STRIP(6, 2)
-#endif
-#if VEC_WIDTH == 8
-GEMM_STRIP(4, 2)
-GEMM_STRIP(2, 4)
-#else
-GEMM_STRIP(4, 4)
-GEMM_STRIP(2, 4)
-#endif
-GEMM_STRIP(1, 4)
+GEMM_STRIP(gemm_strip, GEMM_ROWS, 2)
+GEMM_STRIP(gemm_strip_some, GEMM_SOME, 4)
+GEMM_STRIP(gemm_strip1, 1, 4)
 
 /* All m rows, in the largest strips that fit. */
 static void VEC_SUFFIX(gemm_block)(VEC_SUFFIX(gemm_work) *w, int64_t m)
 {
     int64_t i = 0;
-#if GEMM_ROWS >= 12
-    for (; m - i >= 12; i += 12)
-        VEC_SUFFIX(gemm_strip12)(w, i);
-#endif
-#if GEMM_ROWS >= 8
-    for (; m - i >= 8; i += 8)
-        VEC_SUFFIX(gemm_strip8)(w, i);
-#else
-    for (; m - i >= 6; i += 6)
-        VEC_SUFFIX(gemm_strip6)(w, i);
-#endif
-    if (m - i >= 4) {
-        VEC_SUFFIX(gemm_strip4)(w, i);
-        i += 4;
-    }
-    if (m - i >= 2) {
-        VEC_SUFFIX(gemm_strip2)(w, i);
-        i += 2;
-    }
-    if (m - i >= 1)
+    for (; m - i >= GEMM_ROWS; i += GEMM_ROWS)
+        VEC_SUFFIX(gemm_strip)(w, i);
+    for (; m - i >= GEMM_SOME; i += GEMM_SOME)
+        VEC_SUFFIX(gemm_strip_some)(w, i);
+    for (; i < m; i++)
         VEC_SUFFIX(gemm_strip1)(w, i);
 }
 
@@ -298,6 +265,7 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
 
 /* ----------------------------------------------------------- few rows -- */
 
+#ifndef GENERAL_ALONE
 /* With few rows of c and b across (a token that is decoded), b's squares of
  * VEC_WIDTH are turned over, used and forgotten: memory is the
  * limit.  The next rows of b, which lie behind these, are asked for a step at
@@ -305,65 +273,60 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
 #define GEMM_FEW 8
 #define GEMM_FEW_EACH(X) \
     X(0, 0) X(0, 1) X(1, 0) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1)
-#define GEMM_TURN(v) \
-    if (v < vecs) \
-        VEC_SUFFIX(transpose)(turned[v], VEC_WIDTH, \
-                              b + v * VEC_WIDTH * b_col, b_col, columns, \
-                              depth);
 #define GEMM_USE(r, v) \
-    if (r < rows && v < vecs) \
-        c##r##_##v = FMA(VEC_SET(a[r * a_row]), \
+    if (r < rows) \
+        c##r##_##v = FMA(VEC_SET(a[row[r]]), \
                          VEC_LOAD(turned[v] + q * VEC_WIDTH), c##r##_##v);
 
-/* Rows i .. i + rows - 1 of columns j .. j + vecs * VEC_WIDTH - 1, all l. */
+#define GEMM_FEW_LOAD(r, v) \
+    if (r < rows) \
+        c##r##_##v = VEC_LOAD_PART(start + (r < m ? r : 0) * start_row + \
+                                   v * VEC_WIDTH, columns[v]);
+#define GEMM_FEW_STORE(r, v) \
+    if (r < rows && r < m) \
+        VEC_STORE_PART(c + r * c_row + v * VEC_WIDTH, c##r##_##v, columns[v]);
+
+/* The m rows from i, at most `rows`, of the n columns from j, two vectors at
+ * most, all l; rows is a constant.  A missing row is row i again, and
+ * dropped. */
 GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t i,
-                                           int64_t j, int rows, int vecs,
-                                           int rest)
+                                           int64_t j, int rows, int64_t m,
+                                           int64_t n)
 {
-    const int part = rest > 0, columns = part ? rest : VEC_WIDTH;
-    const int64_t a_row = g->a_row, a_col = g->a_col, b_col = g->b_col;
-    const int64_t c_row = g->c_row, start_row = g->accumulate ? c_row : 0;
-    const float *a = g->a + i * a_row, *b = g->b + j * b_col;
-    const char *ahead = (const char *)(b + vecs * VEC_WIDTH * b_col);
+    const int columns[2] = { (int)lh_min64(n, VEC_WIDTH),
+                             (int)lh_min64(lh_max64(n - VEC_WIDTH, 0),
+                                           VEC_WIDTH) };
+    const int64_t a_col = g->a_col, b_col = g->b_col, c_row = g->c_row;
+    const int64_t start_row = g->accumulate ? c_row : 0;
+    const int64_t row[4] = { 0, m > 1 ? g->a_row : 0, m > 2 ? 2 * g->a_row : 0,
+                             m > 3 ? 3 * g->a_row : 0 };
+    const float *a = g->a + i * g->a_row, *b = g->b + j * b_col;
+    const char *ahead = (const char *)(b + 2 * VEC_WIDTH * b_col);
     float *c = g->c + i * c_row + j;
     const float *start = g->accumulate ? c : g->bias ? g->bias + j : NULL;
     const VEC zero = VEC_SET(0.0f);
     float turned[2][VEC_WIDTH * VEC_WIDTH];
     GEMM_FEW_EACH(GEMM_DECLARE)
     if (start) {
-        GEMM_FEW_EACH(GEMM_LOAD)
+        GEMM_FEW_EACH(GEMM_FEW_LOAD)
     }
     for (int64_t l = g->k; l > 0; l -= VEC_WIDTH) {
         const int depth = (int)lh_min64(l, VEC_WIDTH);
-        GEMM_TURN(0)
-        GEMM_TURN(1)
-        for (int q = 0; q < vecs * VEC_WIDTH * VEC_WIDTH; q += 16)
+        for (int v = 0; v < 2; v++)
+            VEC_SUFFIX(transpose)(turned[v], VEC_WIDTH,
+                                  b + v * columns[0] * b_col, b_col,
+                                  columns[v], depth);
+        for (int q = 0; q < 2 * VEC_WIDTH * VEC_WIDTH; q += 16)
             __builtin_prefetch(ahead + 4 * q, 0, 2);
-        ahead += vecs * VEC_WIDTH * VEC_WIDTH * 4;
+        ahead += 2 * VEC_WIDTH * VEC_WIDTH * 4;
         for (int q = 0; q < depth; q++) {
             GEMM_FEW_EACH(GEMM_USE)
             a += a_col;
         }
         b += VEC_WIDTH;
     }
-    GEMM_FEW_EACH(GEMM_STORE)
+    GEMM_FEW_EACH(GEMM_FEW_STORE)
 }
-
-#define GEMM_FEW_ROWS(rows, vecs) \
-static void VEC_SUFFIX(gemm_few##rows)(const lh_gemm_args *g, int64_t i, \
-                                       int64_t j, int64_t n) \
-{ \
-    for (; n >= vecs * VEC_WIDTH; n -= vecs * VEC_WIDTH) { \
-        VEC_SUFFIX(gemm_few_tile)(g, i, j, rows, vecs, 0); \
-        j += vecs * VEC_WIDTH; \
-    } \
-    for (; n > 0; n -= VEC_WIDTH, j += VEC_WIDTH) \
-        VEC_SUFFIX(gemm_few_tile)(g, i, j, rows, 1, \
-                                  (int)lh_min64(n, VEC_WIDTH)); \
-}
-GEMM_FEW_ROWS(1, 2)
-GEMM_FEW_ROWS(2, 2)
-GEMM_FEW_ROWS(4, 2)
 
 /* The items begin..end-1, which are columns.  Four rows at a time go down a
  * tile's width of columns, so that b comes from memory once. */
@@ -372,17 +335,23 @@ static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
 {
     int64_t stop = lh_min64(end * LH_GEMM_TILE, g->n);
     for (int64_t j = begin * LH_GEMM_TILE; j < stop; j += LH_GEMM_TILE) {
-        int64_t i = 0, n = lh_min64(LH_GEMM_TILE, stop - j);
-        for (; g->m - i >= 4; i += 4)
-            VEC_SUFFIX(gemm_few4)(g, i, j, n);
-        if (g->m - i >= 2) {
-            VEC_SUFFIX(gemm_few2)(g, i, j, n);
-            i += 2;
-        }
-        if (g->m - i >= 1)
-            VEC_SUFFIX(gemm_few1)(g, i, j, n);
+        int64_t to = lh_min64(j + LH_GEMM_TILE, stop);
+        for (int64_t i = 0; i < g->m; i += 4)
+            for (int64_t n = j; n < to; n += 2 * VEC_WIDTH) {
+                if (g->m - i == 1)
+                    VEC_SUFFIX(gemm_few_tile)(g, i, n, 1, 1, to - n);
+                else
+                    VEC_SUFFIX(gemm_few_tile)(g, i, n, 4,
+                                              lh_min64(4, g->m - i), to - n);
+            }
     }
 }
+
+#undef GEMM_FEW_EACH
+#undef GEMM_USE
+#undef GEMM_FEW_LOAD
+#undef GEMM_FEW_STORE
+#endif
 
 /* ------------------------------------------------------------- blocks -- */
 
@@ -628,11 +597,11 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
         VEC_SUFFIX(gemm_small)(g, begin, end, scratch);
         return;
     }
-#endif
     if (g->m <= GEMM_FEW && g->b_col != 1 && g->k > 0) {
         VEC_SUFFIX(gemm_few)(g, begin, end);
         return;
     }
+#endif
     /* a is read in place as fast as packed, unless its rows are whole pages
      * apart and so meet in one set of the cache or, where it lies across,
      * each l is on a page of its own. */
@@ -670,18 +639,12 @@ static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
 #undef GEMM_WIDE
 #undef GEMM_LINE
 #undef GEMM_PITCH
+#undef GEMM_SOME
 #undef GEMM_HIGH
 #undef GEMM_CHUNK
 #undef GEMM_FEW
-#undef GEMM_FEW_EACH
-#undef GEMM_TURN
-#undef GEMM_USE
-#undef GEMM_FEW_ROWS
 #undef GEMM_A
 #undef GEMM_B
-#undef GEMM_WHOLE
-#undef GEMM_PART_C
-#undef GEMM_PART_B
 #undef GEMM_EACH_VECTOR
 #undef GEMM_EACH
 #undef GEMM_DECLARE

@@ -3,6 +3,7 @@
  * on its own; shares with the vector rows the elementwise rows' expressions
  * and the functions of math.inc.h, at width 1. */
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "base/rng.h"
 #include "kernels/bf16.h"

@@ -3,7 +3,11 @@
  * What stands here is what the templates need and no shared macro gives: the
  * halving tree within a register, and turning a square of floats over.  Read
  * vec_avx512.h for the vector macros, all.inc.h for the list of kernels. */
+#if defined(__x86_64__)
+#include <immintrin.h>         /* before the pragmas: 5,000 functions        */
+#endif
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "base/rng.h"
 #include "base/sabotage.h"

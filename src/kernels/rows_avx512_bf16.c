@@ -11,7 +11,11 @@
  * registers; bf16_pack_*, operands as pairs; gemm_bf16, the kernel: a block
  * of a for all its columns, and panels of b made just before they are read,
  * so that they are in the first-level cache. */
+#if defined(__x86_64__)
+#include <immintrin.h>         /* before the pragmas: 5,000 functions        */
+#endif
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "kernels/bf16.h"
 #include "kernels/kernels.h"

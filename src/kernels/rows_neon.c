@@ -4,6 +4,7 @@
  * halving tree within a register, and turning a square of floats over.  Read
  * vec_neon.h for the vector macros, all.inc.h for the list of kernels. */
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "base/rng.h"
 #include "base/sabotage.h"

@@ -7,6 +7,7 @@
  * chain that is to be cut anywhere (a_row = 1: kernels.h) goes to the row of
  * rows_neon.c, which widens.  Loops as in rows_avx512_bf16.c. */
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "kernels/bf16.h"
 #include "kernels/kernels.h"

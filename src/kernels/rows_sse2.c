@@ -5,6 +5,7 @@
  * halving tree within a register, and turning a square of floats over.  Read
  * vec_sse2.h for the vector macros and the fma, all.inc.h for the kernels. */
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "base/rng.h"
 #include "base/sabotage.h"
@@ -63,7 +64,7 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
  * short documents would gain little but time to compile. */
 #define GENERAL_ALONE
 #define LANES_IN_MEMORY
-#define GEMM_ROWS 8
+#define GEMM_ROWS 4
 #include "kernels/all.inc.h"
 
 #else
