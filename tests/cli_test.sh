@@ -289,6 +289,24 @@ check "--held-out of no file" refuses 1 "cannot open" \
 check "--held-out beyond" refuses 2 "from 0 to 0.9" \
     train "$out/list.txt" --held-out 2
 
+# Much text gets byte pairs of its own, little text characters.
+seq 1 200000 >"$out/much.txt"
+check "much text" succeeds train "$out/much.txt" $tiny --steps 2 --count 1 \
+    --documents whole --batch 2 --out "$out/much"
+check "much text" says ' one document; [1-5][0-9]* tokens: .*, learned from it'
+check "again" succeeds train "$out/much.txt" $tiny --steps 2 --count 1 \
+    --documents whole --batch 2 --out "$out/much" --resume
+head -c 800000 "$out/much.txt" >"$out/less.txt"
+check "little text" succeeds train "$out/less.txt" $tiny --steps 2 \
+    --count 1 --documents whole --batch 2
+check "little text" says ' 12 tokens: characters$'
+check "characters are asked for" succeeds train "$out/much.txt" $tiny \
+    --steps 2 --count 1 --documents whole --batch 2 --tokenizer characters
+check "characters are asked for" says ' 12 tokens: characters$'
+printf 'caf\351, no UTF-8\n\nbut bytes\n' >"$out/latin1.txt"
+check "no characters" succeeds train "$out/latin1.txt" $tiny --steps 2
+check "no characters" says ' 257 tokens: bytes$'
+
 # More than is kept in memory leaves its tokens beside the run.
 yes 'a line of a large file' | head -c 9000000 >"$out/large.txt"
 check "large data" succeeds train "$out/large.txt" $small --count 1 \

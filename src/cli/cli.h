@@ -154,6 +154,14 @@ void cli_data_notes(FILE *f, const cli_corpus *data);
 lh_tokenizer *cli_data_tokenizer(lh_context *ctx, const cli_options *o,
                                  const lh_dataset *d);
 bool cli_data_tokenizer_given(const cli_options *o);
+/* The vocabulary of byte pairs that pays for so many bytes to train on; 0:
+ * characters do better (docs/tokenizers.md). */
+int64_t cli_data_pairs(double bytes);
+/* Hands a part of the data to a trainer of byte pairs, at most so many bytes
+ * of it. */
+int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
+                       const lh_dataset *d, const lh_split *split,
+                       int64_t most);
 
 /* ------------------------------------------------------------ writing -- */
 

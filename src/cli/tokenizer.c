@@ -101,6 +101,7 @@ typedef struct tokenizer_feed {
     size_t size, room;
     size_t start[TOKENIZER_LINES + 1]; /* of each document in text         */
     int64_t count;                     /* of documents that are whole      */
+    int64_t left;                      /* bytes that are still wanted      */
 } tokenizer_feed;
 
 /* Where an unfinished document may be cut: at its last blank behind a
@@ -154,41 +155,52 @@ static lh_status tokenizer_piece(void *user, const lh_piece *p)
     if (p->size)
         memcpy(f->text + f->size, p->text, p->size);
     f->size += p->size;
+    f->left -= (int64_t)p->size;
+    if (f->left < 0)
+        return LH_ERROR_STOPPED;
     if (p->last)
         f->start[++f->count] = f->size;
     return f->count == TOKENIZER_LINES - 1 || f->size >= TOKENIZER_BLOCK
         ? tokenizer_flush(f) : LH_OK;
 }
 
-static int tokenizer_read(lh_context *ctx, const cli_options *o,
-                          lh_tokenizer_trainer *t, int64_t *bytes)
+int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
+                       const lh_dataset *d, const lh_split *split,
+                       int64_t most)
 {
     tokenizer_feed *f = calloc(1, sizeof *f);
-    char *input = "-";
-    cli_options read = *o;
-    cli_corpus data;
     if (!f)
         return cli_fail("out of memory");
     f->t = t;
+    f->left = most;
+    lh_status status = lh_dataset_read(ctx, d, split, tokenizer_piece, f);
+    if (!status || (status == LH_ERROR_STOPPED && f->left < 0))
+        status = tokenizer_flush(f);
+    free(f->text);
+    free(f);
+    if (!status)
+        return CLI_DONE;
+    return lh_error_status(ctx) ? cli_error(ctx) : cli_fail("out of memory");
+}
+
+static int tokenizer_read(lh_context *ctx, const cli_options *o,
+                          lh_tokenizer_trainer *t, int64_t *bytes)
+{
+    char *input = "-";
+    cli_options read = *o;
+    cli_corpus data;
     if (o->operands < 2) {
         read.operand = &input;
         read.operands = 1;
     }
     int code = cli_data_load(ctx, &read, o->operands < 2 ? 0 : 1, NULL, 0,
                              &data);
-    lh_status status = code ? LH_OK : lh_dataset_read(ctx, data.dataset, NULL,
-                                                      tokenizer_piece, f);
-    if (!code && !status)
-        status = tokenizer_flush(f);
-    if (!code && status)
-        code = lh_error_status(ctx) ? cli_error(ctx)
-                                    : cli_fail("out of memory");
+    if (!code)
+        code = cli_tokenizer_feed(ctx, t, data.dataset, NULL, INT64_MAX);
     if (!code && !o->given[OPT_quiet])
         cli_data_notes(stdout, &data);
     *bytes = data.facts.bytes;
     lh_dataset_free(data.dataset);
-    free(f->text);
-    free(f);
     return code;
 }
 

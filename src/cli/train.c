@@ -15,6 +15,9 @@
 #include "cli/record.h"
 #include "cli/rundir.h"
 
+/* Of a large text byte pairs are learned from so many bytes. */
+#define TRAIN_LEARN ((int64_t)1 << 26)
+
 typedef struct train_run {
     const cli_options *o;
     lh_context *ctx;
@@ -35,6 +38,7 @@ typedef struct train_run {
     int64_t saved_step;           /* of the checkpoint; 0: none            */
     int64_t peak;                 /* bytes that it will hold               */
     char cache[4200];             /* path of data that is not in memory    */
+    bool learned;                 /* the tokenizer was, for this run       */
 } train_run;
 
 /* -------------------------------------------------------------- signals -- */
@@ -182,17 +186,49 @@ static int train_cache(train_run *r)
     return CLI_DONE;
 }
 
+/* Byte pairs of the training part. */
+static int train_pairs(train_run *r, int64_t vocabulary)
+{
+    const char *special = "<|endoftext|>";
+    lh_split split = { LH_PART_TRAINING, r->settings.held_out,
+                       r->settings.seed };
+    lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(r->ctx);
+    int code = t ? cli_tokenizer_feed(r->ctx, t, r->data.dataset, &split,
+                                      TRAIN_LEARN) : cli_error(r->ctx);
+    if (!code)
+        r->k = lh_tokenizer_trainer_make(t, vocabulary, &special, 1, NULL,
+                                         NULL);
+    lh_tokenizer_trainer_free(t);
+    return code ? code : r->k ? CLI_DONE : cli_error(r->ctx);
+}
+
+/* What --tokenizer says, or what does best for so much text. */
+static int train_tokenizer(train_run *r)
+{
+    const lh_data_facts *f = &r->data.facts;
+    bool free = !r->o->given[OPT_tokenizer] && strcmp(r->preset, "micro") &&
+                f->by != LH_DOCUMENTS_LINES;
+    int64_t vocabulary = !free ? 0
+        : cli_data_pairs((1 - r->settings.held_out) * (double)f->bytes);
+    r->learned = vocabulary > 0;
+    if (vocabulary)
+        return train_pairs(r, vocabulary);
+    r->k = free && f->invalid ? lh_tokenizer_bytes(r->ctx)
+         : cli_data_tokenizer(r->ctx, r->o, r->data.dataset);
+    return r->k ? CLI_DONE : cli_error(r->ctx);
+}
+
 static int train_make(train_run *r)
 {
-    if (!r->k)
-        r->k = cli_data_tokenizer(r->ctx, r->o, r->data.dataset);
-    if (!r->k)
-        return cli_error(r->ctx);
+    int code = r->k ? CLI_DONE : train_tokenizer(r);
+    if (code)
+        return code;
     if (lh_tokenizer_border(r->k) < 0)
         return cli_fail("%s: it has no token that ends a document",
                         r->o->text[OPT_tokenizer]);
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
-    int code = r->data.facts.loaded ? CLI_DONE : train_cache(r);
+    if (!r->data.facts.loaded)
+        code = train_cache(r);
     if (!code)
         code = train_plan(r);
     if (!code)
@@ -236,8 +272,9 @@ static void train_say(const train_run *r)
     printf("longhand %s, %s kernels, %d thread%s, seed %llu\n",
            lh_version(), lh_cpu_level(r->ctx), lh_threads(r->ctx),
            lh_threads(r->ctx) > 1 ? "s" : "", (unsigned long long)s->seed);
-    printf("data   %s; %s tokens: %s\n", cli_data_text(text, &r->data),
-           cli_count(b, c->vocabulary), lh_tokenizer_kind(r->k));
+    printf("data   %s; %s tokens: %s%s\n", cli_data_text(text, &r->data),
+           cli_count(b, c->vocabulary), lh_tokenizer_kind(r->k),
+           r->learned ? ", learned from it" : "");
     cli_data_notes(stdout, &r->data);
     printf("model  %s: %lld layer%s, %lld wide, %lld heads, context %lld;"
            " %s parameters\n", r->preset, (long long)c->layers,
