@@ -489,8 +489,8 @@ echo "mine" >"$out/fresh/README.md"
 check "somebody's README is left alone" succeeds train $long --quiet \
     --out "$out/fresh" --resume
 check "somebody's README is left alone" grep -q '^mine$' "$out/fresh/README.md"
-check "norms by layer" grep -q '"gradients": \[[0-9.]*, [0-9.]*, [0-9.]*\], "w' \
-    "$out/whole/train.jsonl"
+norms='"gradients": \[[0-9.]*, [0-9.]*, [0-9.]*\], "weights": \['
+check "norms by layer" grep -q "$norms" "$out/whole/train.jsonl"
 check "what it was made of, once" [ "$(grep -c '"run": {' \
     "$out/whole/train.jsonl")" -eq 1 ]
 check "--sample-every" succeeds train --steps 30 --batch 4 --count 0 \
@@ -506,6 +506,15 @@ check "a run that overfits" succeeds train "$out/over.txt" $tiny --lr 0.01 \
     --documents lines --steps 400 --batch 4 --held-out 0.3 --eval-every 20 \
     --out "$out/over"
 check "it says so" says '^overfitted: the held-out loss was least, [0-9.]*, at'
+check "its best model is kept" says '; the model of step [0-9]* is in .*/best$'
+check "it is a model" succeeds sample "$out/over/best"
+check "another one than the last" sh -c \
+    "! cmp -s '$out/over/best/model.safetensors' '$out/over/model.safetensors'"
+mkdir -p "$out/unwritten/report.html"
+$LONGHAND train $small --count 0 --out "$out/unwritten" >"$out/stdout" \
+    2>"$out/stderr"
+check "no report loses no run" [ $? -eq 0 -a -s "$out/unwritten/config.json" ]
+check "it says why" grep -q 'report.html: writing failed' "$out/stderr"
 check "a page of several runs" succeeds report "$out/whole" "$out/over" \
     "$out/sampled/train.jsonl" --out "$out/runs.html"
 check "it names them" grep -q '<h1>3 runs</h1>' "$out/runs.html"
@@ -523,9 +532,9 @@ check "nothing is left beside it" [ -z "$(ls "$out" | grep tmp-)" ]
 evil='</pre><script>alert(1)</script>&\"\u003cb\ud83d\ude00\ud800 \u0000'
 mkdir -p "$out/evil"
 log=$out/evil/train.jsonl
-line='{"step": 1, "tokens": 9, "loss": 3, "seconds": 1, "gradients": [1, 2, 3],'
-printf '%s "sample": "%s\377\302\200", "run": {"%s": {"%s": "%s"}}}\n' "$line" \
-    "$evil" "$evil" "$evil" "$evil" >"$log"
+line='{"step": 1, "tokens": 9, "loss": 3, "seconds": 1, "gradients": [1],'
+printf '%s "sample": "%s\377\302\200", "run": {"%s": {"%s": "%s"}}}\n' \
+    "$line" "$evil" "$evil" "$evil" "$evil" >"$log"
 printf '{"step": 2, "tokens": 1e999, "loss": nan, "seconds": 2}\n[[[[\n\0\n' \
     >>"$log"
 check "a hostile log" succeeds report "$out/evil" --out "$out/evil.html"

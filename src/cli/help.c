@@ -141,7 +141,10 @@ void cli_man(FILE *f)
           "(all that \\-\\-resume needs),\n.B train.jsonl\n(its steps, one"
           " object a line) and the model as exported for others:\n"
           ".BR config.json ,\n.BR model.safetensors ,\n"
-          ".BR tokenizer.json .\n", f);
+          ".BR tokenizer.json .\n"
+          ".B report.html\nshows the run,\n.B README.md\nis the model's"
+          " card;\n.B best\nholds the model of the least held-out loss,"
+          " where that is not the last.\n", f);
     fputs(".SH ENVIRONMENT\n.TP\n.B LONGHAND_CPU\nc, sse2, avx2, avx512 or"
           " neon: no better kernels than these.\n.TP\n.B NO_COLOR\nno"
           " colours on a terminal.\n", f);

@@ -14,7 +14,8 @@
 #include "cli/report_log.h"
 
 /* Tokens of a sample; norms of so many steps of a run. */
-enum { RECORD_TOKENS = 120, RECORD_NAMES = 8, RECORD_NORMS = 50 };
+enum { RECORD_TOKENS = 120, RECORD_NAMES = 8, RECORD_NORMS = 50,
+       RECORD_COPY = 1 << 22 };   /* parameters of a small model           */
 
 double cli_record_flops(const lh_config *c, double length)
 {
@@ -168,6 +169,7 @@ int cli_record_start(cli_record *r)
 void cli_record_free(cli_record *r)
 {
     free(r->run);
+    free(r->copy);
     free(r->sample);
 }
 
@@ -198,6 +200,7 @@ int cli_record_sample(cli_record *r, const cli_view *v, const lh_progress *p)
     free(r->sample);
     r->sample = NULL;
     double start = cli_clock();
+    lh_trainer_average(r->trainer, true);
     FILE *f = open_memstream(&r->sample, &all);
     lh_sampling how = { .temperature = r->o->real[OPT_temperature] };
     cli_writing writing = { .how = &how,
@@ -252,6 +255,7 @@ static int record_norms(cli_record *r, FILE *f)
     double *norm = calloc(room, sizeof *norm);
     if (!norm)
         return cli_fail("out of memory");
+    lh_trainer_average(r->trainer, false);
     if (lh_trainer_norms(r->trainer, norm, norm + count)) {
         free(norm);
         return cli_error(r->ctx);
@@ -299,22 +303,49 @@ char *cli_record_more(cli_record *r, const cli_step *report)
 
 /* ----------------------------------------------------------------- best -- */
 
-int cli_record_best(cli_record *r, int64_t step)
+/* The weights into the copy, or both exchanged. */
+static void record_copy(cli_record *r, bool exchange)
+{
+    const lh_params *p = lh_model_params(r->m);
+    float *copy = r->copy;
+    for (int64_t i = 0; i < lh_params_count(p); i++) {
+        lh_tensor *x = lh_params_get(p, i, NULL);
+        float *weight = lh_tensor_data(x);
+        for (int64_t j = lh_tensor_size(x); j > 0; j--, copy++, weight++) {
+            float kept = *copy;
+            *copy = *weight;
+            *weight = exchange ? kept : *weight;
+        }
+    }
+}
+
+static int record_keep(cli_record *r, int64_t step)
 {
     char path[4200];
     double start = cli_clock();
-    if (!r->directory || start - r->kept < 20 * r->keep_cost)
-        return CLI_DONE;
     snprintf(path, sizeof path, "%s/best", r->directory);
-    lh_trainer_average(r->trainer, true);
-    lh_status status = lh_model_save(r->ctx, r->m, r->k, path);
-    lh_trainer_average(r->trainer, false);
-    if (status)
+    if (lh_model_save_as(r->ctx, r->m, r->k, path,
+                         (lh_weights)r->o->integer[OPT_weights]))
         return cli_error(r->ctx);
     r->kept = cli_clock();
     r->keep_cost = r->kept - start;
     r->kept_step = step;
     return CLI_DONE;
+}
+
+int cli_record_best(cli_record *r, int64_t step)
+{
+    int64_t size = lh_params_size(lh_model_params(r->m));
+    if (!r->directory)
+        return CLI_DONE;
+    lh_trainer_average(r->trainer, true);        /* what was judged        */
+    if (!r->copy && size <= RECORD_COPY)
+        r->copy = malloc((size_t)size * sizeof *r->copy);
+    r->copy_step = r->copy ? step : 0;
+    if (r->copy)
+        record_copy(r, false);
+    return cli_clock() - r->kept < 20 * r->keep_cost ? CLI_DONE
+         : record_keep(r, step);
 }
 
 /* ----------------------------------------------------------------- card -- */
@@ -340,11 +371,15 @@ static void record_card(const cli_record *r, FILE *f, const cli_view *v,
             "\n\n# ", loads ? "library_name: transformers\n" : "");
     slash = slash && slash[1] ? slash + 1 : r->directory;
     cli_log_escape(f, slash, strlen(slash));
-    fprintf(f, "\n\nA language model made with Longhand %s.\n\n", lh_version());
+    fprintf(f, "\n\nA language model made with Longhand %s.\n\n",
+            lh_version());
     if (v->best - v->best == 0)
         fprintf(f, "Held-out loss: %.4f nats per token at the end, %.4f at"
-                " best (step %lld); %.4f bits per byte at the end.\n\n",
-                v->held_out, v->best, (long long)v->best_step, v->bits);
+                " best (step %lld)", v->held_out, v->best,
+                (long long)v->best_step);
+    if (v->bits - v->bits == 0)
+        fprintf(f, "; %.4f bits per byte at the end", v->bits);
+    fputs(v->best - v->best == 0 ? ".\n\n" : "", f);
     fputs("```\nlonghand sample .\nlonghand eval . TEXT\n```\n\n", f);
     if (loads)
         fputs("```python\nfrom transformers import AutoModelForCausalLM,"
@@ -368,11 +403,26 @@ static void record_card(const cli_record *r, FILE *f, const cli_view *v,
     fputs("\n`report.html` shows how it was trained.\n", f);
 }
 
+/* The best model, where it is not the last one. */
+static int record_end_best(cli_record *r, const cli_view *v, int64_t step)
+{
+    if (v->best_step == step || r->copy_step != v->best_step ||
+        r->kept_step == v->best_step || !r->copy_step)
+        return CLI_DONE;
+    record_copy(r, true);
+    int code = record_keep(r, v->best_step);
+    record_copy(r, true);
+    return code;
+}
+
 int cli_record_end(cli_record *r, const cli_view *v, int64_t step)
 {
     static const char *const file[] = { "model.safetensors", "config.json",
                                         "tokenizer.json", "" };
     char path[4200], aside[4200];
+    int code = record_end_best(r, v, step);
+    if (code)
+        return code;
     snprintf(path, sizeof path, "%s/best/config.json", r->directory);
     if (record_holds(path, "") && v->best_step == step)
         for (int i = 0; i < 4; i++) {

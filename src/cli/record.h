@@ -22,6 +22,8 @@ typedef struct cli_record {
     double sampled, sample_cost;  /* when, by the clock; seconds           */
     double kept, keep_cost;       /* of the best model                     */
     int64_t kept_step;            /* 0: none; -1: an earlier process's     */
+    float *copy;                  /* of a small model's best weights       */
+    int64_t copy_step;            /* 0: none                               */
     double reported, report_cost; /* of report.html                        */
 } cli_record;
 
@@ -36,7 +38,8 @@ bool cli_record_norms_due(const lh_progress *p);
 /* What a line of the log has beside the numbers: ", ..." for free(). */
 char *cli_record_more(cli_record *r, const cli_step *report);
 /* The step has the least held-out loss so far: keeps its model in
- * DIRECTORY/best, if that takes no more than a part of the time since. */
+ * DIRECTORY/best, if that takes no more than a part of the time since; of a
+ * small one a copy until the end. */
 int cli_record_best(cli_record *r, int64_t step);
 /* The end: no copy of what the directory itself holds; the card. */
 int cli_record_end(cli_record *r, const cli_view *v, int64_t step);
