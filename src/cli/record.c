@@ -104,6 +104,7 @@ static void record_data(const cli_record *r, FILE *f)
         && count)
         record_real(f, "bytes per token", (double)some / (double)count);
     lh_memory_free(r->ctx, ids);
+    lh_error_clear(r->ctx);
     fputs("}", f);
 }
 
@@ -431,6 +432,7 @@ int cli_record_end(cli_record *r, const cli_view *v, int64_t step)
         }
     snprintf(path, sizeof path, "%s/config.json", r->directory);
     bool loads = record_holds(path, "LlamaForCausalLM") > 0 ||
+                 record_holds(path, "NanoChatForCausalLM") > 0 ||
                  record_holds(path, "LMHeadModel") > 0;
     snprintf(path, sizeof path, "%s/README.md", r->directory);
     snprintf(aside, sizeof aside, "%s/README.md.tmp", r->directory);

@@ -391,9 +391,11 @@ static void report_settings(report_page *p)
 
 /* ----------------------------------------------------------------- page -- */
 
-static void report_style(FILE *f)
+/* Of a chart alone what stands above the comment. */
+static void report_style(FILE *f, bool page)
 {
-    for (size_t i = 0; i < sizeof report_css / sizeof report_css[0]; i++)
+    for (size_t i = 0; i < sizeof report_css / sizeof report_css[0] &&
+         (page || report_css[i][0] != '/'); i++)
         fputs(report_css[i], f);
 }
 
@@ -412,7 +414,7 @@ static void report_html(report_page *p)
         drawn |= p->run[i].count > 0;
     }
     fputs("</title><style>\n", p->f);
-    report_style(p->f);
+    report_style(p->f, true);
     fputs("</style></head><body>\n<header><h1>", p->f);
     if (p->count == 1)
         cli_log_escape(p->f, r->name, strlen(r->name));
@@ -443,7 +445,7 @@ static void report_svg(report_page *p)
 {
     fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 400\""
           " width=\"760\" height=\"400\"><style>\n", p->f);
-    report_style(p->f);
+    report_style(p->f, false);
     fputs("</style>\n", p->f);
     p->chart.svg = true;
     report_loss(p, REPORT_STEPS);

@@ -9,6 +9,25 @@ static const char *const report_css[] = {
     "m:#98a1aa;--rule:#2c3238;--card:#1c2024;--warn:#ff9e64;--ll:66%;\n",
     "--c0:#6cb6ff;--c1:#87919c;--c2:#ff9e64;--c3:#7ed491;--c4:#c99bf5;--c5:"
     "#e5c07b;--c6:#ff8fb8;--c7:#5fd3d9;--c8:#c7a99b}}\n",
+    "path{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;"
+    "stroke-linecap:round}\n",
+    ".grid{stroke:var(--rule);stroke-width:1}\n",
+    ".line{stroke:var(--s);stroke-width:2}\n",
+    ".faint{stroke:var(--s);stroke-width:1;opacity:.35}\n",
+    ".dots{stroke:var(--s);stroke-width:6}\n",
+    "text{font:12px system-ui,sans-serif;fill:var(--dim)}\n",
+    "text.y{text-anchor:end}text.x,text.a{text-anchor:middle}\n",
+    "text.e{fill:var(--s);font-weight:600}text.t{fill:var(--fg);font-size:1"
+    "4px;font-weight:600}\n",
+    ".c0{--s:var(--c0)}.c1{--s:var(--c1)}.c2{--s:var(--c2)}.c3{--s:var(--c3"
+    ")}.c4{--s:var(--c4)}.c5{--s:var(--c5)}.c6{--s:var(--c6)}.c7{--s:var(--"
+    "c7)}.c8{--s:var(--c8)}\n",
+    ".first{--s:var(--dim);stroke-dasharray:2 4}.behind{--s:var(--fg);strok"
+    "e-dasharray:6 4}\n",
+    ".h{--s:hsl(var(--h) 62% var(--ll))}\n",
+    ".h0{--h:255}.h1{--h:230}.h2{--h:205}.h3{--h:185}.h4{--h:160}.h5{--h:12"
+    "5}.h6{--h:80}.h7{--h:45}.h8{--h:25}.h9{--h:5}\n",
+    "/* the page alone */\n",
     "*{box-sizing:border-box}\n",
     "html{-webkit-text-size-adjust:100%}\n",
     "body{margin:0 auto;max-width:1120px;padding:24px 20px;background:var(-"
@@ -54,24 +73,6 @@ static const char *const report_css[] = {
     ".plot .e{transform:translate(8px,-50%);color:var(--s);font-weight:600;"
     "max-width:140px;overflow:hidden;text-overflow:ellipsis}\n",
     ".grid2 .plot .e{max-width:84px}\n",
-    "path{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;"
-    "stroke-linecap:round}\n",
-    ".grid{stroke:var(--rule);stroke-width:1}\n",
-    ".line{stroke:var(--s);stroke-width:2}\n",
-    ".faint{stroke:var(--s);stroke-width:1;opacity:.35}\n",
-    ".dots{stroke:var(--s);stroke-width:6}\n",
-    "text{font:12px system-ui,sans-serif;fill:var(--dim)}\n",
-    "text.y{text-anchor:end}text.x,text.a{text-anchor:middle}\n",
-    "text.e{fill:var(--s);font-weight:600}text.t{fill:var(--fg);font-size:1"
-    "4px;font-weight:600}\n",
-    ".c0{--s:var(--c0)}.c1{--s:var(--c1)}.c2{--s:var(--c2)}.c3{--s:var(--c3"
-    ")}.c4{--s:var(--c4)}.c5{--s:var(--c5)}.c6{--s:var(--c6)}.c7{--s:var(--"
-    "c7)}.c8{--s:var(--c8)}\n",
-    ".first{--s:var(--dim);stroke-dasharray:2 4}.behind{--s:var(--fg);strok"
-    "e-dasharray:6 4}\n",
-    ".h{--s:hsl(var(--h) 62% var(--ll))}\n",
-    ".h0{--h:255}.h1{--h:230}.h2{--h:205}.h3{--h:185}.h4{--h:160}.h5{--h:12"
-    "5}.h6{--h:80}.h7{--h:45}.h8{--h:25}.h9{--h:5}\n",
     ".grid2,.grid3{display:grid;gap:24px;margin-top:24px}\n",
     ".grid2{grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1f"
     "r))}\n",
@@ -109,7 +110,9 @@ static const char *const report_css[] = {
     "@media(max-width:560px){body{padding:16px 14px}.losses .plot{height:26"
     "0px;margin-right:96px}.plot .e{max-width:86px}.plot{margin-left:40px}."
     "tiles div{flex-basis:40%}}\n",
-    "@media print{:root{color-scheme:light}body{max-width:none;padding:0;fo"
-    "nt-size:12px}.losses>label{display:none}figure,.tiles div{break-inside"
-    ":avoid}.tiles div,.samples div{border:1px solid var(--rule)}}\n",
+    "@media print{:root{color-scheme:light}body{max-width:none;padding:0 6p"
+    "x;font-size:12px}.plot{height:130px}.losses .plot{height:240px}.grid2{"
+    "grid-template-columns:1fr 1fr}.grid3{grid-template-columns:1fr 1fr 1fr"
+    "}.losses>label{display:none}figure,.tiles div{break-inside:avoid}.tile"
+    "s div,.samples div{border:1px solid var(--rule)}}\n",
 };

@@ -364,7 +364,9 @@ static int train_behind(train_run *r)
                      (end || p->step % r->eval_every == 0);
     if (evaluated && train_evaluate(r))
         return train_failed(r);
-    code = cli_record_sample(&r->record, &r->view, p);
+    /* Neither a sample nor a copy that fails ends a run. */
+    if (cli_record_sample(&r->record, &r->view, p))
+        lh_error_clear(r->ctx);
     r->view.sample = r->record.sample;
     bool told = r->record.fresh || cli_record_norms_due(p);
     report->reported = end || evaluated || p->step % r->report_every == 0;
@@ -374,8 +376,9 @@ static int train_behind(train_run *r)
         code = cli_rundir_log(&r->dir, report, more);
         free(more);
     }
-    if (!code && evaluated && r->view.best_step == p->step)
-        code = cli_record_best(&r->record, p->step);
+    if (!code && evaluated && r->view.best_step == p->step &&
+        cli_record_best(&r->record, p->step))
+        lh_error_clear(r->ctx);
     if (!code && !end && r->dir.path && train_save_due(r))
         code = train_save(r);
     if (ferror(stdout))

@@ -316,7 +316,7 @@ void cli_view_step(cli_view *v, cli_step *r)
     r->tokens_per_second = r->seconds > 0
         ? (double)(p->tokens - v->begun_tokens) / r->seconds : 0;
     /* Measured when it is known that the run lasts. */
-    if (!v->peak && r->seconds > 2 && v->ctx)
+    if (v->peak <= 0 && r->seconds > 2 && v->ctx)
         v->peak = lh_limit_fma(v->ctx, 0.01) * lh_threads(v->ctx);
     r->share = v->peak > 0 ? r->tokens_per_second * v->flops / v->peak
                            : (double)NAN;
