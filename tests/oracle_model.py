@@ -9,10 +9,9 @@ import subprocess
 import sys
 
 import torch
-import transformers
 from safetensors.torch import load_file
-from transformers import (AutoTokenizer, GPT2LMHeadModel,
-                          LlamaForCausalLM)
+from transformers import (AutoTokenizer, GPT2LMHeadModel, LlamaForCausalLM,
+                          NanoChatForCausalLM)
 
 BOUND = 1e-5                      # of max |a - b| / max |b|, float32
 build = pathlib.Path(sys.argv[1])
@@ -28,19 +27,20 @@ def check(fine, what):
         print("failed:", what)
 
 
-def compare(kind, architecture):
-    directory = build / "oracle" / kind
+def compare(kind, architecture, weights="f32", dtype=torch.float32):
+    directory = build / "oracle" / f"{kind}-{weights}"
     directory.mkdir(parents=True, exist_ok=True)
-    lines = subprocess.run([build / "tests/tool_model", kind, directory],
-                           capture_output=True, text=True, check=True)
+    lines = subprocess.run([build / "tests/tool_model", kind, directory,
+                            weights], capture_output=True, text=True,
+                           check=True)
     rows = [line.split() for line in lines.stdout.splitlines()]
     tokens = torch.tensor([[int(row[0]) for row in rows]])
     ours = torch.tensor([[float(x) for x in row[1:]] for row in rows])
 
-    weights = load_file(directory / "model.safetensors")
-    check(len(weights) > 10, f"{kind}: safetensors reads the weights")
-    check(all(w.dtype == torch.float32 for w in weights.values()),
-          f"{kind}: float32")
+    tensors = load_file(directory / "model.safetensors")
+    check(len(tensors) > 10, f"{kind}: safetensors reads the weights")
+    check(all(x.dtype == dtype for x in tensors.values()),
+          f"{kind}: {weights}")
     model, info = architecture.from_pretrained(
         directory, output_loading_info=True, attn_implementation="eager",
         dtype=torch.float32)
@@ -49,7 +49,7 @@ def compare(kind, architecture):
     with torch.no_grad():
         theirs = model.eval()(tokens).logits[0]
     apart = float((ours - theirs).abs().max() / theirs.abs().max())
-    print(f"{kind}: logits of {len(rows)} tokens: max|a-b|/max|b| {apart:.1e}")
+    print(f"{kind} {weights}: logits of {len(rows)} tokens: max|a-b|/max|b| {apart:.1e}")
     check(apart <= BOUND, f"{kind}: logits within {BOUND}")
     tokenizer = AutoTokenizer.from_pretrained(directory)
     check(tokenizer("cab")["input_ids"] == [2, 0, 1], f"{kind}: its ids")
@@ -61,9 +61,8 @@ def compare(kind, architecture):
 torch.set_num_threads(1)
 compare("gpt2", GPT2LMHeadModel)
 compare("llama", LlamaForCausalLM)
-if hasattr(transformers, "NanoChatForCausalLM"):       # of version 5
-    compare("nanochat", transformers.NanoChatForCausalLM)
-else:
-    print("SKIPPED: nanochat: transformers has none before version 5")
+compare("nanochat", NanoChatForCausalLM)
+compare("gpt2", GPT2LMHeadModel, "f16", torch.float16)
+compare("nanochat", NanoChatForCausalLM, "bf16", torch.bfloat16)
 print(f"{'oracle_model':28} {passed} passed, {failed} failed")
 sys.exit(failed != 0)

@@ -2,7 +2,10 @@
  * llama, nanochat) into DIR, every weight moved off its initial value so that
  * gains and biases count, and prints the logits of one document, a row a line.
  *
- *     tool_model KIND DIR
+ * It is the model as it is read again, which counts where its weights were
+ * written in 16 bits: WEIGHTS is f32, bf16 or f16.
+ *
+ *     tool_model KIND DIR WEIGHTS
  */
 #include "longhand.h"
 
@@ -46,7 +49,8 @@ static float noise(uint32_t *state)
     return (float)(*state >> 8) / 83886080.0f - 0.1f;
 }
 
-static int show(lh_context *ctx, const char *kind, const char *directory)
+static int show(lh_context *ctx, const char *kind, const char *directory,
+                const char *weights)
 {
     lh_config config;
     if (!configure(kind, &config)) {
@@ -63,7 +67,12 @@ static int show(lh_context *ctx, const char *kind, const char *directory)
         for (int64_t j = 0; j < lh_tensor_size(x); j++)
             lh_tensor_data(x)[j] += noise(&state);
     }
-    lh_model_save(ctx, m, k, directory);
+    lh_model_save_as(ctx, m, k, directory, weights[0] == 'b'
+                     ? LH_WEIGHTS_BF16 : strcmp(weights, "f16")
+                     ? LH_WEIGHTS_F32 : LH_WEIGHTS_F16);
+    lh_model_free(m);
+    if (lh_model_load(ctx, directory, &m, NULL))
+        m = NULL;
 
     int32_t tokens[ROWS];
     const int64_t offsets[2] = { 0, ROWS };
@@ -88,9 +97,9 @@ static int show(lh_context *ctx, const char *kind, const char *directory)
 int main(int argc, char **argv)
 {
     lh_context *ctx = lh_context_new(NULL);
-    if (argc != 3 || !ctx)
+    if (argc != 4 || !ctx)
         return 2;
-    int code = show(ctx, argv[1], argv[2]);
+    int code = show(ctx, argv[1], argv[2], argv[3]);
     if (lh_error_status(ctx)) {
         fprintf(stderr, "tool_model: %s\n", lh_error_message(ctx));
         code = 1;
