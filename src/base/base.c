@@ -154,8 +154,8 @@ LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory)
     lh_free(ctx, given);
 }
 
-LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
-                            size_t new_count, size_t size)
+static void *base_resize(lh_context *ctx, void *memory, size_t old_count,
+                         size_t new_count, size_t size, bool zeroed)
 {
     size_t old_bytes = old_count * size, bytes;  /* the old one did fit    */
     if (!base_bytes(new_count, size, &bytes))
@@ -173,9 +173,22 @@ LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
     char *grown = realloc(memory, bytes);
     if (!grown)
         return base_no_memory(ctx, new_count, size);
-    if (bytes > old_bytes)
+    if (zeroed && bytes > old_bytes)
         memset(grown + old_bytes, 0, bytes - old_bytes);
     return grown;
+}
+
+LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
+                            size_t new_count, size_t size)
+{
+    return base_resize(ctx, memory, old_count, new_count, size, true);
+}
+
+LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
+                                size_t old_count, size_t new_count,
+                                size_t size)
+{
+    return base_resize(ctx, memory, old_count, new_count, size, false);
 }
 
 LH_API void lh_memory_free(lh_context *ctx, void *memory)

@@ -98,6 +98,11 @@ LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory);
 LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
                             size_t new_count, size_t size);
 
+/* The same, but the rest holds anything. */
+LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
+                                size_t old_count, size_t new_count,
+                                size_t size);
+
 /* A hash for tables.  It is no secret: who looks up what a file decides must
  * bear that all of it collides. */
 static inline uint32_t lh_hash(const char *text, size_t size)
