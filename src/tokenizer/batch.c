@@ -7,7 +7,7 @@
  * cut where depends on the texts alone, and so do the ids. */
 #include "base/context.h"
 #include "base/threads.h"
-#include "tokenizer/kinds.h"
+#include "tokenizer/bpe.h"
 
 #include <pthread.h>
 
@@ -77,6 +77,10 @@ static bool batch_take(batch_job *job, batch_worker *w)
 static void batch_encode(const batch_job *job, batch_worker *w)
 {
     w->ids.count = 0;
+    if (job->k->bpe && !w->ids.cache) {
+        w->ids.cache = lh_bpe_cache_new(&w->ctx);
+        w->status = w->ids.cache ? LH_OK : LH_ERROR_MEMORY;
+    }
     for (int64_t i = w->from; i <= w->to && !w->status; i++) {
         size_t from = i == w->from ? w->from_at : 0;
         size_t to = i < w->to ? job->size[i] : w->to_at;
@@ -197,8 +201,10 @@ LH_API lh_status lh_tokenizer_encode_batch(
         job.worker[i].ctx.allocator = ctx->allocator;
     if (!status)
         status = batch_run(ctx, &job, threads);
-    for (int i = 0; job.worker && i < threads; i++)
+    for (int i = 0; job.worker && i < threads; i++) {
+        lh_bpe_cache_free(ctx, job.worker[i].ids.cache);
         lh_free(ctx, job.worker[i].ids.id);
+    }
     lh_free(ctx, job.worker);
     if (status) {
         lh_free(ctx, job.ids);

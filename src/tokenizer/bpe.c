@@ -139,19 +139,37 @@ static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
     return p->made < 0 ? BPE_NEVER : p->rank;
 }
 
+/* The same, out of the cache if it was asked before. */
+static uint32_t bpe_known_rank(const lh_bpe_run *r, int32_t left,
+                               int32_t right, int32_t *made)
+{
+    if (!r->cache)
+        return bpe_rank(r->k, left, right, made);
+    uint64_t hash = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) *
+                    0x9e3779b97f4a7c15u;
+    lh_bpe_pair *p = &r->cache->pair[hash >> r->cache->pair_shift];
+    if (p->left != ~left || p->right != right) {
+        p->rank = bpe_rank(r->k, left, right, &p->made);
+        p->left = ~left;
+        p->right = right;
+    }
+    *made = p->made;
+    return p->rank;
+}
+
 /* ------------------------------------------------------------- merging -- */
 
 /* Pieces of up to this many bytes look for the least pair each time. */
 #define BPE_SHORT 48
 
 /* Merges tokens [count] in place; how many are left. */
-static size_t bpe_merge_short(const lh_tokenizer *k, int32_t *token,
+static size_t bpe_merge_short(const lh_bpe_run *r, int32_t *token,
                               size_t count)
 {
     uint32_t rank[BPE_SHORT];
     int32_t made[BPE_SHORT];
     for (size_t i = 0; i + 1 < count; i++)
-        rank[i] = bpe_rank(k, token[i], token[i + 1], &made[i]);
+        rank[i] = bpe_known_rank(r, token[i], token[i + 1], &made[i]);
     while (count > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < count; i++)
@@ -168,12 +186,12 @@ static size_t bpe_merge_short(const lh_tokenizer *k, int32_t *token,
                     (tail - 1) * sizeof *rank);
             memmove(made + best + 1, made + best + 2,
                     (tail - 1) * sizeof *made);
-            rank[best] = bpe_rank(k, token[best], token[best + 1],
-                                  &made[best]);
+            rank[best] = bpe_known_rank(r, token[best], token[best + 1],
+                                        &made[best]);
         }
         if (best)
-            rank[best - 1] = bpe_rank(k, token[best - 1], token[best],
-                                      &made[best - 1]);
+            rank[best - 1] = bpe_known_rank(r, token[best - 1], token[best],
+                                            &made[best - 1]);
     }
     return count;
 }
@@ -219,13 +237,13 @@ static uint64_t bpe_heap_pop(bpe_heap *h)
     return top;
 }
 
-static void bpe_pair_up(const lh_tokenizer *k, bpe_link *link, uint32_t i,
+static void bpe_pair_up(const lh_bpe_run *r, bpe_link *link, uint32_t i,
                         bpe_heap *heap)
 {
     bpe_link *at = &link[i];
     at->rank = at->after == UINT32_MAX
         ? BPE_NEVER
-        : bpe_rank(k, at->token, link[at->after].token, &at->made);
+        : bpe_known_rank(r, at->token, link[at->after].token, &at->made);
     if (at->rank != BPE_NEVER)
         bpe_heap_push(heap, (uint64_t)at->rank << 32 | i);
 }
@@ -234,7 +252,6 @@ static void bpe_pair_up(const lh_tokenizer *k, bpe_link *link, uint32_t i,
  * has more than three for each token. */
 static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
 {
-    const lh_tokenizer *k = r->k;
     size_t need = count * (sizeof(bpe_link) + 3 * sizeof(uint64_t));
     if (need > r->memory_bytes) {
         lh_free(r->ctx, r->memory);
@@ -251,7 +268,7 @@ static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
         link[i] = (bpe_link){ token[i], -1, BPE_NEVER, i ? i - 1 : UINT32_MAX,
                               i + 1 < count ? i + 1 : UINT32_MAX };
     for (uint32_t i = 0; i + 1 < count; i++)
-        bpe_pair_up(k, link, i, &heap);
+        bpe_pair_up(r, link, i, &heap);
     while (heap.count) {
         uint64_t top = bpe_heap_pop(&heap);
         uint32_t i = (uint32_t)top;
@@ -264,9 +281,9 @@ static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
         gone->token = -1;
         if (at->after != UINT32_MAX)
             link[at->after].before = i;
-        bpe_pair_up(k, link, i, &heap);
+        bpe_pair_up(r, link, i, &heap);
         if (at->before != UINT32_MAX)
-            bpe_pair_up(k, link, at->before, &heap);
+            bpe_pair_up(r, link, at->before, &heap);
     }
     size_t left = 0;
     for (size_t i = 0; i < count; i++)
@@ -336,7 +353,7 @@ LH_INTERNAL void lh_bpe_piece(lh_bpe_run *r, const unsigned char *text,
     }
     size_t count = b->characters ? bpe_characters(r->k, text, size, token)
                                  : bpe_bytes(b, text, size, token);
-    count = count <= BPE_SHORT ? bpe_merge_short(r->k, token, count)
+    count = count <= BPE_SHORT ? bpe_merge_short(r, token, count)
                                : bpe_merge_long(r, token, count);
     r->out->count += count;
 }
@@ -556,12 +573,18 @@ static lh_status bpe_make_added(lh_tokenizer *k, const lh_bpe_parts *p)
     b->texts = lh_alloc(k->ctx, bytes, 1);
     if (!b->added || !b->order || !b->texts)
         return LH_ERROR_MEMORY;
+    for (int kind = 0; kind < 2; kind++)
+        b->only[kind] = -1, b->special[kind] = true;
     for (size_t i = 0; i < count; i++) {
         b->added[i] = p->added[i];
         b->added[i].text = memcpy(b->texts + at, p->added[i].text,
                                   p->added[i].size);
         b->order[i] = &b->added[i];
-        b->begins[(unsigned char)b->texts[at]] = true;
+        int kind = b->added[i].normalized, first = (unsigned char)b->texts[at];
+        b->only[kind] = b->only[kind] < 0 || b->only[kind] == first ? first
+                                                                    : 256;
+        b->begins[first] |= (uint8_t)(1 << kind);
+        b->special[kind] &= b->added[i].special;
         at += p->added[i].size;
     }
     b->added_count = p->added_count;

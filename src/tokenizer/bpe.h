@@ -54,12 +54,16 @@ typedef struct lh_bpe {
     const lh_scanner *step[LH_BPE_STEPS];
     int steps;
     uint8_t *classes;                  /* [LH_CLASSES]                     */
-    /* Added tokens in the order of their bytes; which bytes begin one. */
+    /* Added tokens in the order of their bytes; which bytes begin one (bit 0:
+     * one that is not normalized, bit 1: is), the only such byte of either
+     * kind (-1: none, 256: several), and whether all of a kind are special. */
     lh_added *added;                   /* texts are in `texts`             */
     const lh_added **order;
     int added_count;
     char *texts;
-    bool begins[256];
+    uint8_t begins[256];
+    int only[2];
+    bool special[2];
     /* Tokens that --bos puts before and behind a text. */
     int32_t before[LH_BPE_FRAME], behind[LH_BPE_FRAME];
     int before_count, behind_count;
@@ -128,6 +132,21 @@ LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
 LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
                                 int32_t right);
 
+/* The pieces that texts had so far and their tokens, and the pairs: one
+ * thread's, for one tokenizer; it grows to some 30 MB.  NULL: no memory. */
+typedef struct lh_bpe_cache {
+    struct bpe_word *word;             /* [1 << (64 - shift)]: bpe_words.c */
+    size_t words;
+    int32_t *more;                     /* [more_room]                      */
+    size_t mores, more_room;
+    lh_bpe_pair *pair;                 /* [1 << (64 - pair_shift)]; left: ~
+                                          of it                            */
+    unsigned shift, pair_shift;        /* of a hash, for the place         */
+} lh_bpe_cache;
+
+LH_INTERNAL lh_bpe_cache *lh_bpe_cache_new(lh_context *ctx);
+LH_INTERNAL void lh_bpe_cache_free(lh_context *ctx, lh_bpe_cache *cache);
+
 /* What encoding a text works with. */
 typedef struct lh_bpe_run {
     lh_context *ctx;
@@ -137,12 +156,16 @@ typedef struct lh_bpe_run {
     bool first;                        /* nothing has come yet             */
     void *memory;                      /* for long pieces                  */
     size_t memory_bytes;
-    struct bpe_known *known;           /* the cache; NULL: none            */
+    lh_bpe_cache *cache;               /* NULL: none                       */
 } lh_bpe_run;
 
-/* Appends the tokens of one piece. */
+/* Appends the tokens of one piece, and of all pieces of a text that a scanner
+ * finds; text[0 .. readable - 1] may be read. */
 LH_INTERNAL void lh_bpe_piece(lh_bpe_run *r, const unsigned char *text,
                               size_t size);
+LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
+                               const unsigned char *text, size_t size,
+                               size_t readable);
 LH_INTERNAL void lh_bpe_free(lh_tokenizer *k);
 
 #endif

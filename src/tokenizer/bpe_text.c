@@ -6,74 +6,8 @@
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
-/* --------------------------------------------------------------- cache -- */
-
-/* Pieces of up to 15 bytes and 3 tokens: most of any text. */
-#define BPE_KNOWN ((size_t)1 << (64 - 49))
-#define BPE_KNOWN_BYTES 15
 /* Texts from so many bytes on are worth a cache of their own. */
-#define BPE_CACHED 4096
-
-typedef struct bpe_known {
-    uint64_t low, high;                /* the bytes; the last: their count */
-    int32_t token[3];
-    int32_t count;
-} bpe_known;
-
-/* The first `size` bytes of text as two words, and the size in the last;
- * `whole`: 16 bytes may be read. */
-static inline void bpe_key(const unsigned char *text, size_t size, bool whole,
-                           uint64_t *low, uint64_t *high)
-{
-    unsigned char copy[16] = { 0 };
-    if (!whole)
-        text = memcpy(copy, text, size);
-    memcpy(low, text, 8);
-    memcpy(high, text + 8, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    *low = __builtin_bswap64(*low);
-    *high = __builtin_bswap64(*high);
-#endif
-    if (size < 8) {
-        *low &= ((uint64_t)1 << 8 * size) - 1;
-        *high = 0;
-    } else {
-        *high &= ((uint64_t)1 << 8 * (size - 8)) - 1;
-    }
-    *high |= (uint64_t)size << 56;
-}
-
-static void bpe_word(lh_bpe_run *r, const unsigned char *text, size_t size,
-                     size_t readable)
-{
-    if (size > BPE_KNOWN_BYTES || !r->known) {
-        lh_bpe_piece(r, text, size);
-        return;
-    }
-    uint64_t low, high;
-    bpe_key(text, size, readable >= 16, &low, &high);
-    uint64_t mixed = (low ^ high * 0xd6e8feb86659fd93u) * 0x9e3779b97f4a7c15u;
-    bpe_known *e = &r->known[mixed >> 49];
-    if (e->low == low && e->high == high) {
-        int32_t *token = lh_ids_room(r->ctx, r->out, 3);
-        if (!token) {
-            r->status = LH_ERROR_MEMORY;
-            return;
-        }
-        memcpy(token, e->token, sizeof e->token);
-        r->out->count += (size_t)e->count;
-        return;
-    }
-    size_t before = r->out->count;
-    lh_bpe_piece(r, text, size);
-    size_t count = r->out->count - before;
-    if (r->status || count > 3)
-        return;
-    e->low = low;
-    e->high = high;
-    e->count = (int32_t)count;
-    memcpy(e->token, r->out->id + before, count * sizeof *e->token);
-}
+#define BPE_CACHED 256
 
 /* ------------------------------------------------------------ pipeline -- */
 
@@ -81,11 +15,12 @@ static void bpe_cut(lh_bpe_run *r, const unsigned char *text, size_t size,
                     size_t readable, int step)
 {
     const lh_bpe *b = r->k->bpe;
-    if (step == b->steps) {
-        bpe_word(r, text, size, readable);
+    const lh_scanner *scan = b->steps ? b->step[step]
+                                      : lh_scanner_named("whole", 5);
+    if (step + 1 >= b->steps) {
+        lh_bpe_pieces(r, scan, text, size, readable);
         return;
     }
-    const lh_scanner *scan = b->step[step];
     for (size_t at = 0; at < size && !r->status;) {
         size_t n = scan->next(scan, b->classes, text + at, size - at);
         bpe_cut(r, text + at, n, readable - at, step + 1);
@@ -189,6 +124,20 @@ static void bpe_emit(lh_bpe_run *r, int32_t id)
 
 typedef void bpe_rest(lh_bpe_run *r, const char *text, size_t size);
 
+/* Where from text[at] on an added token of a kind may begin. */
+static size_t bpe_candidate(const lh_bpe *b, const char *text, size_t size,
+                            size_t at, bool normalized)
+{
+    if (b->only[normalized] < 256) {
+        const char *found = memchr(text + at, b->only[normalized], size - at);
+        return found ? (size_t)(found - text) : size;
+    }
+    while (at < size && !(b->begins[(unsigned char)text[at]] >> normalized &
+                          1))
+        at++;
+    return at;
+}
+
 /* Emits the added tokens of one kind, and hands what is between to `rest`.  A
  * special token that is not asked for stays text. */
 static void bpe_added(lh_bpe_run *r, const char *text, size_t size,
@@ -196,10 +145,13 @@ static void bpe_added(lh_bpe_run *r, const char *text, size_t size,
 {
     const lh_bpe *b = r->k->bpe;
     bool marked = normalized && b->spaces && !b->spaces_late;
+    bool none = b->only[normalized] < 0 ||
+                (b->special[normalized] && !r->out->special);
     size_t from = 0, at = 0;
-    while (at < size && !r->status) {
-        const lh_added *found = b->begins[(unsigned char)text[at]]
-            ? bpe_added_at(b, text + at, size - at, normalized) : NULL;
+    while (!none && !r->status &&
+           (at = bpe_candidate(b, text, size, at, normalized)) < size) {
+        const lh_added *found = bpe_added_at(b, text + at, size - at,
+                                             normalized);
         if (!found) {
             at++;
             continue;
@@ -314,14 +266,16 @@ static void bpe_normalize(lh_bpe_run *r, const char *text, size_t size)
 static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
                             const char *text, size_t size, lh_ids *out)
 {
-    lh_bpe_run r = { .ctx = ctx, .k = k, .out = out, .first = true };
-    if (size >= BPE_CACHED) {
-        r.known = lh_alloc(ctx, BPE_KNOWN, sizeof *r.known);
-        if (!r.known)
+    lh_bpe_run r = { .ctx = ctx, .k = k, .out = out, .first = true,
+                     .cache = out->cache };
+    if (size >= BPE_CACHED && !r.cache) {
+        r.cache = lh_bpe_cache_new(ctx);
+        if (!r.cache)
             return LH_ERROR_MEMORY;
     }
     bpe_added(&r, text, size, false, bpe_normalize);
-    lh_free(ctx, r.known);
+    if (!out->cache)
+        lh_bpe_cache_free(ctx, r.cache);
     lh_free(ctx, r.memory);
     return r.status;
 }
@@ -336,7 +290,7 @@ LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
     const lh_bpe *b = k->bpe;
     bool cuts = false;
     for (int i = 0; i < b->steps; i++)
-        cuts |= lh_scanner_cuts(b->step[i]);
+        cuts |= b->step[i]->family != LH_SCAN_NONE;
     if (!cuts || b->prefix || b->squeezed || b->strip_left ||
         b->strip_right)
         return 0;
@@ -355,6 +309,4 @@ LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_bpe = {
     "bpe", bpe_encode
 };
 
-#undef BPE_KNOWN
-#undef BPE_KNOWN_BYTES
 #undef BPE_CACHED

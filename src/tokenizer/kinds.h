@@ -8,12 +8,13 @@
 
 #include "base/base.h"
 
-/* The ids of a text as they come. */
+/* The ids of a text as they come, and what is remembered for more of them. */
 typedef struct lh_ids {
     int32_t *id;
     size_t count, capacity;
     bool special;                      /* special tokens in the text are
                                           tokens, not text                 */
+    struct lh_bpe_cache *cache;        /* byte pairs: see bpe.h; NULL: none*/
 } lh_ids;
 
 /* Room for `more` ids behind those that are there; NULL: no memory. */

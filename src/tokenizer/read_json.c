@@ -228,7 +228,7 @@ static bool tjson_split(tjson_reader *r, const lh_json *part)
     /* What is not matched goes in the second: so all must be. */
     if (!tjson_is(behavior, "Isolated") &&
         !(tjson_is(behavior, "Removed") && invert &&
-          lh_scanner_cuts(scan))) {
+          scan->family != LH_SCAN_NONE)) {
         lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: its Split is neither Isolated"
                 " nor Removed with invert, which alone are known here",
                 r->where);

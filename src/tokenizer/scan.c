@@ -6,8 +6,6 @@
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
-enum { SCAN_END_FIRST = 1, SCAN_CASED = 2, SCAN_SLASH = 4 };
-
 #define SCAN_WORD (LH_LETTER | LH_NUMBER | LH_SPACE)
 
 /* The class of the character at text[at], whose length goes to *length; 0
@@ -46,10 +44,8 @@ static inline size_t scan_run(const uint8_t *classes,
     return at;
 }
 
-/* 's 't 'm 'd 're 've 'll at text[0]: its length, or 0.  Where case is
- * folded an s may be long (U+017F). */
-static size_t scan_contraction(const unsigned char *text, size_t size,
-                               bool fold)
+LH_INTERNAL size_t lh_scan_contraction(const unsigned char *text,
+                                       size_t size, bool fold)
 {
     if (size < 2 || text[0] != '\'')
         return 0;
@@ -93,7 +89,7 @@ static size_t scan_gpt2(const lh_scanner *scan, const uint8_t *classes,
                         const unsigned char *text, size_t size)
 {
     (void)scan;
-    size_t length, at = scan_contraction(text, size, false);
+    size_t length, at = lh_scan_contraction(text, size, false);
     if (at)
         return at;
     int class = scan_class(classes, text, size, 0, &at);
@@ -137,7 +133,7 @@ static size_t scan_word(const lh_scanner *scan, const uint8_t *classes,
     int class = scan_class(classes, text, size, 0, &first);
     bool before = !(class & (LH_LETTER | LH_NUMBER)) && text[0] != '\r' &&
                   text[0] != '\n';
-    if (!(scan->flags & SCAN_CASED)) {
+    if (!(scan->flags & LH_SCAN_CASED)) {
         if (before)
             class = scan_class(classes, text, size, first, &second);
         return class & LH_LETTER
@@ -159,7 +155,7 @@ static size_t scan_word(const lh_scanner *scan, const uint8_t *classes,
         end = class & LH_LOWER ? first : 0;
     if (!before)
         end = scan_cased(classes, text, size, 0);
-    return end ? end + scan_contraction(text + end, size - end, true) : 0;
+    return end ? end + lh_scan_contraction(text + end, size - end, true) : 0;
 }
 
 /* Where a run of line ends, and slashes too if asked for, stops. */
@@ -167,21 +163,21 @@ static size_t scan_ends(const lh_scanner *scan, const unsigned char *text,
                         size_t size, size_t at)
 {
     while (at < size && (text[at] == '\r' || text[at] == '\n' ||
-                         (text[at] == '/' && scan->flags & SCAN_SLASH)))
+                         (text[at] == '/' && scan->flags & LH_SCAN_CASED)))
         at++;
     return at;
 }
 
 /* (?i:'s|'t|'re|'ve|'m|'ll|'d)|WORD|\p{N}{1,digits}|
  * ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
- * SCAN_CASED: words are cut by case, and contractions belong to them.
- * SCAN_SLASH: [\r\n/]*.  SCAN_END_FIRST: \s+$ before \s*[\r\n]+. */
+ * LH_SCAN_CASED: words are cut by case, contractions belong to them, and it
+ * is [\r\n/]*.  LH_SCAN_END_FIRST: \s+$ before \s*[\r\n]+. */
 static size_t scan_gpt4(const lh_scanner *scan, const uint8_t *classes,
                         const unsigned char *text, size_t size)
 {
     size_t at = 0, length, second, newline = 0;
-    if (!(scan->flags & SCAN_CASED))
-        at = scan_contraction(text, size, true);
+    if (!(scan->flags & LH_SCAN_CASED))
+        at = lh_scan_contraction(text, size, true);
     if (!at)
         at = scan_word(scan, classes, text, size);
     if (at)
@@ -203,7 +199,7 @@ static size_t scan_gpt4(const lh_scanner *scan, const uint8_t *classes,
             newline = at + 1;
         at += length;
     }
-    if (at == size && scan->flags & SCAN_END_FIRST)
+    if (at == size && scan->flags & LH_SCAN_END_FIRST)
         return at;
     return newline ? newline : scan_spaces(classes, text, size);
 }
@@ -350,8 +346,8 @@ static size_t scan_trailing(const lh_scanner *scan, const uint8_t *classes,
 /* --------------------------------------------------------------- table -- */
 
 static const lh_scanner scan_table[] = {
-#define SCANNER(name, function, digits, flags) \
-    { #name, function, digits, flags },
+#define SCANNER(name, function, digits, flags, family) \
+    { #name, function, digits, flags, family },
 #define PATTERN(name, text)
 #include "tokenizer/scan.def"
 #undef SCANNER
@@ -359,17 +355,12 @@ static const lh_scanner scan_table[] = {
 };
 
 static const struct { const char *name, *pattern; } scan_patterns[] = {
-#define SCANNER(name, function, digits, flags)
+#define SCANNER(name, function, digits, flags, family)
 #define PATTERN(name, text) { #name, text },
 #include "tokenizer/scan.def"
 #undef SCANNER
 #undef PATTERN
 };
-
-LH_INTERNAL bool lh_scanner_cuts(const lh_scanner *scan)
-{
-    return scan->next == scan_gpt2 || scan->next == scan_gpt4;
-}
 
 LH_INTERNAL const lh_scanner *lh_scanner_named(const char *name, size_t size)
 {

@@ -19,11 +19,26 @@ struct lh_scanner {
                    const unsigned char *text, size_t size);
     int digits;                        /* at most so many together; 0: all */
     int flags;
+    /* Of the scanners for whole texts: their pieces cover all of a text and
+     * each ends where a blank follows a letter, so that there it may be
+     * cut. */
+    enum { LH_SCAN_NONE, LH_SCAN_GPT2, LH_SCAN_GPT4 } family;
 };
 
-/* Whether its pieces cover all of a text and each ends where a blank follows
- * a letter, as those for whole texts do: there a text may be cut. */
-LH_INTERNAL bool lh_scanner_cuts(const lh_scanner *scan);
+/* Of gpt4's: see there. */
+enum { LH_SCAN_END_FIRST = 1, LH_SCAN_CASED = 2 };
+
+/* Where the next pieces of a text begin: start[i] for up to `room` - 1 of
+ * them, and behind the last where that ends.  How many.  room > 64. */
+LH_INTERNAL size_t lh_scan_pieces(const lh_scanner *scan,
+                                  const uint8_t *classes,
+                                  const unsigned char *text, size_t size,
+                                  size_t *start, size_t room);
+
+/* 's 't 'm 'd 're 've 'll at text[0]: its length, or 0.  Where case is
+ * folded an s may be long (U+017F). */
+LH_INTERNAL size_t lh_scan_contraction(const unsigned char *text,
+                                       size_t size, bool fold);
 
 /* By name ("gpt2", "cl100k", ...), and by the regular expression that a
  * tokenizer.json gives; NULL: not known. */
