@@ -682,8 +682,30 @@ static void test_golden(void)
     CHECK(hash == 0xcec7c4118e26f093u);
 }
 
+/* A permutation for each key and length, and not the same one. */
+static void test_permuted(void)
+{
+    static const uint64_t length[] = { 1, 2, 3, 5, 64, 65, 1000, 70000 };
+    static unsigned char seen[70000];
+    for (size_t j = 0; j < LH_COUNT(length); j++) {
+        uint64_t n = length[j], fixed = 0, same = 0;
+        memset(seen, 0, sizeof seen);
+        bool right = true;
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t at = lh_permuted(7, n, i);
+            right = right && at < n && !seen[at];
+            seen[at < n ? at : 0] = 1;
+            fixed += at == i;
+            same += at == lh_permuted(8, n, i);
+        }
+        CHECK(right);
+        CHECK(n < 1000 || (fixed < 20 && same < 20));
+    }
+}
+
 int main(void)
 {
+    test_permuted();
     test_context();
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
     test_errors(ctx);

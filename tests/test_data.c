@@ -381,6 +381,16 @@ static void test_held_out(lh_context *ctx)
     told a = read_all(ctx, d, &one), b = read_all(ctx, d, &two);
     CHECK(a.size == b.size && memcmp(a.text, b.text, a.size) != 0);
     free(a.text), free(b.text);
+    /* More documents than a table has room for. */
+    enum { LINES = (1 << 20) + 7 };
+    char *lines = malloc(2 * LINES);
+    for (int i = 0; i < LINES; i++)
+        memcpy(lines + 2 * i, "a\n", 2);
+    lh_dataset *most = lh_dataset_text(ctx, lines, 2 * LINES,
+                                       LH_DOCUMENTS_LINES);
+    split_is(ctx, most, 0.25, LINES - (LINES + 2) / 4, NULL);
+    lh_dataset_free(most);
+    free(lines);
     one.share = 1;
     CHECK_EQ_INT(lh_dataset_read(ctx, d, &one, tell, &a),
                  LH_ERROR_ARGUMENT);

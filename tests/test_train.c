@@ -479,6 +479,18 @@ static void test_order(void)
         CHECK_EQ_INT(sum, n * (n - 1) / 2);
     }
     CHECK(same >= n && same < 2 * n);
+    /* More windows than a table has room for. */
+    lh_windows many = { .training = LH_ORDER_TABLE + 3 };
+    lh_order none = { .epoch = -1 };
+    n = many.training;
+    for (int64_t epoch = 0; epoch < 2; epoch++) {
+        int64_t sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            sum += lh_order_at(&none, &many, 5, epoch * n + i);
+        CHECK_EQ_INT(sum, n * (n - 1) / 2);
+    }
+    CHECK(lh_order_at(&none, &many, 5, 1) != lh_order_at(&none, &many, 5,
+                                                         n + 1));
     setup_free(&s);
 }
 
