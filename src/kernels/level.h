@@ -4,7 +4,8 @@
  * (decoding twice as fast), loads moved out of loops (norms and AdamW a
  * tenth), and vzeroupper, which gcc hides behind the last one.  In the
  * amalgamation inline functions of other files have another level, and would
- * not be inlined. */
+ * not be inlined.  timing.c, whose cases grow twice as long at -O2, has it,
+ * too. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && \
     !defined(LH_AMALGAMATION)
 #pragma GCC optimize("O1", "caller-saves", "gcse", "expensive-optimizations")

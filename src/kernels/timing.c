@@ -5,6 +5,7 @@
  * All numbers lie between 0 and 1, so that no sum ends in what is not finite
  * and no moment becomes denormal, however often it is launched. */
 #include "base/strict.h"
+#include "kernels/level.h"
 
 #include "base/context.h"
 #include "kernels/timing.h"
