@@ -592,12 +592,38 @@ static lh_status bpe_make_added(lh_tokenizer *k, const lh_bpe_parts *p)
     return LH_OK;
 }
 
+/* A text that is one piece, or is cut before spaces alone, may be cut wherever
+ * no token could lie across; but not where what has no token is one together
+ * or a whole piece is looked for first. */
+static lh_status bpe_make_joins(lh_tokenizer *k)
+{
+    lh_bpe *b = k->bpe;
+    bool whole = !b->steps || (b->steps == 1 &&
+                 (!strcmp(b->step[0]->name, "whole") ||
+                  !strcmp(b->step[0]->name, "spaced")));
+    for (int i = 0; i < 256; i++)
+        whole &= b->byte_id[i] >= 0;
+    if (!whole || b->whole_first)
+        return LH_OK;
+    b->joins = lh_alloc(k->ctx, 256, 256);
+    if (!b->joins)
+        return LH_ERROR_MEMORY;
+    for (int32_t id = 0; id < k->vocabulary; id++) {
+        const unsigned char *text =
+            (const unsigned char *)k->pieces + k->starts[id];
+        for (size_t i = 1; i < bpe_size(k, id); i++)
+            b->joins[text[i - 1] << 8 | text[i]] = 1;
+    }
+    return LH_OK;
+}
+
 LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
 {
     lh_bpe *b = k->bpe;
     if (!b)
         return;
     lh_free(k->ctx, b->classes);
+    lh_free(k->ctx, b->joins);
     lh_free(k->ctx, b->added);
     lh_free(k->ctx, b->order);
     lh_free(k->ctx, b->texts);
@@ -632,6 +658,8 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
         status = bpe_make_ranks(k, p);
     if (!status)
         status = bpe_make_added(k, p);
+    if (!status)
+        status = bpe_make_joins(k);
     if (status) {
         lh_tokenizer_free(k);
         return NULL;

@@ -54,6 +54,9 @@ typedef struct lh_bpe {
     const lh_scanner *step[LH_BPE_STEPS];
     int steps;
     uint8_t *classes;                  /* [LH_CLASSES]                     */
+    uint8_t *joins;                    /* [256][256]: whether the second byte
+                                          follows the first in a token; NULL:
+                                          pieces are as the steps say      */
     /* Added tokens in the order of their bytes; which bytes begin one (bit 0:
      * one that is not normalized, bit 1: is), the only such byte of either
      * kind (-1: none, 256: several), and whether all of a kind are special. */

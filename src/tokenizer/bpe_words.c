@@ -334,14 +334,33 @@ static void bpe_some(lh_bpe_run *r, const unsigned char *text,
     }
 }
 
+/* As lh_scan_pieces(): a piece ends where no token could go on, but not within
+ * a character. */
+static size_t bpe_apart(const uint8_t *joins, const unsigned char *text,
+                        size_t size, size_t *start, size_t room)
+{
+    size_t count = 0, at = 0;
+    while (at < size && count + 1 < room) {
+        start[count++] = at++;
+        while (at < size && (joins[text[at - 1] << 8 | text[at]] ||
+                             (text[at] & 0xc0) == 0x80))
+            at++;
+    }
+    start[count] = at;
+    return count;
+}
+
 LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
                                const unsigned char *text, size_t size,
                                size_t readable)
 {
     size_t start[BPE_CUT + 1];
+    const lh_bpe *b = r->k->bpe;
     for (size_t at = 0; at < size && !r->status; at += start[0]) {
-        size_t count = lh_scan_pieces(scan, r->k->bpe->classes, text + at,
-                                      size - at, start, BPE_CUT);
+        size_t count = b->joins
+            ? bpe_apart(b->joins, text + at, size - at, start, BPE_CUT)
+            : lh_scan_pieces(scan, b->classes, text + at, size - at, start,
+                             BPE_CUT);
         for (size_t i = 0, some; i < count && !r->status; i += some) {
             some = count - i < BPE_ASKED ? count - i : BPE_ASKED;
             bpe_some(r, text + at, readable - at, start + i, some);
