@@ -22,6 +22,10 @@ static char *some_text(uint64_t *state, int i, size_t *size)
     *size = 0;
     while (text && *size < room) {
         const char *word = words[test_random(state) % 12];
+        if (i == 19 && *size > 50000 && *size + 90000 < room) {
+            memset(text + *size, '7', 80000);    /* nowhere to cut it      */
+            *size += 80000;
+        }
         memcpy(text + *size, word, strlen(word));
         *size += strlen(word);
         text[(*size)++] = ' ';

@@ -57,9 +57,11 @@ static bool batch_take(batch_job *job, batch_worker *w)
         size_t left = job->size[job->next] - job->next_at, cut = 0;
         if (left > BATCH_PART - bytes && bytes)
             break;
-        if (left > BATCH_PART && job->k->bpe)
+        /* Where a table has no such place, it and more are one part. */
+        for (size_t most = BATCH_PART; most < left && !cut && job->k->bpe;
+             most *= 2)
             cut = lh_tokenizer_cut(job->k, job->text[job->next] +
-                                           job->next_at, BATCH_PART);
+                                           job->next_at, most);
         if (cut) {
             job->next_at += cut;
             break;
