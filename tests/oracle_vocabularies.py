@@ -227,6 +227,11 @@ PIECES = ["a", "B", "the", " the", "Hello", "'s", "'S", "'\u017f", "'ll",
           "\ue000", "\ud7a5", "\U000e0041", "\U00020000", "\U0010ffff"]
 
 
+# Source code: what Python's own library has at its top.
+SOURCES = [open(path, encoding="utf-8", newline="").read() for path in
+           sorted(glob.glob(os.path.dirname(os.__file__) + "/*.py"))]
+
+
 def texts():
     for path in sorted(glob.glob(DATA + "/text/*.txt")):
         yield open(path, encoding="utf-8", newline="").read()
@@ -242,6 +247,11 @@ def texts():
                       for _ in range(draw.randrange(1, 12)))
     for path in (__file__, "include/longhand.h", "src/base/json.c"):
         yield open(path, encoding="utf-8").read()
+    yield from SOURCES
+    yield json.dumps(SOURCES[:9], indent=1)
+    yield json.dumps([{"line": n, "text": line, "words": line.split()}
+                      for n, line in enumerate(SOURCES[9].split("\n"))],
+                     ensure_ascii=False)
 
 
 def gguf():
@@ -267,9 +277,10 @@ def training():
     """Merges, and the ids of a text by what was saved."""
     bad = 0
     path = BUILD + "/trained.json"
-    for name in ("names.txt", "botchan.txt", "tinyshakespeare.txt"):
-        text = open(f"{DATA}/text/{name}", encoding="utf-8",
-                    newline="").read()
+    for name in ("names.txt", "botchan.txt", "tinyshakespeare.txt",
+                 "source code"):
+        text = "".join(SOURCES)[:3000000] if " " in name else open(
+            f"{DATA}/text/{name}", encoding="utf-8", newline="").read()
         for documents, vocabulary in (([text], 300), ([text], 4000),
                                       ([text], 32000),
                                       (text.split("\n"), 8000)):
