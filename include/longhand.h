@@ -598,6 +598,8 @@ LH_API void lh_tokenizer_trainer_free(lh_tokenizer_trainer *t);
 LH_API lh_status lh_tokenizer_trainer_add(lh_tokenizer_trainer *t,
                                           const char *const *text,
                                           const size_t *size, int64_t count);
+/* Distinct words so far, those counted twice that two threads have seen. */
+LH_API int64_t lh_tokenizer_trainer_words(const lh_tokenizer_trainer *t);
 LH_API lh_tokenizer *lh_tokenizer_trainer_make(
     lh_tokenizer_trainer *t, int64_t vocabulary, const char *const *special,
     int specials, lh_train_report *report, void *user);

@@ -385,6 +385,37 @@ large() {
         cmp -s - "$out/large.txt"
 }
 check "a file of several blocks, there and back" large
+# More ids than a block has: the space before the text is dropped once alone.
+printf '%s' '{"version": "1.0", "normalizer": {"type": "Sequence",
+ "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace",
+ "pattern": {"String": " "}, "content": "▁"}]}, "model": {"vocab": {"a": 0,
+ "▁": 1, "▁a": 2, "\n": 3}, "merges": ["▁ a"]}}' >"$out/spaced.json"
+spaced() {
+    awk 'BEGIN { for (i = 0; i < 60000; i++)
+                     print "a a a a a a a a a a a a a a a a a a a" }' \
+        >"$out/spaced.txt"
+    $LONGHAND tokenizer encode "$out/spaced.txt" --format u32 \
+        --tokenizer "$out/spaced.json" >"$out/spaced.u32" &&
+    [ "$(wc -c <"$out/spaced.u32")" -gt 4194304 ] &&
+    $LONGHAND tokenizer decode "$out/spaced.u32" --format u32 \
+        --tokenizer "$out/spaced.json" | cmp -s - "$out/spaced.txt"
+}
+check "spaces at the borders of blocks of ids" spaced
+# Stopped at whatever point, it leaves a whole file or none.
+stopped() {
+    rm -f "$out"/stopped.json*
+    timeout -s TERM 0.03 $LONGHAND tokenizer train "$out/large.txt" \
+        --vocab 2000 --out "$out/stopped.json" >/dev/null 2>"$out/stderr"
+    case $? in
+    124) [ -z "$(ls "$out"/stopped.json* 2>/dev/null)" ] &&
+         grep -q 'stopped' "$out/stderr" ;;
+    0) [ -s "$out/stopped.json" ] ;;
+    *) false ;;
+    esac
+}
+check "training a tokenizer is stopped" stopped
+check "--quiet says nothing" [ -z "$($LONGHAND tokenizer train \
+    "$out/cats.txt" --vocab 300 --out "$out/quiet.json" -q 2>&1)" ]
 check "a model learns with it" succeeds train "$out/cats.txt" $tiny \
     --steps 3 --tokenizer "$words" --out "$out/pairs"
 check "a model learns with it" says '300 tokens: bpe'

@@ -272,6 +272,7 @@ static void nulls_objects(lh_context *ctx)
     REFUSED(lh_tokenizer_load(ctx, NULL, NULL), LH_ERROR_ARGUMENT);
     REFUSED(lh_tokenizer_load(ctx, "no such file", NULL), LH_ERROR_IO);
     CHECK(!lh_tokenizer_trainer_new(NULL));
+    CHECK_EQ_INT(lh_tokenizer_trainer_words(NULL), 0);
     lh_tokenizer_trainer_free(NULL);
     CHECK(lh_tokenizer_trainer_add(NULL, NULL, NULL, 0) != LH_OK);
     CHECK(!lh_tokenizer_trainer_make(NULL, 300, &name, 1, NULL, NULL));

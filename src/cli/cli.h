@@ -130,6 +130,11 @@ int cli_flush(void);
 
 double cli_clock(void);           /* seconds, monotonic                    */
 
+/* From cli_signals() on the first signal that asks to stop sets cli_stop; the
+ * second one kills. */
+extern volatile sig_atomic_t cli_stop;
+void cli_signals(void);
+
 /* --------------------------------------------------------------- data -- */
 
 /* The data of the operands from `first` on, and what it was taken for. */

@@ -94,9 +94,43 @@ static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
 
 /* --------------------------------------------------------------- train -- */
 
+/* How far it is: a bar on a terminal, a line every ten seconds elsewhere. */
+typedef struct tokenizer_view {
+    const cli_options *o;
+    double begin, shown;               /* of this part; last               */
+} tokenizer_view;
+
+static void tokenizer_far(tokenizer_view *v, const char *what,
+                          double share, const char *text)
+{
+    static const char bar[] = "########################################";
+    double now = cli_clock(), took = now - v->begin;
+    bool live = isatty(2);
+    char left[32];
+    if (v->o->given[OPT_quiet] || share <= 0 || share > 1 ||
+        now - v->shown < (live ? 0.1 : 10))
+        return;
+    v->shown = now;
+    cli_duration(left, took * (1 - share) / share);
+    if (live)
+        fprintf(stderr, "\r%s [%-40.*s] %s, %s left\033[K", what,
+                (int)(40 * share), bar, text, left);
+    else
+        printf("%s %3.0f%%: %s, %s left\n", what, 100 * share, text, left);
+    fflush(stdout);
+}
+
+static void tokenizer_there(const tokenizer_view *v)
+{
+    if (isatty(2) && !v->o->given[OPT_quiet])
+        fputs("\r\033[K", stderr);
+}
+
 /* Documents on their way to the trainer, which takes many at once. */
 typedef struct tokenizer_feed {
     lh_tokenizer_trainer *t;
+    tokenizer_view *view;
+    int64_t bytes, total;              /* read; to be read                 */
     char *text;
     size_t size, room;
     size_t start[TOKENIZER_LINES + 1]; /* of each document in text         */
@@ -144,6 +178,18 @@ static lh_status tokenizer_flush(tokenizer_feed *f)
 static lh_status tokenizer_piece(void *user, const lh_piece *p)
 {
     tokenizer_feed *f = user;
+    char a[32], b[32], c[32], said[120];
+    int64_t before = f->bytes >> 20;
+    if (cli_stop)
+        return LH_ERROR_STOPPED;
+    f->bytes += (int64_t)p->size;
+    if (f->view && f->bytes >> 20 != before) {
+        snprintf(said, sizeof said, "%s of %s, %s words",
+                 cli_bytes(a, f->bytes), cli_bytes(b, f->total),
+                 cli_count(c, lh_tokenizer_trainer_words(f->t)));
+        tokenizer_far(f->view, "reading",
+                      (double)f->bytes / (double)f->total, said);
+    }
     if (f->room - f->size < p->size) {
         size_t room = 2 * f->room + p->size;
         char *text = room > f->room ? realloc(f->text, room) : NULL;
@@ -164,28 +210,42 @@ static lh_status tokenizer_piece(void *user, const lh_piece *p)
         ? tokenizer_flush(f) : LH_OK;
 }
 
-int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
-                       const lh_dataset *d, const lh_split *split,
-                       int64_t most)
+static int tokenizer_feed_all(lh_context *ctx, lh_tokenizer_trainer *t,
+                              const lh_dataset *d, const lh_split *split,
+                              int64_t most, tokenizer_view *view,
+                              int64_t total)
 {
     tokenizer_feed *f = calloc(1, sizeof *f);
     if (!f)
         return cli_fail("out of memory");
     f->t = t;
     f->left = most;
+    f->view = view;
+    f->total = total;
     lh_status status = lh_dataset_read(ctx, d, split, tokenizer_piece, f);
     if (!status || (status == LH_ERROR_STOPPED && f->left < 0))
         status = tokenizer_flush(f);
     free(f->text);
     free(f);
+    if (view)
+        tokenizer_there(view);
     if (!status)
         return CLI_DONE;
-    return lh_error_status(ctx) ? cli_error(ctx) : cli_fail("out of memory");
+    return cli_stop ? cli_fail("stopped while reading; nothing is written")
+         : lh_error_status(ctx) ? cli_error(ctx) : cli_fail("out of memory");
 }
 
-static int tokenizer_read(lh_context *ctx, const cli_options *o,
+int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
+                       const lh_dataset *d, const lh_split *split,
+                       int64_t most)
+{
+    return tokenizer_feed_all(ctx, t, d, split, most, NULL, 0);
+}
+
+static int tokenizer_read(lh_context *ctx, tokenizer_view *v,
                           lh_tokenizer_trainer *t, int64_t *bytes)
 {
+    const cli_options *o = v->o;
     char *input = "-";
     cli_options read = *o;
     cli_corpus data;
@@ -195,8 +255,10 @@ static int tokenizer_read(lh_context *ctx, const cli_options *o,
     }
     int code = cli_data_load(ctx, &read, o->operands < 2 ? 0 : 1, NULL, 0,
                              &data);
+    v->begin = cli_clock();
     if (!code)
-        code = cli_tokenizer_feed(ctx, t, data.dataset, NULL, INT64_MAX);
+        code = tokenizer_feed_all(ctx, t, data.dataset, NULL, INT64_MAX, v,
+                                  data.facts.bytes);
     if (!code && !o->given[OPT_quiet])
         cli_data_notes(stdout, &data);
     *bytes = data.facts.bytes;
@@ -206,11 +268,14 @@ static int tokenizer_read(lh_context *ctx, const cli_options *o,
 
 static bool tokenizer_progress(void *user, int64_t tokens)
 {
-    const cli_options *o = user;
-    if (isatty(2) && !o->given[OPT_quiet] && tokens % 256 == 0)
-        fprintf(stderr, "\r%lld of %lld tokens", (long long)tokens,
-                (long long)o->integer[OPT_vocab]);
-    return true;
+    tokenizer_view *v = user;
+    int64_t all = v->o->integer[OPT_vocab];
+    char a[32], b[32], text[80];
+    snprintf(text, sizeof text, "%s of %s tokens", cli_count(a, tokens),
+             cli_count(b, all));
+    tokenizer_far(v, "merging", (double)(tokens - 256) / (double)(all - 256),
+                  text);
+    return !cli_stop;
 }
 
 static int tokenizer_train(lh_context *ctx, const cli_options *o)
@@ -218,15 +283,17 @@ static int tokenizer_train(lh_context *ctx, const cli_options *o)
     const char *special = o->text[OPT_special];
     char a[32], b[32];
     int64_t bytes = 0;
-    double begin = cli_clock();
+    tokenizer_view view = { .o = o };
+    double begin = view.shown = cli_clock();
+    cli_signals();
     lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(ctx);
-    int code = t ? tokenizer_read(ctx, o, t, &bytes) : cli_error(ctx);
+    int code = t ? tokenizer_read(ctx, &view, t, &bytes) : cli_error(ctx);
     lh_tokenizer *k = NULL;
     if (!code) {
+        view.begin = cli_clock();
         k = lh_tokenizer_trainer_make(t, o->integer[OPT_vocab], &special, 1,
-                                      tokenizer_progress, (void *)o);
-        if (isatty(2) && !o->given[OPT_quiet])
-            fprintf(stderr, "\r%30s\r", "");
+                                      tokenizer_progress, &view);
+        tokenizer_there(&view);
         if (!k || lh_tokenizer_save(ctx, k, o->text[OPT_to]))
             code = cli_error(ctx);
     }

@@ -41,37 +41,6 @@ typedef struct train_run {
     bool learned;                 /* the tokenizer was, for this run       */
 } train_run;
 
-/* -------------------------------------------------------------- signals -- */
-
-static volatile sig_atomic_t train_stop;
-
-static void train_on_signal(int number)
-{
-    (void)number;
-    train_stop = 1;
-}
-
-/* The first signal asks to stop, the second one kills: a run is safe from
- * that too.  A reader that goes away (train | head) and a limit on file sizes
- * must not kill a run: the write fails instead, and the run stops. */
-static void train_signals(void)
-{
-    struct sigaction a = { 0 };
-    a.sa_handler = train_on_signal;
-    a.sa_flags = SA_RESTART | (int)SA_RESETHAND;
-    sigemptyset(&a.sa_mask);
-    /* What is ignored already (nohup) stays so. */
-    static const int number[] = { SIGINT, SIGTERM, SIGHUP };
-    for (int i = 0; i < 3; i++) {
-        struct sigaction before;
-        if (sigaction(number[i], NULL, &before) == 0 &&
-            before.sa_handler != SIG_IGN)
-            sigaction(number[i], &a, NULL);
-    }
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
-}
-
 /* ------------------------------------------------------------- settings -- */
 
 /* A preset's warm-up and held-out share are meant for its own length of run
@@ -382,7 +351,7 @@ static int train_behind(train_run *r)
     if (!code && !end && r->dir.path && train_save_due(r))
         code = train_save(r);
     if (ferror(stdout))
-        train_stop = 1;
+        cli_stop = 1;
     return code;
 }
 
@@ -391,7 +360,7 @@ static int train_steps(train_run *r)
 {
     int code = CLI_DONE;
     r->saved = cli_clock();
-    while (!train_stop && !code && r->last.progress.step < r->settings.steps)
+    while (!cli_stop && !code && r->last.progress.step < r->settings.steps)
         code = lh_trainer_step(r->trainer, &r->last.progress)
              ? train_failed(r) : train_behind(r);
     if (!code)                    /* else it would erase what was said     */
@@ -468,7 +437,7 @@ static int train_write(train_run *r)
     int code = CLI_DONE;
     if (!json && r->view.mode != CLI_VIEW_QUIET && count)
         printf("\n");
-    for (int64_t i = 0; i < count && !code && !train_stop; i++) {
+    for (int64_t i = 0; i < count && !code && !cli_stop; i++) {
         char *text;
         size_t size;
         code = cli_write(r->ctx, s, r->m, r->k, &writing, &text, &size);
@@ -511,7 +480,7 @@ static void train_say_best(const train_run *r)
 
 static int train_end(train_run *r)
 {
-    bool stopped = train_stop && r->last.progress.step != r->settings.steps;
+    bool stopped = cli_stop && r->last.progress.step != r->settings.steps;
     int code = train_save(r);
     lh_trainer_average(r->trainer, true);
     if (!code && r->dir.path && r->last.progress.step) {
@@ -611,7 +580,7 @@ int cli_train(const cli_options *o)
     r.ctx = cli_context(o, OPT_threads, &code);
     if (!r.ctx)
         return code;
-    train_signals();
+    cli_signals();
     code = train_prepare(&r);
     if (!code) {
         train_say(&r);

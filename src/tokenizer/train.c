@@ -211,6 +211,14 @@ LH_API lh_tokenizer_trainer *lh_tokenizer_trainer_new(lh_context *ctx)
     return t;
 }
 
+LH_API int64_t lh_tokenizer_trainer_words(const lh_tokenizer_trainer *t)
+{
+    int64_t words = 0;
+    for (size_t i = 0; t && i < t->threads; i++)
+        words += (int64_t)t->counter[i].used;
+    return words;
+}
+
 /* Where a part may end, from `at` on: between a letter and a blank, where
  * every scanner's pieces end; the document's end if there is no such place. */
 static size_t train_cut(const char *text, size_t size, size_t at)
