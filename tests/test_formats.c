@@ -558,10 +558,48 @@ static void test_settings(lh_context *ctx)
     lh_buffer_free(maker, &b);
 }
 
+/* Cut where no token could lie across, and not cut at all: the same. */
+static void test_apart(lh_context *ctx)
+{
+    static const char *const parts[] = { "t", "h", "e", "a", " ", " the",
+                                         "\u4e2d", "\u00e9", "\xe4", "\n" };
+    enum { SIZE = 9000 };
+    char *text = malloc(SIZE);
+    lh_buffer b = { 0 };
+    uint64_t state = 13;
+    make_sentencepiece(&b);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "apart", b.data, b.size, NULL);
+    CHECK(k && k->bpe->joins);
+    uint8_t *joins = k->bpe->joins;
+    for (int round = 0; round < 40; round++) {
+        size_t size = 0, most = round % 2 ? SIZE - 8 : 60;
+        while (size < most) {
+            const char *part = parts[test_random(&state) % LH_COUNT(parts)];
+            memcpy(text + size, part, strlen(part));
+            size += strlen(part);
+        }
+        int32_t *ids[2];
+        int64_t count[2];
+        for (int i = 0; i < 2; i++) {
+            k->bpe->joins = i ? joins : NULL;
+            CHECK(!lh_tokenizer_encode(ctx, k, text, size, &ids[i],
+                                       &count[i]));
+        }
+        CHECK(count[0] == count[1] &&
+              !memcmp(ids[0], ids[1], (size_t)count[0] * sizeof *ids[0]));
+        lh_memory_free(ctx, ids[0]);
+        lh_memory_free(ctx, ids[1]);
+    }
+    lh_tokenizer_free(k);
+    lh_buffer_free(maker, &b);
+    free(text);
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 2 });
     maker = ctx;
+    test_apart(ctx);
     test_no_cut(ctx);
     test_symbol(ctx);
     test_settings(ctx);
