@@ -588,7 +588,7 @@ check "broken off anywhere" broken
 
 # What is ignored when it starts stays so (nohup): a hang-up does not stop it.
 (trap '' HUP
- exec $LONGHAND train $long --save-every 1 --quiet --out "$out/hup") &
+ exec $LONGHAND train $long --save-every 1 --quiet --out "$out/hup" >"$log") &
 pid=$!
 appears "$out/hup/trainer.safetensors"
 kill -HUP $pid
