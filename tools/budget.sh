@@ -33,10 +33,14 @@ code=$(sources | xargs cat | awk '
       }
       if (line ~ /[^ \t]/) n++ }
     END { print n }')
-budget "library and program: code" "$code" 25000 lines
+budget "library and program: code" "$code" 31000 lines
 printf '%-34s %10s\n' "  with comments and blank lines" \
     "$(sources | xargs cat | wc -l)"
-longest=$(sources | xargs wc -l | grep -v ' total$' | sort -n | tail -n 1)
+# The public header is one file by design, and mostly its own manual.
+header=include/longhand.h
+budget "longhand.h, which is the manual" "$(wc -l <$header)" 1000 lines
+longest=$(sources | grep -v "^$header" | xargs wc -l | grep -v ' total$' |
+          sort -n | tail -n 1)
 budget "longest file: ${longest##*/}" "$(echo $longest | cut -d' ' -f1)" \
     800 lines
 longest=$(sources | grep '\.[ch]$' | xargs awk '
