@@ -606,6 +606,9 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
 /* tokenizer.json, as the `tokenizers` library has it. */
 LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
                                    const char *path);
+/* Whether it can be: LH_ERROR_STATE, with what it has that cannot be said
+ * there (docs/tokenizers.md).  To be asked before long work. */
+LH_API lh_status lh_tokenizer_savable(lh_context *ctx, const lh_tokenizer *k);
 
 /* ------------------------------------------------------------- dataset -- */
 

@@ -346,6 +346,8 @@ static void nulls_world(const world *w)
     DENIED(lh_tokenizer_decode(ctx, w->k, tokens, -1, &made, &size, NULL));
     DENIED(lh_tokenizer_save(ctx, NULL, "x"));
     DENIED(lh_tokenizer_save(ctx, w->k, NULL));
+    DENIED(lh_tokenizer_savable(ctx, NULL));
+    CHECK(!lh_tokenizer_savable(ctx, w->k));
     CHECK(lh_tokenizer_find(w->k, NULL, 1) < 0);
     CHECK_EQ_INT(lh_tokenizer_special(w->k, 0), lh_tokenizer_border(w->k));
     CHECK(lh_dataset_document(w->d, 0, NULL) != NULL);

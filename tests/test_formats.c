@@ -436,6 +436,8 @@ static void test_symbol(lh_context *ctx)
     CHECK(count == 3 && ids[0] == 261 && ids[1] == SPACED &&
           ids[2] == 263);
     lh_memory_free(ctx, ids);
+    CHECK_EQ_INT(lh_tokenizer_savable(ctx, k), LH_ERROR_STATE);
+    lh_error_clear(ctx);
     CHECK_EQ_INT(lh_tokenizer_write(ctx, k, &out), LH_ERROR_STATE);
     CHECK(strstr(lh_error_message(ctx), "symbol \"zzz\"") != NULL);
     lh_error_clear(ctx);

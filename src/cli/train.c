@@ -195,6 +195,8 @@ static int train_make(train_run *r)
     if (lh_tokenizer_border(r->k) < 0)
         return cli_fail("%s: it has no token that ends a document",
                         r->o->text[OPT_tokenizer]);
+    if (r->dir.path && lh_tokenizer_savable(r->ctx, r->k))
+        return cli_error(r->ctx); /* not after hours                       */
     r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
     if (!r->data.facts.loaded)
         code = train_cache(r);

@@ -406,8 +406,11 @@ static lh_status tjson_write_model(lh_context *ctx, const lh_tokenizer *k,
 
 /* The library puts the space that begins a text before what it looks for in
  * the normal form, too; SentencePiece does not. */
-static lh_status tjson_sayable(lh_context *ctx, const lh_tokenizer *k)
+LH_API lh_status lh_tokenizer_savable(lh_context *ctx, const lh_tokenizer *k)
 {
+    if (!ctx || !k)
+        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_savable: no"
+                       " tokenizer");
     const lh_bpe *b = k->bpe;
     char shown[LH_UTF8_SHOWN];
     bool prefix = b && b->prefix == LH_PREFIX_SPACE;
@@ -427,7 +430,7 @@ LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
                                          const lh_tokenizer *k,
                                          lh_buffer *buffer)
 {
-    lh_status status = tjson_sayable(ctx, k);
+    lh_status status = lh_tokenizer_savable(ctx, k);
     if (!status)
         status = tjson_add(
             ctx, buffer, "{\n  \"version\": \"1.0\",\n"
