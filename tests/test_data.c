@@ -153,7 +153,7 @@ static void test_blocks(lh_context *ctx)
     static const char *const mark[] = { "\n", "\n \n", "<|endoftext|>" };
     static const lh_documents by[] = { LH_DOCUMENTS_LINES,
         LH_DOCUMENTS_PARAGRAPHS, LH_DOCUMENTS_SEPARATED };
-    char *text = malloc(SIZE + 64), *wanted = malloc(SIZE + 64);
+    char *text = calloc(SIZE + 64, 1), *wanted = malloc(SIZE + 64);
     for (int kind = 0; kind < 3; kind++)
         for (int at = -3; at < 16; at += kind == 2 ? 1 : 3) {
             size_t length = strlen(mark[kind]), size = 0;
