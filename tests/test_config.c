@@ -136,6 +136,16 @@ static void test_round_trips(void)
     }
     c = nanochat_config();
     round_trip(&c, LH_LAYOUT_NANOCHAT, "\"final_logit_softcapping\": 15.0");
+    /* Where it is not named it is transformers' default. */
+    lh_config back;
+    lh_layout layout;
+    c.logit_softcap = 30;
+    CHECK_EQ_INT(lh_config_write(&ctx, &text, &c, 3, LH_WEIGHTS_F32), LH_OK);
+    memcpy(strstr(text.data, "final_logit_softcapping"), "some", 4);
+    CHECK_EQ_INT(lh_config_read(&ctx, "config.json", text.data, text.size,
+                                &back, &layout), LH_OK);
+    CHECK(back.logit_softcap == 15);
+    lh_buffer_free(&ctx, &text);
     c.dropout = 0.25;
     c.logit_softcap = 0;
     round_trip(&c, LH_LAYOUT_NANOCHAT, "\"final_logit_softcapping\": null");

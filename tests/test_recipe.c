@@ -154,6 +154,13 @@ static void test_muon_zero(void)
                                  &(lh_muon_matrix){ 8, 8, p, g, m, sums,
                                                     room, 1 }));
     CHECK(p[5] == 3 && p[4] == 0);
+    /* A momentum whose squares no float holds is none. */
+    for (int i = 0; i < 64; i++)
+        m[i] = 2e-23f;
+    CHECK_OK(ctx, lh_muon_update(ctx, &(lh_muon_settings){ 0.1, 0.9, 0 },
+                                 &(lh_muon_matrix){ 8, 8, p, g, m, sums,
+                                                    room, 1 }));
+    CHECK(p[5] == 3 && p[4] == 0);
     lh_context_free(ctx);
 }
 
@@ -194,9 +201,12 @@ static void test_average(void)
     lh_tensor *x = lh_params_find(lh_model_params(m),
                                   "model.layers.1.mlp.up_proj.weight");
     double mean = 0;
+    float begin = lh_tensor_data(x)[7];
+    lh_trainer_average(r, true);                 /* of nothing: what is    */
+    CHECK(lh_tensor_data(x)[7] == begin);
     for (int step = 0; step < STEPS; step++) {
         CHECK_OK(ctx, lh_trainer_step(r, NULL));
-        double decay = fmin(0.75, (2.0 + step) / (11.0 + step));
+        double decay = step ? fmin(0.75, (2.0 + step) / (11.0 + step)) : 0;
         mean = decay * mean + (1 - decay) * (double)lh_tensor_data(x)[7];
     }
     lh_evaluation before, on, off;

@@ -589,8 +589,10 @@ static void hfconf_read_nanochat(hfconf_reader *r, lh_config *c)
     hfconf_read_llama(r, c, hfconf_nanochat_activations);
     c->norm_gain = false;
     c->embedding_norm = c->qk_norm = true;
-    c->logit_softcap = hfconf_number(r, "final_logit_softcapping", 0, 0,
-                                     1e30);
+    /* transformers' default is 15; null is none. */
+    c->logit_softcap = hfconf_number(
+        r, "final_logit_softcapping",
+        lh_json_get(r->root, "final_logit_softcapping") ? 0 : 15, 0, 1e30);
     if (c->attention_bias)
         hfconf_fail(r, "attention_bias", "must be false for \"nanochat\"");
     if (c->tied)
@@ -633,8 +635,13 @@ static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
 #define HFCONF_FLAG(name) c->name = hfconf_flag(r, #name, -1);
 #define HFCONF_WORD(name, type, list) \
     c->name = (type)hfconf_word_read(r, #name, list, -1);
-#define HFCONF_LATER(name, low, high) \
-    c->name = (int64_t)hfconf_number(r, #name, 0, low, high);
+#define HFCONF_LATER(name, low, high) { \
+        const lh_json *later = hfconf_get(r, #name, false); \
+        if (later && (!later->integral || later->integer < (low) || \
+                      later->integer > (high))) \
+            hfconf_fail_range(r, #name, low, high); \
+        c->name = later && !r->status ? later->integer : 0; \
+    }
 #define HFCONF_LATER_FLAG(name) c->name = hfconf_flag(r, #name, 0);
     HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD,
                   HFCONF_LATER, HFCONF_LATER_FLAG)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/fpenv.h"
 #include "formats/hf_config.h"
 #include "formats/safetensors.h"
 #include "model/model.h"
@@ -259,9 +260,11 @@ LH_API lh_status lh_model_save_as(lh_context *ctx, lh_model *m,
                        " the model takes %lld",
                        (long long)lh_tokenizer_vocabulary(k),
                        (long long)m->config.vocabulary);
+    lh_fpenv saved = lh_fpenv_enter();           /* floats become f16      */
     lh_status status = lh_directory_make(ctx, directory);
     for (int part = 0; part < DISK_PARTS && !status; part++)
         status = disk_write(ctx, m, k, directory, weights, (disk_part)part);
+    lh_fpenv_leave(saved);
     return status;
 }
 

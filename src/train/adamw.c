@@ -247,7 +247,7 @@ LH_API lh_status lh_adamw_step(lh_adamw *o, const lh_adamw_settings *s,
 
 LH_INTERNAL lh_status lh_adamw_average(lh_adamw *o, double decay)
 {
-    double t = (double)o->step, early = (1 + t) / (10 + t);
+    double t = (double)o->step, early = t > 1 ? (1 + t) / (10 + t) : 0;
     lh_status status = LH_OK;
     for (int64_t i = 0; i < o->count && !status; i++) {
         lh_tensor *x = lh_params_get(o->params, i, NULL);

@@ -121,10 +121,12 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
         status = muon_lerp(ctx, x->momentum, x->gradient, s->momentum, size);
     if (!status)
         status = lh_squares(ctx, x->gradient, size, x->sums, &squares);
+    /* A momentum that has decayed this far is none: squares of floats lose it,
+     * and its length with them. */
     double length = lh_sqrt64(squares) * MUON_SAFETY;
+    double scale = squares > 1e-30 ? 1 / (length + 1e-20) : 0;
     if (!status)
-        status = muon_scale(ctx, x->gradient, other,
-                            (float)(1 / (length + 1e-20)), size);
+        status = muon_scale(ctx, x->gradient, other, (float)scale, size);
     for (int i = 0; i < MUON_ROUNDS && !status; i++)
         status = muon_round(ctx, muon_polynomial[i], x->rows, x->columns,
                             i % 2 ? x->gradient : other,

@@ -287,7 +287,8 @@ LH_API lh_status lh_trainer_norms(lh_trainer *r, double *gradient,
 
 LH_API void lh_trainer_average(lh_trainer *r, bool on)
 {
-    if (!r || r->averaged == on || !(r->settings.average > 0))
+    if (!r || r->averaged == on || !(r->settings.average > 0) ||
+        !r->adamw->step)
         return;
     lh_tape_reset(r->tape);              /* the weights are others now     */
     lh_adamw_swap(r->adamw);
