@@ -6,12 +6,6 @@
 #ifndef CLI_H
 #define CLI_H
 
-/* What takes time is in the library; at -O1 gcc makes the program in two
- * thirds of the time. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
-#pragma GCC optimize("O1")
-#endif
-
 #include <signal.h>
 #include <stdio.h>
 
