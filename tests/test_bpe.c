@@ -212,6 +212,11 @@ static void test_training(lh_context *ctx)
                                      NULL));
     CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_ARGUMENT);
     lh_error_clear(ctx);
+    /* A byte is a token already. */
+    CHECK(!lh_tokenizer_trainer_make(t, 300, &(const char *){ "x" }, 1, NULL,
+                                     NULL));
+    CHECK(strstr(lh_error_message(ctx), "one byte") != NULL);
+    lh_error_clear(ctx);
     lh_tokenizer_trainer_free(t);
 }
 

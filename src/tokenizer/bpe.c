@@ -252,7 +252,13 @@ static void bpe_pair_up(const lh_bpe_run *r, bpe_link *link, uint32_t i,
  * has more than three for each token. */
 static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
 {
-    size_t need = count * (sizeof(bpe_link) + 3 * sizeof(uint64_t));
+    size_t each = sizeof(bpe_link) + 3 * sizeof(uint64_t);
+    size_t need = count * each;
+    if (count >= UINT32_MAX || count > SIZE_MAX / each) {
+        r->status = lh_fail(r->ctx, LH_ERROR_MEMORY, "a piece of the text is"
+                            " too long");
+        return 0;
+    }
     if (need > r->memory_bytes) {
         lh_free(r->ctx, r->memory);
         r->memory = lh_alloc(r->ctx, need, 1);

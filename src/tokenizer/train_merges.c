@@ -435,6 +435,10 @@ static lh_status train_first(train_names *n, lh_gather *g,
 {
     lh_status status = LH_OK;
     for (int32_t i = 0; i < specials && !status; i++) {
+        if (strlen(special[i]) < 2)
+            return lh_fail(g->ctx, LH_ERROR_ARGUMENT, "the special token"
+                           " \"%s\" is empty or one byte, and those are"
+                           " tokens anyway", special[i]);
         if (*train_name(n, g, special[i], strlen(special[i])) >= 0)
             return lh_fail(g->ctx, LH_ERROR_ARGUMENT, "the special token"
                            " \"%s\" is given twice", special[i]);
