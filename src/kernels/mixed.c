@@ -86,59 +86,45 @@ static const mixed_field mixed_map_backward[MIXED_FIELDS] = {
 };
 
 /* The kernels that read or write bf16; the others' operands are floats. */
-static mixed_plan mixed_plan_of(lh_kernel kernel, const void *args)
+static mixed_plan mixed_plan_of(lh_kernel kernel, const lh_kernel_args *a)
 {
-    const lh_norm_args *norm = args;
-    const lh_rotary_args *rotary = args;
+#define MIXED_PLAN(type, columns, rows, fields) \
+    return (mixed_plan){ sizeof(lh_##type##_args), columns, rows, fields }
     switch (kernel) {
     case LH_KERNEL_rms_norm_forward:
     case LH_KERNEL_layer_norm_forward:
-        return (mixed_plan){ sizeof *norm, norm->columns, 0, mixed_norm };
+        MIXED_PLAN(norm, a->norm.columns, 0, mixed_norm);
     case LH_KERNEL_rms_norm_backward:
     case LH_KERNEL_layer_norm_backward:
-        return (mixed_plan){ sizeof *norm, norm->columns, 0,
-                             mixed_norm_backward };
+        MIXED_PLAN(norm, a->norm.columns, 0, mixed_norm_backward);
     case LH_KERNEL_rms_norm_gain:
     case LH_KERNEL_layer_norm_gain:
-        return (mixed_plan){ sizeof *norm, norm->columns, norm->rows,
-                             mixed_norm_backward };
+        MIXED_PLAN(norm, a->norm.columns, a->norm.rows, mixed_norm_backward);
     case LH_KERNEL_rotary_forward:
-        return (mixed_plan){ sizeof *rotary,
-                             rotary->heads * rotary->head_size, 0,
-                             mixed_rotary };
+        MIXED_PLAN(rotary, a->rotary.heads * a->rotary.head_size, 0,
+                   mixed_rotary);
     case LH_KERNEL_embedding_forward:
-        return (mixed_plan){ sizeof(lh_embedding_args),
-                             ((const lh_embedding_args *)args)->columns, 0,
-                             mixed_embedding };
+        MIXED_PLAN(embedding, a->embedding.columns, 0, mixed_embedding);
     case LH_KERNEL_softmax_forward:
+        MIXED_PLAN(softmax, a->softmax.columns, 0, mixed_softmax);
     case LH_KERNEL_softmax_backward:
-        return (mixed_plan){ sizeof(lh_softmax_args),
-                             ((const lh_softmax_args *)args)->columns, 0,
-                             kernel == LH_KERNEL_softmax_forward
-                                 ? mixed_softmax : mixed_softmax_backward };
+        MIXED_PLAN(softmax, a->softmax.columns, 0, mixed_softmax_backward);
     case LH_KERNEL_cross_entropy_forward:
     case LH_KERNEL_cross_entropy_backward:
-        return (mixed_plan){ sizeof(lh_cross_entropy_args),
-                             ((const lh_cross_entropy_args *)args)->vocabulary,
-                             0, mixed_cross_entropy };
+        MIXED_PLAN(cross_entropy, a->cross_entropy.vocabulary, 0,
+                   mixed_cross_entropy);
     case LH_KERNEL_dropout_forward:
-        return (mixed_plan){ sizeof(lh_dropout_args),
-                             ((const lh_dropout_args *)args)->columns, 0,
-                             mixed_dropout };
+        MIXED_PLAN(dropout, a->dropout.columns, 0, mixed_dropout);
 #define UNARY(name, y, dx, doc) \
     case LH_KERNEL_##name##_forward: \
-        return (mixed_plan){ sizeof(lh_map_args), 1, 0, mixed_map }; \
+        MIXED_PLAN(map, 1, 0, mixed_map); \
     case LH_KERNEL_##name##_backward: \
-        return (mixed_plan){ sizeof(lh_map_args), 1, 0, mixed_map_backward };
-#define UNARY_S UNARY
-#define BINARY(name, y, da, db, doc) UNARY(name, y, da, doc)
+        MIXED_PLAN(map, 1, 0, mixed_map_backward);
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     default:
         return (mixed_plan){ 0, 0, 0, NULL };
     }
+#undef MIXED_PLAN
 }
 
 /* -------------------------------------------------------------- rows -- */
@@ -282,46 +268,43 @@ static void mixed_attention(const mixed_work *w, const lh_span *span,
     float *room = scratch + mixed_attention_scratch(a);
     float *q = scratch, *y = q + rows * wide, *stats = y + rows * wide;
     float *k = stats + rows * 2 * n, *v = k + keys * size;
+    float *dy = v + keys * size, *dq = dy + rows * wide;
+    float *dk = dq + rows * wide, *dv = dk + keys * size;
+    const struct {
+        float *part;
+        const float *all;                      /* NULL: not there          */
+        int64_t at, row, count, wide;
+        bool in, out;
+    } operand[] = {
+        { q, a->q, q_at, a->q_row, rows, wide, true, false },
+        { k, a->k, k_at, a->k_row, keys, size, true, false },
+        { v, a->v, k_at, a->k_row, keys, size, true, false },
+        { y, a->y, y_at, y_row, rows, wide, !forward, forward },
+        { stats, a->stats, stats_at, 2 * a->heads, rows, 2 * n, !forward,
+          forward },
+        { dy, a->dy, y_at, y_row, rows, wide, true, false },
+        { dq, a->dq, q_at, a->q_row, rows, wide, !a->first_q, true },
+        { dk, a->dk, k_at, a->k_row, rows, size, !a->first_k, true },
+        { dv, a->dv, k_at, a->k_row, rows, size, !a->first_v, true },
+    };
     lh_attention_args part = {
         .q = q, .k = k, .v = v, .q_row = wide, .k_row = size, .heads = n,
         .kv_heads = 1, .head_size = size, .scale = a->scale, .spans = &one,
-        .span_count = 1, .y = y, .stats = stats,
+        .span_count = 1, .y = y, .stats = stats, .dy = dy,
+        .dq = a->dq ? dq : NULL, .dk = a->dk ? dk : NULL,
+        .dv = a->dv ? dv : NULL, .first_q = a->first_q,
+        .first_k = a->first_k, .first_v = a->first_v,
     };
-    mixed_gather(w, q, a->q, q_at, a->q_row, rows, wide);
-    mixed_gather(w, k, a->k, k_at, a->k_row, keys, size);
-    mixed_gather(w, v, a->v, k_at, a->k_row, keys, size);
-    if (forward) {
-        w->kernels->fn[w->kernel](&part, 0, n, room);
-        mixed_scatter(w, y, a->y, y_at, y_row, rows, wide);
-        mixed_scatter(w, stats, a->stats, stats_at, 2 * a->heads, rows,
-                      2 * n);
-        return;
-    }
-    float *dy = v + keys * size, *dq = dy + rows * wide;
-    float *dk = dq + rows * wide, *dv = dk + keys * size;
-    mixed_gather(w, y, a->y, y_at, y_row, rows, wide);
-    mixed_gather(w, stats, a->stats, stats_at, 2 * a->heads, rows, 2 * n);
-    mixed_gather(w, dy, a->dy, y_at, y_row, rows, wide);
-    part.dy = dy;
-    part.dq = a->dq ? dq : NULL;
-    part.dk = a->dk ? dk : NULL;
-    part.dv = a->dv ? dv : NULL;
-    part.first_q = a->first_q;
-    part.first_k = a->first_k;
-    part.first_v = a->first_v;
-    if (a->dq && !a->first_q)
-        mixed_gather(w, dq, a->dq, q_at, a->q_row, rows, wide);
-    if (a->dk && !a->first_k)
-        mixed_gather(w, dk, a->dk, k_at, a->k_row, rows, size);
-    if (a->dv && !a->first_v)
-        mixed_gather(w, dv, a->dv, k_at, a->k_row, rows, size);
-    w->kernels->fn[w->kernel](&part, 0, 1, room);
-    if (a->dq)
-        mixed_scatter(w, dq, a->dq, q_at, a->q_row, rows, wide);
-    if (a->dk)
-        mixed_scatter(w, dk, a->dk, k_at, a->k_row, rows, size);
-    if (a->dv)
-        mixed_scatter(w, dv, a->dv, k_at, a->k_row, rows, size);
+    for (size_t i = 0; i < LH_COUNT(operand); i++)
+        if (operand[i].all && operand[i].in)
+            mixed_gather(w, operand[i].part, operand[i].all, operand[i].at,
+                         operand[i].row, operand[i].count, operand[i].wide);
+    w->kernels->fn[w->kernel](&part, 0, forward ? n : 1, room);
+    for (size_t i = 0; i < LH_COUNT(operand); i++)
+        if (operand[i].all && operand[i].out)
+            mixed_scatter(w, operand[i].part, (float *)operand[i].all,
+                          operand[i].at, operand[i].row, operand[i].count,
+                          operand[i].wide);
 }
 
 static void mixed_attention_run(const void *args, int64_t begin, int64_t end,

@@ -26,291 +26,131 @@ static const lh_span selftest_spans[2] = { { 0, 2, 0, 0 }, { 2, 3, 2, 0 } };
 typedef int64_t selftest_case(lh_kernel_args *args, const float *in,
                               float *out);
 
-static int64_t selftest_gemm(lh_kernel_args *args, const float *in,
-                             float *out)
-{
-    args->gemm = (lh_gemm_args){
-        .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
-        .a = in, .a_row = 1, .a_col = SELFTEST_ROWS,
-        .b = in + 200, .b_row = 1, .b_col = 19,
-        .c = out, .c_row = SELFTEST_COLUMNS, .accumulate = true,
-    };
-    return lh_gemm_items(SELFTEST_ROWS, SELFTEST_COLUMNS);
-}
+/* SELFTEST(kernel, type of its arguments, items, arguments...) */
+#define SELFTEST(name, type, items, ...) \
+    static int64_t selftest_##name(lh_kernel_args *args, const float *in, \
+                                   float *out) \
+    { \
+        (void)in; \
+        args->type = (lh_##type##_args){ __VA_ARGS__ }; \
+        return items; \
+    }
+/* The same case under another name, but for a field or two. */
+#define SELFTEST_LIKE(name, other, items, ...) \
+    static int64_t selftest_##name(lh_kernel_args *args, const float *in, \
+                                   float *out) \
+    { \
+        selftest_##other(args, in, out); \
+        __VA_ARGS__; \
+        return items; \
+    }
+
+SELFTEST(gemm, gemm, lh_gemm_items(SELFTEST_ROWS, SELFTEST_COLUMNS),
+         .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
+         .a = in, .a_row = 1, .a_col = SELFTEST_ROWS,
+         .b = in + 200, .b_row = 1, .b_col = 19,
+         .c = out, .c_row = SELFTEST_COLUMNS, .accumulate = true)
 
 /* Small integers, so that the bytes are the same in whatever order a CPU's
  * own instructions add. */
-static int64_t selftest_gemm_bf16(lh_kernel_args *args, const float *in,
-                                  float *out)
+static uint16_t *selftest_integers(float *to)
 {
     static const uint16_t numbers[16] = {
         0x3f80, 0xc000, 0x4040, 0x0000, 0xbf80, 0x4080, 0x40a0, 0xc040,
         0x4000, 0x40e0, 0xc0c0, 0x3f80, 0x8000, 0xc080, 0x40c0, 0x4100,
     };
-    uint16_t *a = (uint16_t *)(void *)(out + 500), *b = a + 100;
-    (void)in;
+    uint16_t *a = (uint16_t *)(void *)to;
     for (int i = 0; i < 500; i++)
         a[i] = numbers[(i * i + 3 * i) / 5 % 16];
-    args->gemm_bf16 = (lh_gemm_bf16_args){
-        .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
-        .a = a, .a_row = 19, .a_col = 1,
-        .b = b, .b_row = SELFTEST_COLUMNS, .b_col = 1,
-        .c = out, .c_row = SELFTEST_COLUMNS, .narrow = true,
-    };
-    return lh_gemm_bf16_items(SELFTEST_ROWS, SELFTEST_COLUMNS);
+    return a;
 }
 
-static int64_t selftest_widen(lh_kernel_args *args, const float *in,
-                              float *out)
-{
-    args->widen = (lh_widen_args){ (const uint16_t *)(const void *)in, out };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_narrow(lh_kernel_args *args, const float *in,
-                               float *out)
-{
-    args->narrow = (lh_narrow_args){ in, (uint16_t *)(void *)out };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_sum_rows(lh_kernel_args *args, const float *in,
-                                 float *out)
-{
-    args->sum_rows = (lh_sum_rows_args){ in, out, SELFTEST_ROWS,
-                                         SELFTEST_COLUMNS };
-    return SELFTEST_COLUMNS;
-}
-
-static int64_t selftest_embedding_forward(lh_kernel_args *args,
-                                          const float *in, float *out)
-{
-    args->embedding = (lh_embedding_args){
-        .ids = selftest_ids, .rows = SELFTEST_ROWS,
-        .columns = SELFTEST_COLUMNS, .table = in, .y = out,
-        .dy = in + 200, .dtable = out,
-    };
-    return SELFTEST_ROWS;
-}
-
-static int64_t selftest_embedding_backward(lh_kernel_args *args,
-                                           const float *in, float *out)
-{
-    selftest_embedding_forward(args, in, out);
-    return SELFTEST_COLUMNS;
-}
+SELFTEST(gemm_bf16, gemm_bf16,
+         lh_gemm_bf16_items(SELFTEST_ROWS, SELFTEST_COLUMNS),
+         .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
+         .a = selftest_integers(out + 500), .a_row = 19, .a_col = 1,
+         .b = (uint16_t *)(void *)(out + 550), .b_row = SELFTEST_COLUMNS,
+         .b_col = 1, .c = out, .c_row = SELFTEST_COLUMNS, .narrow = true)
+SELFTEST(widen, widen, SELFTEST_SIZE, (const uint16_t *)(const void *)in, out)
+SELFTEST(narrow, narrow, SELFTEST_SIZE, in, (uint16_t *)(void *)out)
+SELFTEST(sum_rows, sum_rows, SELFTEST_COLUMNS, in, out, SELFTEST_ROWS,
+         SELFTEST_COLUMNS)
+SELFTEST(embedding_forward, embedding, SELFTEST_ROWS,
+         .ids = selftest_ids, .rows = SELFTEST_ROWS,
+         .columns = SELFTEST_COLUMNS, .table = in, .y = out, .dy = in + 200,
+         .dtable = out)
+SELFTEST_LIKE(embedding_backward, embedding_forward, SELFTEST_COLUMNS, )
 
 /* The forward of a norm gives its backward's statistics: here any will do. */
-static int64_t selftest_norm(lh_kernel_args *args, const float *in,
-                             float *out, bool forward)
-{
-    float *stats = forward ? out + 2 * SELFTEST_SIZE : (float *)in + 700;
-    args->norm = (lh_norm_args){
-        .x = in, .gain = in + 200, .bias = in + 300, .eps = 1e-5f,
-        .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS, .y = out,
-        .mean = stats, .scale = stats + SELFTEST_ROWS, .dy = in + 400,
-        .dx = out, .dgain = out + 50, .dbias = out + 100,
-    };
-    return SELFTEST_ROWS;
-}
-
-static int64_t selftest_rms_norm_forward(lh_kernel_args *args,
-                                         const float *in, float *out)
-{
-    return selftest_norm(args, in, out, true);
-}
-
-static int64_t selftest_rms_norm_backward(lh_kernel_args *args,
-                                          const float *in, float *out)
-{
-    return selftest_norm(args, in, out, false);
-}
-
-static int64_t selftest_rms_norm_gain(lh_kernel_args *args, const float *in,
-                                      float *out)
-{
-    selftest_norm(args, in, out, false);
-    return SELFTEST_COLUMNS;
-}
-
+SELFTEST(rms_norm_forward, norm, SELFTEST_ROWS,
+         .x = in, .gain = in + 200, .bias = in + 300, .eps = 1e-5f,
+         .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS, .y = out,
+         .mean = out + 2 * SELFTEST_SIZE,
+         .scale = out + 2 * SELFTEST_SIZE + SELFTEST_ROWS, .dy = in + 400,
+         .dx = out, .dgain = out + 50, .dbias = out + 100)
+SELFTEST_LIKE(rms_norm_backward, rms_norm_forward, SELFTEST_ROWS,
+              args->norm.mean = (float *)in + 700,
+              args->norm.scale = args->norm.mean + SELFTEST_ROWS)
+SELFTEST_LIKE(rms_norm_gain, rms_norm_backward, SELFTEST_COLUMNS, )
 #define selftest_layer_norm_forward selftest_rms_norm_forward
 #define selftest_layer_norm_backward selftest_rms_norm_backward
 #define selftest_layer_norm_gain selftest_rms_norm_gain
 
-static int64_t selftest_rotary_forward(lh_kernel_args *args, const float *in,
-                                       float *out)
-{
-    args->rotary = (lh_rotary_args){
-        .x = in, .positions = selftest_ids, .cosine = in + 200,
-        .sine = in + 300, .rows = SELFTEST_ROWS, .heads = 2,
-        .head_size = 10, .y = out, .dy = in + 400, .dx = out,
-    };
-    return SELFTEST_ROWS;
-}
-
+SELFTEST(rotary_forward, rotary, SELFTEST_ROWS,
+         .x = in, .positions = selftest_ids, .cosine = in + 200,
+         .sine = in + 300, .rows = SELFTEST_ROWS, .heads = 2,
+         .head_size = 10, .y = out, .dy = in + 400, .dx = out)
 #define selftest_rotary_backward selftest_rotary_forward
 
 /* Two query heads over one of keys and values; documents of 2 and 3. */
-static int64_t selftest_attention(lh_kernel_args *args, const float *in,
-                                  float *out, bool forward)
-{
-    args->attention = (lh_attention_args){
-        .q = in, .k = in + 200, .v = in + 300, .q_row = 20, .k_row = 10,
-        .heads = 2, .kv_heads = 1, .head_size = 10, .scale = 0.3f,
-        .spans = selftest_spans, .span_count = 2,
-        .y = forward ? out : (float *)in + 400,
-        .stats = forward ? out + 400 : (float *)in + 500,
-        .dy = in + 600, .dq = out, .dk = out + 100, .dv = out + 200,
-    };
-    return forward ? 4 : 2;
-}
+SELFTEST(attention_forward, attention, 4,
+         .q = in, .k = in + 200, .v = in + 300, .q_row = 20, .k_row = 10,
+         .heads = 2, .kv_heads = 1, .head_size = 10, .scale = 0.3f,
+         .spans = selftest_spans, .span_count = 2, .y = out,
+         .stats = out + 400, .dy = in + 600, .dq = out, .dk = out + 100,
+         .dv = out + 200)
+SELFTEST_LIKE(attention_backward, attention_forward, 2,
+              args->attention.y = (float *)in + 400,
+              args->attention.stats = (float *)in + 500)
 
-static int64_t selftest_attention_forward(lh_kernel_args *args,
-                                          const float *in, float *out)
-{
-    return selftest_attention(args, in, out, true);
-}
-
-static int64_t selftest_attention_backward(lh_kernel_args *args,
-                                           const float *in, float *out)
-{
-    return selftest_attention(args, in, out, false);
-}
-
-static int64_t selftest_softmax_forward(lh_kernel_args *args, const float *in,
-                                        float *out)
-{
-    args->softmax = (lh_softmax_args){
-        .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,
-        .y = out, .dy = in + 200, .dx = out,
-    };
-    return SELFTEST_ROWS;
-}
-
-static int64_t selftest_softmax_backward(lh_kernel_args *args,
-                                         const float *in, float *out)
-{
-    selftest_softmax_forward(args, in, out);
-    args->softmax.y = (float *)in + 400;
-    return SELFTEST_ROWS;
-}
-
-static int64_t selftest_cross_entropy_forward(lh_kernel_args *args,
-                                              const float *in, float *out)
-{
-    args->cross_entropy = (lh_cross_entropy_args){
-        .x = in, .targets = selftest_ids, .rows = SELFTEST_ROWS,
-        .vocabulary = SELFTEST_COLUMNS, .losses = out, .stats = out + 10,
-    };
-    return SELFTEST_ROWS;
-}
-
-static int64_t selftest_cross_entropy_backward(lh_kernel_args *args,
-                                               const float *in, float *out)
-{
-    selftest_cross_entropy_forward(args, in, out);
-    args->cross_entropy.stats = (float *)in + 200;
-    args->cross_entropy.grads = in + 300;
-    args->cross_entropy.dx = out;
-    return SELFTEST_ROWS;
-}
-
+SELFTEST(softmax_forward, softmax, SELFTEST_ROWS,
+         .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,
+         .y = out, .dy = in + 200, .dx = out)
+SELFTEST_LIKE(softmax_backward, softmax_forward, SELFTEST_ROWS,
+              args->softmax.y = (float *)in + 400)
+SELFTEST(cross_entropy_forward, cross_entropy, SELFTEST_ROWS,
+         .x = in, .targets = selftest_ids, .rows = SELFTEST_ROWS,
+         .vocabulary = SELFTEST_COLUMNS, .losses = out, .stats = out + 10,
+         .grads = in + 300, .dx = out)
+SELFTEST_LIKE(cross_entropy_backward, cross_entropy_forward, SELFTEST_ROWS,
+              args->cross_entropy.stats = (float *)in + 200)
 #define selftest_cross_entropy_in_place selftest_cross_entropy_backward
 
-static int64_t selftest_dropout_forward(lh_kernel_args *args, const float *in,
-                                        float *out)
-{
-    args->dropout = (lh_dropout_args){
-        .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,
-        .key0 = 1, .key1 = 2, .row0 = 3, .threshold = 1u << 30,
-        .scale = 4.0f / 3.0f, .y = out, .dy = in + 200, .dx = out,
-    };
-    return SELFTEST_ROWS;
-}
-
+SELFTEST(dropout_forward, dropout, SELFTEST_ROWS,
+         .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,
+         .key0 = 1, .key1 = 2, .row0 = 3, .threshold = 1u << 30,
+         .scale = 4.0f / 3.0f, .y = out, .dy = in + 200, .dx = out)
 #define selftest_dropout_backward selftest_dropout_forward
 
-static int64_t selftest_sum(lh_kernel_args *args, const float *in, float *out)
-{
-    args->sum = (lh_sum_args){ in, 3 * SELFTEST_SIZE, out };
-    return 1;
-}
-
-static int64_t selftest_square_sums(lh_kernel_args *args, const float *in,
-                                    float *out)
-{
-    args->square_sums = (lh_square_sums_args){ in, 3 * SELFTEST_SIZE, out };
-    return 1;
-}
-
-static int64_t selftest_accumulate(lh_kernel_args *args, const float *in,
-                                   float *out)
-{
-    args->accumulate = (lh_accumulate_args){ in, out };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_fold(lh_kernel_args *args, const float *in,
-                             float *out)
-{
-    (void)in;
-    args->fold = (lh_fold_args){ out + SELFTEST_SIZE, out };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_adamw(lh_kernel_args *args, const float *in,
-                              float *out)
-{
-    (void)in;
-    args->adamw = (lh_adamw_args){
-        .parameter = out, .gradient = out + 200, .m = out + 400,
-        .v = out + 600, .size = SELFTEST_SIZE, .gradient_scale = 0.5f,
-        .one_minus_beta1 = 0.1f, .one_minus_beta2 = 0.01f, .decay = 0.001f,
-        .step_size = 0.01f, .inverse_root = 1.5f, .eps = 1e-8f,
-    };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_lerp(lh_kernel_args *args, const float *in,
-                             float *out)
-{
-    args->lerp = (lh_lerp_args){ in, out, 0.3f };
-    return SELFTEST_SIZE;
-}
-
-static int64_t selftest_muon(lh_kernel_args *args, const float *in,
-                             float *out)
-{
-    (void)in;
-    args->muon = (lh_muon_args){ out, out + 200, 0.02f, 0.01f };
-    return SELFTEST_SIZE;
-}
-
+SELFTEST(sum, sum, 1, in, 3 * SELFTEST_SIZE, out)
+SELFTEST(square_sums, square_sums, 1, in, 3 * SELFTEST_SIZE, out)
+SELFTEST(accumulate, accumulate, SELFTEST_SIZE, in, out)
+SELFTEST(fold, fold, SELFTEST_SIZE, out + SELFTEST_SIZE, out)
+SELFTEST(adamw, adamw, SELFTEST_SIZE,
+         .parameter = out, .gradient = out + 200, .m = out + 400,
+         .v = out + 600, .size = SELFTEST_SIZE, .gradient_scale = 0.5f,
+         .one_minus_beta1 = 0.1f, .one_minus_beta2 = 0.01f, .decay = 0.001f,
+         .step_size = 0.01f, .inverse_root = 1.5f, .eps = 1e-8f)
+SELFTEST(lerp, lerp, SELFTEST_SIZE, in, out, 0.3f)
+SELFTEST(muon, muon, SELFTEST_SIZE, out, out + 200, 0.02f, 0.01f)
 /* Differs from row to row by its nature. */
-static int64_t selftest_fma_limit(lh_kernel_args *args, const float *in,
-                                  float *out)
-{
-    (void)args, (void)in, (void)out;
-    return 0;
-}
+SELFTEST(fma_limit, sum, 0, in, 0, out)
 
-static int64_t selftest_map(lh_kernel_args *args, const float *in, float *out)
-{
-    args->map = (lh_map_args){
-        .a = in, .b = in + 200, .s = 1.25f, .y = out, .dy = in + 400,
-        .da = out + 200, .db = out + 400,
-    };
-    return SELFTEST_SIZE;
-}
-
+SELFTEST(map, map, SELFTEST_SIZE, .a = in, .b = in + 200, .s = 1.25f,
+         .y = out, .dy = in + 400, .da = out + 200, .db = out + 400)
 /* Backward reads y, which is any number here, and where it must not write. */
-static int64_t selftest_map_backward(lh_kernel_args *args, const float *in,
-                                     float *out)
-{
-    selftest_map(args, in, out);
-    args->map.y = (float *)in + 600;
-    return SELFTEST_SIZE;
-}
+SELFTEST_LIKE(map_backward, map, SELFTEST_SIZE,
+              args->map.y = (float *)in + 600)
 
 /* The same bytes, where NaN equals NaN. */
 static bool selftest_same(const float *a, const float *b)
@@ -337,15 +177,8 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
 {
     static selftest_case *const cases[LH_KERNEL_COUNT] = {
 #define KERNEL(name, doc) selftest_##name,
+#define MAP(name) selftest_map, selftest_map_backward,
 #include "kernels/kernels.def"
-#undef KERNEL
-#define UNARY(name, y, dx, doc) selftest_map, selftest_map_backward,
-#define UNARY_S(name, y, dx, doc) UNARY(name, y, dx, doc)
-#define BINARY(name, y, da, db, doc) UNARY(name, y, da, doc)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     };
     float *in = scratch + LH_SELFTEST_POOLS;
     float *out[2] = { in + SELFTEST_POOL, in + 2 * SELFTEST_POOL };
@@ -364,6 +197,9 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
 }
 
 #undef SELFTEST_POOL
+#undef SELFTEST
+#undef SELFTEST_LIKE
+#undef selftest_cross_entropy_in_place
 #undef selftest_layer_norm_forward
 #undef selftest_layer_norm_backward
 #undef selftest_layer_norm_gain

@@ -237,22 +237,20 @@ static void timing_dropout(lh_timing_work *w)
     w->items = rows;
 }
 
-/* size of these: rows, columns, as one array. */
-static void timing_accumulate(lh_timing_work *w)
+/* size of these: rows, columns, as one array; and another such one.  Rates so
+ * small that nothing changes much in a million launches. */
+static void timing_arrays(lh_timing_work *w)
 {
     float *x = timing_take(w, w->size[0], w->size[1]);
-    w->args.accumulate = (lh_accumulate_args){
-        x, timing_take(w, w->size[0], w->size[1])
-    };
-    w->items = w->size[0] * w->size[1];
-}
-
-static void timing_fold(lh_timing_work *w)
-{
-    float *x = timing_take(w, w->size[0], w->size[1]);
-    w->args.fold = (lh_fold_args){
-        x, timing_take(w, w->size[0], w->size[1])
-    };
+    float *y = timing_take(w, w->size[0], w->size[1]);
+    if (w->kernel == LH_KERNEL_accumulate)
+        w->args.accumulate = (lh_accumulate_args){ x, y };
+    else if (w->kernel == LH_KERNEL_fold)
+        w->args.fold = (lh_fold_args){ x, y };
+    else if (w->kernel == LH_KERNEL_lerp)
+        w->args.lerp = (lh_lerp_args){ x, y, 0x1p-20f };
+    else
+        w->args.muon = (lh_muon_args){ x, y, 0x1p-20f, 0x1p-24f };
     w->items = w->size[0] * w->size[1];
 }
 
@@ -266,7 +264,6 @@ static void timing_square_sums(lh_timing_work *w)
     };
 }
 
-/* Rates so small that nothing changes much in a million launches. */
 static void timing_adamw(lh_timing_work *w)
 {
     int64_t rows = w->size[0], columns = w->size[1];
@@ -280,24 +277,6 @@ static void timing_adamw(lh_timing_work *w)
         .step_size = 0x1p-20f, .inverse_root = 1.5f, .eps = 1e-8f,
     };
     w->items = rows * columns;
-}
-
-static void timing_lerp(lh_timing_work *w)
-{
-    float *x = timing_take(w, w->size[0], w->size[1]);
-    w->args.lerp = (lh_lerp_args){
-        x, timing_take(w, w->size[0], w->size[1]), 0x1p-20f
-    };
-    w->items = w->size[0] * w->size[1];
-}
-
-static void timing_muon(lh_timing_work *w)
-{
-    float *x = timing_take(w, w->size[0], w->size[1]);
-    w->args.muon = (lh_muon_args){
-        x, timing_take(w, w->size[0], w->size[1]), 0x1p-20f, 0x1p-24f
-    };
-    w->items = w->size[0] * w->size[1];
 }
 
 /* Backward asks for y or for the first input, seldom for both: they are one
@@ -345,24 +324,20 @@ static bool timing_case(lh_timing_work *w)
     TIMING_BOTH(cross_entropy): timing_cross_entropy(w); return true;
     TIMING_BOTH(dropout):       timing_dropout(w);       return true;
     case LH_KERNEL_square_sums: timing_square_sums(w);   return true;
-    case LH_KERNEL_fold:        timing_fold(w);          return true;
-    case LH_KERNEL_accumulate:  timing_accumulate(w);    return true;
     case LH_KERNEL_adamw:       timing_adamw(w);         return true;
-    case LH_KERNEL_lerp:        timing_lerp(w);          return true;
-    case LH_KERNEL_muon:        timing_muon(w);          return true;
+    case LH_KERNEL_fold:
+    case LH_KERNEL_accumulate:
+    case LH_KERNEL_lerp:
+    case LH_KERNEL_muon:        timing_arrays(w);        return true;
 #define UNARY(name, y, dx, doc) \
     TIMING_BOTH(name): \
         timing_map(w, false, w->kernel == LH_KERNEL_##name##_forward); \
         return true;
-#define UNARY_S UNARY
 #define BINARY(name, y, da, db, doc) \
     TIMING_BOTH(name): \
         timing_map(w, true, w->kernel == LH_KERNEL_##name##_forward); \
         return true;
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     default:                                             return false;
     }
 }
