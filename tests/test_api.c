@@ -105,9 +105,6 @@ static void nulls_tape(void)
 #define UNARY_S(name, y, dx, doc) CHECK(!lh_##name(NULL, NULL, 1));
 #define BINARY(name, y, da, db, doc) CHECK(!lh_##name(NULL, NULL, NULL));
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     CHECK(!lh_linear(NULL, NULL, NULL, NULL) && !lh_sum(NULL, NULL));
     CHECK(!lh_embedding(NULL, NULL, NULL, 1) && !lh_mean(NULL, NULL));
     CHECK(!lh_rms_norm(NULL, NULL, NULL, 1) && !lh_softmax(NULL, NULL));
@@ -153,9 +150,6 @@ static void nulls_operations(lh_context *ctx, lh_tape *t)
 #define BINARY(name, y, da, db, doc) \
     POISONS(lh_##name(t, x, NULL)); POISONS(lh_##name(t, NULL, x));
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     POISONS(lh_linear(t, NULL, x, x));
     POISONS(lh_linear(t, x, NULL, NULL));
     POISONS(lh_embedding(t, NULL, id, 2));

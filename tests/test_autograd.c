@@ -108,9 +108,6 @@ static void input(instance *c, uint64_t *random, int dims, int64_t a,
         return lh_##name(t, x[0], x[1]); \
     }
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 
 /* Elements for which the row has a value and no kink is near. */
 static void make_elements(instance *c, uint64_t *random, int inputs,
@@ -142,7 +139,6 @@ static void make_elements(instance *c, uint64_t *random, int inputs,
         for (int64_t i = 0; i < c->size[0]; i++) \
             y_[i] = row_##name(x[0][i], c->s); \
     }
-#define UNARY_S(name, y, dx, doc) UNARY(name, y, dx, doc)
 #define BINARY(name, y, da, db, doc) \
     static void make_##name(instance *c, uint64_t *random) \
     { \
@@ -154,9 +150,6 @@ static void make_elements(instance *c, uint64_t *random, int inputs,
             y_[i] = row_##name(x[0][i], x[1][i]); \
     }
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 
 /* ---- linear: x [n0, n1], w [n2, n1], bias [n2] or none ---- */
 
@@ -554,12 +547,7 @@ static const gradient_case cases[] = {
     ROWS(dropout) ROWS(reshape) ROWS(slice) ROWS(sum)
     ROWS(recompute)
 #define UNARY(name, y, dx, doc) CASE(name)
-#define UNARY_S(name, y, dx, doc) CASE(name)
-#define BINARY(name, y, da, db, doc) CASE(name)
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 };
 
 /* --------------------------------------------------------- the checking -- */

@@ -143,9 +143,6 @@ static void host_elementwise(trace *o, lh_tape *t)
 #define BINARY(name, y, da, db, doc) HOST_ROW(#name, lh_##name(t, a, b))
     lh_tensor *a, *b;
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 #undef HOST_ROW
     /* Denormal sums. */
     lh_tape_reset(t);

@@ -556,15 +556,8 @@ static generator *const generators[LH_KERNEL_COUNT] = {
 #define make_dropout_forward make_dropout
 #define make_dropout_backward make_dropout
 #define KERNEL(name, doc) make_##name,
+#define MAP(name) make_map, make_map_backward,
 #include "kernels/kernels.def"
-#undef KERNEL
-#define UNARY(name, y, dx, doc) make_map, make_map_backward,
-#define UNARY_S(name, y, dx, doc) UNARY(name, y, dx, doc)
-#define BINARY(name, y, da, db, doc) UNARY(name, y, da, doc)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 };
 
 /* ------------------------------------------------------------ running -- */

@@ -211,12 +211,7 @@ static void compare_all(tables *t, const block *in)
     compare(t, #name, LH_KERNEL_##name##_forward, \
             LH_KERNEL_##name##_backward, in);
 #define UNARY(name, y, dx, doc) COMPARE(name)
-#define UNARY_S(name, y, dx, doc) COMPARE(name)
-#define BINARY(name, y, da, db, doc) COMPARE(name)
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 #undef COMPARE
 }
 

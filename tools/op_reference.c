@@ -24,9 +24,6 @@ int main(void)
 #define BINARY(name, y, da, db, doc) \
     row(#name, "a, b", #y, #da "`, `" #db, doc);
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     printf("\n## The others\n\n"
            "Forward and vector-Jacobian product stand side by side in"
            " `src/autograd/`;\nthe functions' manual is"
@@ -35,6 +32,5 @@ int main(void)
 #define OP(name, doc, file) \
     printf("| `%s` | %s | `%s` |\n", #name, doc, file);
 #include "autograd/ops.def"
-#undef OP
     return 0;
 }

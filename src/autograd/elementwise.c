@@ -88,9 +88,6 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
         return elementwise_binary(t, &name##_elementwise_op, a, b); \
     }
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 #undef ELEMENTWISE_OP
 #undef ELEMENTWISE_COST
 
@@ -99,14 +96,8 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
 static const lh_op *const elementwise_all_ops[] = {
 #define OP(name, doc, file) &lh_op_##name,
 #include "autograd/ops.def"
-#undef OP
 #define UNARY(name, y, dx, doc) &name##_elementwise_op,
-#define UNARY_S(name, y, dx, doc) &name##_elementwise_op,
-#define BINARY(name, y, da, db, doc) &name##_elementwise_op,
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 };
 
 LH_API const lh_op *lh_op_get(int i)

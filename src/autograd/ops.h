@@ -6,7 +6,6 @@
 
 #define OP(name, doc, file) LH_TABLE const lh_op lh_op_##name;
 #include "autograd/ops.def"
-#undef OP
 
 /* The length of the last dimension, and how many rows of that length. */
 static inline int64_t lh_columns(const lh_tensor *x)

@@ -20,7 +20,6 @@ typedef enum cli_subcommand {
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
     CLI_##name,
 #include "cli/subcommands.def"
-#undef SUBCOMMAND
     CLI_SUBCOMMANDS
 } cli_subcommand;
 
@@ -38,12 +37,9 @@ typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_REAL,
                         CLI_CHOICE, CLI_PERIOD, CLI_SHARE } cli_kind;
 
 typedef enum cli_option {
-#define GROUP(heading)
 #define OPTION(id, name, letter, value, holder, standard, who, help) \
     OPT_##id,
 #include "cli/options.def"
-#undef OPTION
-#undef GROUP
     OPT_COUNT
 } cli_option;
 
@@ -208,6 +204,5 @@ int64_t cli_memory(void);
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
     int cli_##name(const cli_options *o);
 #include "cli/subcommands.def"
-#undef SUBCOMMAND
 
 #endif

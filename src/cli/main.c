@@ -22,7 +22,6 @@ static int main_run(cli_subcommand s, int argc, char **argv)
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
         case CLI_##name: code = cli_##name(&o); break;
 #include "cli/subcommands.def"
-#undef SUBCOMMAND
         case CLI_SUBCOMMANDS: break;
         }
     }

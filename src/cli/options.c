@@ -17,7 +17,6 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
     { #name, operands, least, most, what, more, example },
 #include "cli/subcommands.def"
-#undef SUBCOMMAND
 };
 
 #define TRAIN (1u << CLI_train)
@@ -37,12 +36,9 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define CHOICE(list) { CLI_CHOICE, 0, 0, list }
 
 const cli_option_row cli_option_table[OPT_COUNT] = {
-#define GROUP(heading)
 #define OPTION(id, name, letter, value, holder, standard, who, help) \
     { __LINE__, name, letter, value, holder, standard, who, help },
 #include "cli/options.def"
-#undef OPTION
-#undef GROUP
 };
 
 static const struct {
@@ -50,10 +46,7 @@ static const struct {
     int line;
 } options_group[] = {
 #define GROUP(heading) { heading, __LINE__ },
-#define OPTION(id, name, letter, value, holder, standard, who, help)
 #include "cli/options.def"
-#undef OPTION
-#undef GROUP
 };
 
 /* A group's options are those that stand below it in the file. */

@@ -21,8 +21,6 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 {
 #define KERNEL(name, doc) fn[LH_KERNEL_##name] = VEC_SUFFIX(name);
 #include "kernels/kernels.def"
-#undef KERNEL
-    VEC_SUFFIX(elementwise_rows)(fn);
 }
 
 #include "kernels/vec_end.h"

@@ -311,8 +311,7 @@ static void VEC_SUFFIX(attention_forward_tile)(
     }
 }
 
-static void VEC_SUFFIX(attention_forward)(const void *args, int64_t begin,
-                                          int64_t end, float *scratch)
+LH_KERNEL(attention_forward)
 {
     const lh_attention_args *a = args;
     int64_t size = a->head_size, group = a->heads / a->kv_heads;
@@ -492,8 +491,7 @@ static void VEC_SUFFIX(attention_back_head)(VEC_SUFFIX(attention_back) *b,
         VEC_SUFFIX(attention_back_keys)(b, h, j, dk, dv);
 }
 
-static void VEC_SUFFIX(attention_backward)(const void *args, int64_t begin,
-                                           int64_t end, float *scratch)
+LH_KERNEL(attention_backward)
 {
     const lh_attention_args *a = args;
     int64_t size = a->head_size, group = a->heads / a->kv_heads;

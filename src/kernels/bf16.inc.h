@@ -5,12 +5,10 @@
 typedef uint16_t VEC_SUFFIX(lh_half)
     __attribute__((vector_size(2 * VEC_WIDTH)));
 
-static void VEC_SUFFIX(widen)(const void *args, int64_t begin, int64_t end,
-                              float *scratch)
+LH_KERNEL(widen)
 {
-    const lh_widen_args *a = args;
+    LH_KERNEL_ARGS(widen);
     int64_t i = begin;
-    (void)scratch;
     for (; end - i >= VEC_WIDTH; i += VEC_WIDTH) {
         VEC_SUFFIX(lh_half) x;
         memcpy(&x, a->x + i, sizeof x);
@@ -21,12 +19,10 @@ static void VEC_SUFFIX(widen)(const void *args, int64_t begin, int64_t end,
         a->y[i] = lh_widen(a->x[i]);
 }
 
-static void VEC_SUFFIX(narrow)(const void *args, int64_t begin, int64_t end,
-                               float *scratch)
+LH_KERNEL(narrow)
 {
-    const lh_narrow_args *a = args;
+    LH_KERNEL_ARGS(narrow);
     int64_t i = begin;
-    (void)scratch;
     for (; end - i >= VEC_WIDTH; i += VEC_WIDTH) {
         VEC_INT bits = VEC_BITS(VEC_LOAD(a->x + i));
         VEC_INT near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
@@ -105,8 +101,7 @@ static void VEC_SUFFIX(bf16_tile)(const lh_gemm_bf16_args *g, int64_t i,
             memcpy(c + r * g->c_row, sum + r * BF16_TILE, bytes);
 }
 
-static void VEC_SUFFIX(gemm_bf16)(const void *args, int64_t begin,
-                                  int64_t end, float *scratch)
+LH_KERNEL(gemm_bf16)
 {
     const lh_gemm_bf16_args *g = args;
     while (begin < end) {

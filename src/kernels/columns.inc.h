@@ -8,14 +8,12 @@
 #define COLUMNS_1(X) X(0)
 #define COLUMNS_4(X) X(0) X(1) X(2) X(3)
 
-static void VEC_SUFFIX(sum_rows)(const void *args, int64_t begin,
-                                 int64_t end, float *scratch)
+LH_KERNEL(sum_rows)
 {
-    const lh_sum_rows_args *a = args;
+    LH_KERNEL_ARGS(sum_rows);
     const float *x = a->x + begin;
     float *sum = a->sum + begin;
     int64_t i = 0, n = end - begin, next = a->columns;
-    (void)scratch;
 #define COLUMNS_ADD(r) v = v + VEC_SUFFIX(row_load)(x + r * next, j, stop);
 #define COLUMNS_SUM(ROWS) \
     LANES_ROW(j, stop, n, VEC v = VEC_SUFFIX(row_load)(sum, j, stop); \
@@ -30,12 +28,10 @@ static void VEC_SUFFIX(sum_rows)(const void *args, int64_t begin,
 
 /* ----------------------------------------------------------- embedding -- */
 
-static void VEC_SUFFIX(embedding_forward)(const void *args, int64_t begin,
-                                          int64_t end, float *scratch)
+LH_KERNEL(embedding_forward)
 {
-    const lh_embedding_args *a = args;
+    LH_KERNEL_ARGS(embedding);
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *row = a->table + a->ids[i] * n;
         float *y = a->y + i * n;
@@ -44,11 +40,9 @@ static void VEC_SUFFIX(embedding_forward)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(embedding_backward)(const void *args, int64_t begin,
-                                           int64_t end, float *scratch)
+LH_KERNEL(embedding_backward)
 {
-    const lh_embedding_args *a = args;
-    (void)scratch;
+    LH_KERNEL_ARGS(embedding);
     for (int64_t i = 0; i < a->rows; i++) {
         const float *dy = a->dy + i * a->columns;
         float *row = a->dtable + a->ids[i] * a->columns;
@@ -101,21 +95,17 @@ LANES_INLINE void VEC_SUFFIX(columns_gain)(const lh_norm_args *a,
 #undef COLUMNS_GAIN
 }
 
-static void VEC_SUFFIX(rms_norm_gain)(const void *args, int64_t begin,
-                                      int64_t end, float *scratch)
+LH_KERNEL(rms_norm_gain)
 {
-    const lh_norm_args *a = args;
-    (void)scratch;
+    LH_KERNEL_ARGS(norm);
     if (a->dgain)
         VEC_SUFFIX(columns_gain)(a, begin, end, a->dgain, NULL, false);
 }
 
-static void VEC_SUFFIX(layer_norm_gain)(const void *args, int64_t begin,
-                                        int64_t end, float *scratch)
+LH_KERNEL(layer_norm_gain)
 {
-    const lh_norm_args *a = args;
+    LH_KERNEL_ARGS(norm);
     bool same = a->dgain == a->dbias;  /* one tensor: first as the gain    */
-    (void)scratch;
     VEC_SUFFIX(columns_gain)(a, begin, end, a->dgain, same ? NULL : a->dbias,
                              true);
     if (same && a->dbias)

@@ -131,24 +131,19 @@ LH_INTERNAL void lh_cpu_brand(char name[LH_CPU_NAME_SIZE])
 
 LH_INTERNAL const char *lh_cpu_lacks(uint32_t features, lh_isa isa)
 {
+    enum { NEON = LH_CPU_BIT(neon) | LH_CPU_BIT(fma),
+           AVX512 = LH_CPU_BIT(zmm) | LH_CPU_BIT(fma) | LH_CPU_BIT(avx2) |
+                    LH_CPU_BIT(avx512f) | LH_CPU_BIT(avx512dq) |
+                    LH_CPU_BIT(avx512bw) | LH_CPU_BIT(avx512vl) };
     static const uint32_t needs[LH_ISA_COUNT] = {
-        [LH_ISA_c] = 0,
         [LH_ISA_sse2] = LH_CPU_BIT(sse2),
-        [LH_ISA_neon] = LH_CPU_BIT(neon) | LH_CPU_BIT(fma),
-        [LH_ISA_neon_bf16] = LH_CPU_BIT(neon) | LH_CPU_BIT(fma) |
-                             LH_CPU_BIT(neon_bf16),
+        [LH_ISA_neon] = NEON,
+        [LH_ISA_neon_bf16] = NEON | LH_CPU_BIT(neon_bf16),
         /* AVX2 without FMA exists on some hypervisors. */
         [LH_ISA_avx2] = LH_CPU_BIT(ymm) | LH_CPU_BIT(fma) |
                         LH_CPU_BIT(avx2),
-        [LH_ISA_avx512] = LH_CPU_BIT(zmm) | LH_CPU_BIT(fma) |
-                          LH_CPU_BIT(avx2) | LH_CPU_BIT(avx512f) |
-                          LH_CPU_BIT(avx512dq) | LH_CPU_BIT(avx512bw) |
-                          LH_CPU_BIT(avx512vl),
-        [LH_ISA_avx512_bf16] = LH_CPU_BIT(zmm) | LH_CPU_BIT(fma) |
-                               LH_CPU_BIT(avx2) | LH_CPU_BIT(avx512f) |
-                               LH_CPU_BIT(avx512dq) | LH_CPU_BIT(avx512bw) |
-                               LH_CPU_BIT(avx512vl) |
-                               LH_CPU_BIT(avx512_bf16),
+        [LH_ISA_avx512] = AVX512,
+        [LH_ISA_avx512_bf16] = AVX512 | LH_CPU_BIT(avx512_bf16),
     };
     static const char *const lacks[LH_CPU_FEATURE_COUNT] = {
 #define LH_X(name, text) "this CPU has no " text,

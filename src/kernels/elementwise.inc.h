@@ -54,8 +54,7 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
  * arguments are copied, or each store would make the compiler read them
  * again. */
 #define ELEMENTWISE_KERNEL(kernel, row, PIECE, backward) \
-    static void VEC_SUFFIX(kernel)(const void *args, int64_t begin, \
-                                   int64_t end, float *scratch) \
+    LH_KERNEL(kernel) \
     { \
         lh_map_args m = *(const lh_map_args *)args; \
         const VEC s = VEC_SET(m.s); \
@@ -85,15 +84,11 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
 #define UNARY(name, forward, dx, doc) \
     ELEMENTWISE_EXPRESSION(name##_value, x, none, forward) \
     ELEMENTWISE_EXPRESSION(name##_slope, x, none, dx)
-#define UNARY_S(name, forward, dx, doc) UNARY(name, forward, dx, doc)
 #define BINARY(name, forward, da, db, doc) \
     ELEMENTWISE_EXPRESSION(name##_value, a, b, forward) \
     ELEMENTWISE_EXPRESSION(name##_slope_a, a, b, da) \
     ELEMENTWISE_EXPRESSION(name##_slope_b, a, b, db)
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
 
 /* ---------------------------------------------------------- the pieces -- */
 
@@ -123,38 +118,17 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
 
 /* ------------------------------------------------- two kernels for each -- */
 
-#define ELEMENTWISE_UNARY(name) \
+#define UNARY(name, forward, dx, doc) \
     ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD, \
                        false) \
     ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD, \
                        true)
-#define UNARY(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
-#define UNARY_S(name, forward, dx, doc) ELEMENTWISE_UNARY(name)
 #define BINARY(name, forward, da, db, doc) \
     ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD, \
                        false) \
     ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD, \
                        true)
 #include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
-
-/* Fills in all of them. */
-static void VEC_SUFFIX(elementwise_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-#define ELEMENTWISE_FILL(name) \
-    fn[LH_KERNEL_##name##_forward] = VEC_SUFFIX(name##_forward); \
-    fn[LH_KERNEL_##name##_backward] = VEC_SUFFIX(name##_backward);
-#define UNARY(name, forward, dx, doc) ELEMENTWISE_FILL(name)
-#define UNARY_S(name, forward, dx, doc) ELEMENTWISE_FILL(name)
-#define BINARY(name, forward, da, db, doc) ELEMENTWISE_FILL(name)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
-#undef ELEMENTWISE_FILL
-}
 
 #undef ELEMENTWISE_KERNEL
 #undef ELEMENTWISE_LOAD
@@ -162,7 +136,6 @@ static void VEC_SUFFIX(elementwise_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef ELEMENTWISE_TAIL
 #undef ELEMENTWISE_EXPRESSION
 #undef ELEMENTWISE_ADD
-#undef ELEMENTWISE_UNARY
 #undef ELEMENTWISE_UNARY_FORWARD
 #undef ELEMENTWISE_UNARY_BACKWARD
 #undef ELEMENTWISE_BINARY_FORWARD

@@ -588,8 +588,7 @@ static void VEC_SUFFIX(gemm_rest)(VEC_SUFFIX(gemm_plan) *plan,
 
 /* ------------------------------------------------------------- kernel -- */
 
-static void VEC_SUFFIX(gemm)(const void *args, int64_t begin, int64_t end,
-                             float *scratch)
+LH_KERNEL(gemm)
 {
     const lh_gemm_args *g = args;
 #ifndef GENERAL_ALONE

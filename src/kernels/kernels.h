@@ -31,22 +31,19 @@
 typedef void lh_kernel_fn(const void *args, int64_t begin, int64_t end,
                           float *scratch);
 
-/* The slots: first the kernels of kernels.def, then two for each
- * elementwise row of autograd/ops.def. */
+/* The head of one in plain.c and in the templates, which are made for each
+ * instruction set; and its first line, where it takes no scratch. */
+#define LH_KERNEL(name) \
+    static void VEC_SUFFIX(name)(const void *args, int64_t begin, \
+                                 int64_t end, float *scratch)
+#define LH_KERNEL_ARGS(type) \
+    const lh_##type##_args *a = args; \
+    (void)scratch
+
+/* The slots. */
 typedef enum lh_kernel {
 #define KERNEL(name, doc) LH_KERNEL_##name,
 #include "kernels/kernels.def"
-#undef KERNEL
-#define LH_ELEMENTWISE(name) \
-    LH_KERNEL_##name##_forward, LH_KERNEL_##name##_backward,
-#define UNARY(name, y, dx, doc) LH_ELEMENTWISE(name)
-#define UNARY_S(name, y, dx, doc) LH_ELEMENTWISE(name)
-#define BINARY(name, y, da, db, doc) LH_ELEMENTWISE(name)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
-#undef LH_ELEMENTWISE
     LH_KERNEL_COUNT
 } lh_kernel;
 
@@ -85,15 +82,18 @@ typedef struct lh_kernels {
 LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
                                              const char *cpu);
 
-/* Fills in the rows that `isa` has of its own (each instruction set's file
- * implements one; `lh_rows_c` fills all). */
-LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_sse2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_neon_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
-LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+/* lh_rows_<isa>() fills in the rows that an instruction set has of its own, in
+ * a file of its own; lh_rows_c() fills all.  LH_NO_ROWS: one that this machine
+ * cannot have. */
+#define LH_X(name, doc) \
+    LH_INTERNAL void lh_rows_##name(lh_kernel_fn *fn[LH_KERNEL_COUNT]);
+LH_ISAS(LH_X)
+#undef LH_X
+#define LH_NO_ROWS(name) \
+    LH_INTERNAL void lh_rows_##name(lh_kernel_fn *fn[LH_KERNEL_COUNT]) \
+    { \
+        (void)fn; \
+    }
 
 /* "gemm", "relu_backward", ... */
 LH_INTERNAL const char *lh_kernel_name(lh_kernel kernel);

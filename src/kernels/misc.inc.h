@@ -3,59 +3,48 @@
 
 /* ------------------------------------------------------------- rotary -- */
 
-static void VEC_SUFFIX(rotary_forward)(const void *args, int64_t begin,
-                                       int64_t end, float *scratch)
+/* Backward turns the other way, which is another sign of the sine, and adds. */
+LANES_INLINE void VEC_SUFFIX(rotary)(const lh_rotary_args *a, int64_t begin,
+                                     int64_t end, bool forward)
 {
-    const lh_rotary_args *a = args;
     int64_t half = a->head_size / 2;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *cosine = a->cosine + a->positions[i] * half;
         const float *sine = a->sine + a->positions[i] * half;
         for (int64_t h = 0; h < a->heads; h++) {
             int64_t at = (i * a->heads + h) * a->head_size;
-            const float *low = a->x + at, *high = low + half;
+            const float *low = (forward ? a->x : a->dy) + at;
+            const float *high = low + half;
+            float *to_low = (forward ? a->y : a->dx) + at;
+            float *to_high = to_low + half;
             for (int64_t j = 0; j < half; j += VEC_WIDTH) {
                 VEC c = VEC_SUFFIX(row_load)(cosine, j, half);
                 VEC s = VEC_SUFFIX(row_load)(sine, j, half);
                 VEC x0 = VEC_SUFFIX(row_load)(low, j, half);
                 VEC x1 = VEC_SUFFIX(row_load)(high, j, half);
-                VEC_SUFFIX(row_store)(a->y + at, j, half,
-                                      FNMA(x1, s, x0 * c));
-                VEC_SUFFIX(row_store)(a->y + at + half, j, half,
-                                      FMA(x0, s, x1 * c));
+                s = forward ? s : -s;
+                VEC y0 = FNMA(x1, s, x0 * c), y1 = FMA(x0, s, x1 * c);
+                if (!forward) {
+                    y0 = VEC_SUFFIX(row_sum)(to_low, j, half, a->first) + y0;
+                    y1 = VEC_SUFFIX(row_sum)(to_high, j, half, a->first) + y1;
+                }
+                VEC_SUFFIX(row_store)(to_low, j, half, y0);
+                VEC_SUFFIX(row_store)(to_high, j, half, y1);
             }
         }
     }
 }
 
-static void VEC_SUFFIX(rotary_backward)(const void *args, int64_t begin,
-                                        int64_t end, float *scratch)
+LH_KERNEL(rotary_forward)
 {
-    const lh_rotary_args *a = args;
-    int64_t half = a->head_size / 2;
-    (void)scratch;
-    for (int64_t i = begin; i < end; i++) {
-        const float *cosine = a->cosine + a->positions[i] * half;
-        const float *sine = a->sine + a->positions[i] * half;
-        for (int64_t h = 0; h < a->heads; h++) {
-            int64_t at = (i * a->heads + h) * a->head_size;
-            const float *low = a->dy + at, *high = low + half;
-            float *dlow = a->dx + at, *dhigh = dlow + half;
-            for (int64_t j = 0; j < half; j += VEC_WIDTH) {
-                VEC c = VEC_SUFFIX(row_load)(cosine, j, half);
-                VEC s = VEC_SUFFIX(row_load)(sine, j, half);
-                VEC y0 = VEC_SUFFIX(row_load)(low, j, half);
-                VEC y1 = VEC_SUFFIX(row_load)(high, j, half);
-                VEC_SUFFIX(row_store)(dlow, j, half,
-                    VEC_SUFFIX(row_sum)(dlow, j, half, a->first) +
-                    FMA(y1, s, y0 * c));
-                VEC_SUFFIX(row_store)(dhigh, j, half,
-                    VEC_SUFFIX(row_sum)(dhigh, j, half, a->first) +
-                    FNMA(y0, s, y1 * c));
-            }
-        }
-    }
+    LH_KERNEL_ARGS(rotary);
+    VEC_SUFFIX(rotary)(a, begin, end, true);
+}
+
+LH_KERNEL(rotary_backward)
+{
+    LH_KERNEL_ARGS(rotary);
+    VEC_SUFFIX(rotary)(a, begin, end, false);
 }
 
 /* ------------------------------------------------------------ dropout -- */
@@ -142,15 +131,13 @@ LANES_INLINE void VEC_SUFFIX(dropout)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(dropout_forward)(const void *args, int64_t begin,
-                                        int64_t end, float *scratch)
+LH_KERNEL(dropout_forward)
 {
     (void)scratch;
     VEC_SUFFIX(dropout)(args, begin, end, true);
 }
 
-static void VEC_SUFFIX(dropout_backward)(const void *args, int64_t begin,
-                                         int64_t end, float *scratch)
+LH_KERNEL(dropout_backward)
 {
     (void)scratch;
     VEC_SUFFIX(dropout)(args, begin, end, false);
@@ -158,20 +145,16 @@ static void VEC_SUFFIX(dropout_backward)(const void *args, int64_t begin,
 
 /* --------------------------------------------------------------- sums -- */
 
-static void VEC_SUFFIX(sum)(const void *args, int64_t begin, int64_t end,
-                            float *scratch)
+LH_KERNEL(sum)
 {
-    const lh_sum_args *a = args;
-    (void)scratch;
+    LH_KERNEL_ARGS(sum);
     if (begin < end)
         *a->sum = VEC_SUFFIX(lanes_sum)(a->x, a->size);
 }
 
-static void VEC_SUFFIX(square_sums)(const void *args, int64_t begin,
-                                    int64_t end, float *scratch)
+LH_KERNEL(square_sums)
 {
-    const lh_square_sums_args *a = args;
-    (void)scratch;
+    LH_KERNEL_ARGS(square_sums);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * LH_SQUARES_CHUNK;
         a->sums[i] = VEC_SUFFIX(lanes_dot)(
@@ -180,24 +163,20 @@ static void VEC_SUFFIX(square_sums)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(accumulate)(const void *args, int64_t begin,
-                                   int64_t end, float *scratch)
+LH_KERNEL(accumulate)
 {
-    const lh_accumulate_args *a = args;
+    LH_KERNEL_ARGS(accumulate);
     const float *x = a->x + begin;
     float *y = a->y + begin;
-    (void)scratch;
     LANES_ROW(i, stop, end - begin, VEC_SUFFIX(row_store)(y, i, stop,
         VEC_SUFFIX(row_load)(y, i, stop) + VEC_SUFFIX(row_load)(x, i, stop)))
 }
 
-static void VEC_SUFFIX(fold)(const void *args, int64_t begin, int64_t end,
-                             float *scratch)
+LH_KERNEL(fold)
 {
-    const lh_fold_args *a = args;
+    LH_KERNEL_ARGS(fold);
     const VEC zero = VEC_SET(0.0f);
     float *x = a->x + begin, *y = a->y + begin;
-    (void)scratch;
     LANES_ROW(i, stop, end - begin,
         VEC_SUFFIX(row_store)(y, i, stop, VEC_SUFFIX(row_load)(y, i, stop) +
                                           VEC_SUFFIX(row_load)(x, i, stop));
@@ -231,8 +210,7 @@ LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
     VEC_SUFFIX(row_store)(a->gradient, i, end, VEC_SET(0.0f));
 }
 
-static void VEC_SUFFIX(adamw)(const void *args, int64_t begin, int64_t end,
-                              float *scratch)
+LH_KERNEL(adamw)
 {
     const lh_adamw_args a = *(const lh_adamw_args *)args;
     int64_t i = begin;
@@ -243,29 +221,25 @@ static void VEC_SUFFIX(adamw)(const void *args, int64_t begin, int64_t end,
         VEC_SUFFIX(adamw_vector)(&a, i, end);
 }
 
-static void VEC_SUFFIX(lerp)(const void *args, int64_t begin, int64_t end,
-                             float *scratch)
+LH_KERNEL(lerp)
 {
-    const lh_lerp_args *a = args;
+    LH_KERNEL_ARGS(lerp);
     const VEC s = VEC_SET(a->s);
     const float *x = a->x + begin;
     float *y = a->y + begin;
-    (void)scratch;
     LANES_ROW(i, stop, end - begin,
         VEC old = VEC_SUFFIX(row_load)(y, i, stop);
         VEC_SUFFIX(row_store)(y, i, stop, FMA(s,
             VEC_SUFFIX(row_load)(x, i, stop) - old, old)))
 }
 
-static void VEC_SUFFIX(muon)(const void *args, int64_t begin, int64_t end,
-                             float *scratch)
+LH_KERNEL(muon)
 {
-    const lh_muon_args *a = args;
+    LH_KERNEL_ARGS(muon);
     const VEC rate = VEC_SET(a->rate), decay = VEC_SET(a->decay);
     const VEC zero = VEC_SET(0.0f);
     float *parameter = a->parameter + begin;
     float *direction = a->direction + begin;
-    (void)scratch;
     LANES_ROW(i, stop, end - begin,
         VEC p = VEC_SUFFIX(row_load)(parameter, i, stop);
         VEC u = VEC_SUFFIX(row_load)(direction, i, stop);
@@ -277,8 +251,7 @@ static void VEC_SUFFIX(muon)(const void *args, int64_t begin, int64_t end,
 
 /* -------------------------------------------------------------- limit -- */
 
-static void VEC_SUFFIX(fma_limit)(const void *args, int64_t begin,
-                                  int64_t end, float *scratch)
+LH_KERNEL(fma_limit)
 {
     const lh_fma_limit_args *l = args;
     const VEC a = VEC_SET(l->a), b = VEC_SET(l->b);

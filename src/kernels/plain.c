@@ -12,13 +12,6 @@
 #include "kernels/math.inc.h"
 #include "kernels/elementwise.inc.h"
 
-#define PLAIN(name) \
-    static void name##_c(const void *args, int64_t begin, int64_t end, \
-                         float *scratch)
-#define PLAIN_ARGS(type) \
-    const lh_##type##_args *a = args; \
-    (void)scratch
-
 /* --------------------------------------------------------------- lanes -- */
 
 /* The 64 lanes of a reduction along a row. */
@@ -71,9 +64,9 @@ static float plain_most(const float *x, int64_t size)
 
 /* ---------------------------------------------------------- whole rows -- */
 
-PLAIN(gemm)
+LH_KERNEL(gemm)
 {
-    PLAIN_ARGS(gemm);
+    LH_KERNEL_ARGS(gemm);
     for (int64_t item = begin; item < end; item++) {
         lh_gemm_part p = lh_gemm_next(a->m, a->n, item, item + 1);
         for (int64_t i = p.i; i < p.i + p.m; i++)
@@ -88,9 +81,9 @@ PLAIN(gemm)
     }
 }
 
-PLAIN(gemm_bf16)
+LH_KERNEL(gemm_bf16)
 {
-    PLAIN_ARGS(gemm_bf16);
+    LH_KERNEL_ARGS(gemm_bf16);
     for (int64_t item = begin; item < end; item++) {
         lh_gemm_part p = lh_gemm_bf16_next(a->m, a->n, item, item + 1);
         for (int64_t i = p.i; i < p.i + p.m; i++)
@@ -110,39 +103,39 @@ PLAIN(gemm_bf16)
     }
 }
 
-PLAIN(widen)
+LH_KERNEL(widen)
 {
-    PLAIN_ARGS(widen);
+    LH_KERNEL_ARGS(widen);
     for (int64_t i = begin; i < end; i++)
         a->y[i] = lh_widen(a->x[i]);
 }
 
-PLAIN(narrow)
+LH_KERNEL(narrow)
 {
-    PLAIN_ARGS(narrow);
+    LH_KERNEL_ARGS(narrow);
     for (int64_t i = begin; i < end; i++)
         a->y[i] = lh_narrow(a->x[i]);
 }
 
-PLAIN(sum_rows)
+LH_KERNEL(sum_rows)
 {
-    PLAIN_ARGS(sum_rows);
+    LH_KERNEL_ARGS(sum_rows);
     for (int64_t j = begin; j < end; j++)
         for (int64_t i = 0; i < a->rows; i++)
             a->sum[j] = a->sum[j] + a->x[i * a->columns + j];
 }
 
-PLAIN(embedding_forward)
+LH_KERNEL(embedding_forward)
 {
-    PLAIN_ARGS(embedding);
+    LH_KERNEL_ARGS(embedding);
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->columns; j++)
             a->y[i * a->columns + j] = a->table[a->ids[i] * a->columns + j];
 }
 
-PLAIN(embedding_backward)
+LH_KERNEL(embedding_backward)
 {
-    PLAIN_ARGS(embedding);
+    LH_KERNEL_ARGS(embedding);
     for (int64_t i = 0; i < a->rows; i++)
         for (int64_t j = begin; j < end; j++) {
             float *sum = &a->dtable[a->ids[i] * a->columns + j];
@@ -152,9 +145,9 @@ PLAIN(embedding_backward)
 
 /* --------------------------------------------------------------- norms -- */
 
-PLAIN(rms_norm_forward)
+LH_KERNEL(rms_norm_forward)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->columns;
         float *y = a->y + i * a->columns;
@@ -166,9 +159,9 @@ PLAIN(rms_norm_forward)
     }
 }
 
-PLAIN(rms_norm_backward)
+LH_KERNEL(rms_norm_backward)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->columns;
         const float *dy = a->dy + i * a->columns;
@@ -186,9 +179,9 @@ PLAIN(rms_norm_backward)
     }
 }
 
-PLAIN(rms_norm_gain)
+LH_KERNEL(rms_norm_gain)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t j = begin; j < end && a->dgain; j++)
         for (int64_t i = 0; i < a->rows; i++) {
             int64_t at = i * a->columns + j;
@@ -197,9 +190,9 @@ PLAIN(rms_norm_gain)
         }
 }
 
-PLAIN(layer_norm_forward)
+LH_KERNEL(layer_norm_forward)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->columns;
         float *y = a->y + i * a->columns;
@@ -224,9 +217,9 @@ PLAIN(layer_norm_forward)
     }
 }
 
-PLAIN(layer_norm_backward)
+LH_KERNEL(layer_norm_backward)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->columns;
         const float *dy = a->dy + i * a->columns;
@@ -248,9 +241,9 @@ PLAIN(layer_norm_backward)
     }
 }
 
-PLAIN(layer_norm_gain)
+LH_KERNEL(layer_norm_gain)
 {
-    PLAIN_ARGS(norm);
+    LH_KERNEL_ARGS(norm);
     for (int64_t j = begin; j < end; j++) {
         for (int64_t i = 0; i < a->rows && a->dgain; i++) {
             int64_t at = i * a->columns + j;
@@ -264,9 +257,9 @@ PLAIN(layer_norm_gain)
 
 /* -------------------------------------------------------------- rotary -- */
 
-PLAIN(rotary_forward)
+LH_KERNEL(rotary_forward)
 {
-    PLAIN_ARGS(rotary);
+    LH_KERNEL_ARGS(rotary);
     int64_t half = a->head_size / 2;
     for (int64_t i = begin; i < end; i++)
         for (int64_t h = 0; h < a->heads; h++)
@@ -280,9 +273,9 @@ PLAIN(rotary_forward)
             }
 }
 
-PLAIN(rotary_backward)
+LH_KERNEL(rotary_backward)
 {
-    PLAIN_ARGS(rotary);
+    LH_KERNEL_ARGS(rotary);
     int64_t half = a->head_size / 2;
     for (int64_t i = begin; i < end; i++)
         for (int64_t h = 0; h < a->heads; h++)
@@ -318,7 +311,7 @@ static float plain_scores(const lh_attention_args *a, const lh_span *span,
     return plain_most(e, keys);
 }
 
-PLAIN(attention_forward)
+LH_KERNEL(attention_forward)
 {
     const lh_attention_args *a = args;
     for (int64_t item = begin; item < end; item++) {
@@ -391,7 +384,7 @@ static void plain_clear(float *x, int64_t rows, int64_t row, int64_t n)
             x[i * row + j] = 0;
 }
 
-PLAIN(attention_backward)
+LH_KERNEL(attention_backward)
 {
     const lh_attention_args *a = args;
     int64_t grouped = a->heads / a->kv_heads, size = a->head_size;
@@ -415,9 +408,9 @@ PLAIN(attention_backward)
 
 /* ----------------------------------------------- softmax, cross-entropy -- */
 
-PLAIN(softmax_forward)
+LH_KERNEL(softmax_forward)
 {
-    PLAIN_ARGS(softmax);
+    LH_KERNEL_ARGS(softmax);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->columns;
         float *y = a->y + i * a->columns, m = plain_most(x, a->columns);
@@ -429,9 +422,9 @@ PLAIN(softmax_forward)
     }
 }
 
-PLAIN(softmax_backward)
+LH_KERNEL(softmax_backward)
 {
-    PLAIN_ARGS(softmax);
+    LH_KERNEL_ARGS(softmax);
     for (int64_t i = begin; i < end; i++) {
         const float *y = a->y + i * a->columns;
         const float *dy = a->dy + i * a->columns;
@@ -442,9 +435,9 @@ PLAIN(softmax_backward)
     }
 }
 
-PLAIN(cross_entropy_forward)
+LH_KERNEL(cross_entropy_forward)
 {
-    PLAIN_ARGS(cross_entropy);
+    LH_KERNEL_ARGS(cross_entropy);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->vocabulary;
         a->losses[i] = a->stats[2 * i] = a->stats[2 * i + 1] = 0;
@@ -461,9 +454,9 @@ PLAIN(cross_entropy_forward)
     }
 }
 
-PLAIN(cross_entropy_backward)
+LH_KERNEL(cross_entropy_backward)
 {
-    PLAIN_ARGS(cross_entropy);
+    LH_KERNEL_ARGS(cross_entropy);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * a->vocabulary;
         float *dx = a->dx + i * a->vocabulary;
@@ -475,9 +468,9 @@ PLAIN(cross_entropy_backward)
     }
 }
 
-PLAIN(cross_entropy_in_place)
+LH_KERNEL(cross_entropy_in_place)
 {
-    PLAIN_ARGS(cross_entropy);
+    LH_KERNEL_ARGS(cross_entropy);
     for (int64_t i = begin; i < end; i++) {
         float *dx = a->dx + i * a->vocabulary;
         float m = a->stats[2 * i], r = a->stats[2 * i + 1];
@@ -503,9 +496,9 @@ static bool plain_kept(const lh_dropout_args *a, int64_t i, int64_t j)
     return word[j % 4] >= a->threshold;
 }
 
-PLAIN(dropout_forward)
+LH_KERNEL(dropout_forward)
 {
-    PLAIN_ARGS(dropout);
+    LH_KERNEL_ARGS(dropout);
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->columns; j++) {
             int64_t at = i * a->columns + j;
@@ -513,9 +506,9 @@ PLAIN(dropout_forward)
         }
 }
 
-PLAIN(dropout_backward)
+LH_KERNEL(dropout_backward)
 {
-    PLAIN_ARGS(dropout);
+    LH_KERNEL_ARGS(dropout);
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->columns; j++) {
             int64_t at = i * a->columns + j;
@@ -526,16 +519,16 @@ PLAIN(dropout_backward)
         }
 }
 
-PLAIN(sum)
+LH_KERNEL(sum)
 {
-    PLAIN_ARGS(sum);
+    LH_KERNEL_ARGS(sum);
     if (begin < end)
         *a->sum = plain_sum(a->x, a->size);
 }
 
-PLAIN(square_sums)
+LH_KERNEL(square_sums)
 {
-    PLAIN_ARGS(square_sums);
+    LH_KERNEL_ARGS(square_sums);
     for (int64_t c = begin; c < end; c++) {
         const float *x = a->x + c * LH_SQUARES_CHUNK;
         int64_t size = lh_min64(LH_SQUARES_CHUNK,
@@ -544,25 +537,25 @@ PLAIN(square_sums)
     }
 }
 
-PLAIN(accumulate)
+LH_KERNEL(accumulate)
 {
-    PLAIN_ARGS(accumulate);
+    LH_KERNEL_ARGS(accumulate);
     for (int64_t i = begin; i < end; i++)
         a->y[i] = a->y[i] + a->x[i];
 }
 
-PLAIN(fold)
+LH_KERNEL(fold)
 {
-    PLAIN_ARGS(fold);
+    LH_KERNEL_ARGS(fold);
     for (int64_t i = begin; i < end; i++) {
         a->y[i] = a->y[i] + a->x[i];
         a->x[i] = 0;
     }
 }
 
-PLAIN(adamw)
+LH_KERNEL(adamw)
 {
-    PLAIN_ARGS(adamw);
+    LH_KERNEL_ARGS(adamw);
     for (int64_t i = begin; i < end; i++) {
         float g = a->gradient[i] * a->gradient_scale, p = a->parameter[i];
         float m = FMA(a->one_minus_beta1, g - a->m[i], a->m[i]);
@@ -578,16 +571,16 @@ PLAIN(adamw)
     }
 }
 
-PLAIN(lerp)
+LH_KERNEL(lerp)
 {
-    PLAIN_ARGS(lerp);
+    LH_KERNEL_ARGS(lerp);
     for (int64_t i = begin; i < end; i++)
         a->y[i] = FMA(a->s, a->x[i] - a->y[i], a->y[i]);
 }
 
-PLAIN(muon)
+LH_KERNEL(muon)
 {
-    PLAIN_ARGS(muon);
+    LH_KERNEL_ARGS(muon);
     for (int64_t i = begin; i < end; i++) {
         float u = a->direction[i], p = a->parameter[i];
         if (a->decay != 0 && u * p > 0)
@@ -597,9 +590,9 @@ PLAIN(muon)
     }
 }
 
-PLAIN(fma_limit)
+LH_KERNEL(fma_limit)
 {
-    PLAIN_ARGS(fma_limit);
+    LH_KERNEL_ARGS(fma_limit);
     float x[LH_FMA_CHAINS], sum = 0;
     if (begin >= end)
         return;
@@ -620,10 +613,6 @@ LH_INTERNAL void lh_rows_c(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 {
 #define KERNEL(name, doc) fn[LH_KERNEL_##name] = name##_c;
 #include "kernels/kernels.def"
-#undef KERNEL
-    elementwise_rows_c(fn);
 }
 
-#undef PLAIN
-#undef PLAIN_ARGS
 #include "kernels/vec_end.h"

@@ -13,12 +13,10 @@ static float VEC_SUFFIX(row_rsqrt)(float x)
 
 /* -------------------------------------------------------------- norms -- */
 
-static void VEC_SUFFIX(rms_norm_forward)(const void *args, int64_t begin,
-                                         int64_t end, float *scratch)
+LH_KERNEL(rms_norm_forward)
 {
-    const lh_norm_args *a = args;
+    LH_KERNEL_ARGS(norm);
     int64_t n = a->columns;
-    (void)scratch;
     /* A vector of rows at a time, for one square root and one quotient. */
     for (int64_t at = begin; at < end; at += VEC_WIDTH) {
         int64_t last = lh_min64(at + VEC_WIDTH, end);
@@ -42,12 +40,10 @@ static void VEC_SUFFIX(rms_norm_forward)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(rms_norm_backward)(const void *args, int64_t begin,
-                                          int64_t end, float *scratch)
+LH_KERNEL(rms_norm_backward)
 {
-    const lh_norm_args *a = args;
+    LH_KERNEL_ARGS(norm);
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
         float *dx = a->dx + i * n, r = a->scale[i];
@@ -64,13 +60,11 @@ static void VEC_SUFFIX(rms_norm_backward)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(layer_norm_forward)(const void *args, int64_t begin,
-                                           int64_t end, float *scratch)
+LH_KERNEL(layer_norm_forward)
 {
-    const lh_norm_args *a = args;
+    LH_KERNEL_ARGS(norm);
     const float *gain = a->gain, *bias = a->bias;
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
         float *y = a->y + i * n;
@@ -94,12 +88,10 @@ static void VEC_SUFFIX(layer_norm_forward)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(layer_norm_backward)(const void *args, int64_t begin,
-                                            int64_t end, float *scratch)
+LH_KERNEL(layer_norm_backward)
 {
-    const lh_norm_args *a = args;
+    LH_KERNEL_ARGS(norm);
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
         float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s, d;
@@ -125,12 +117,10 @@ static void VEC_SUFFIX(layer_norm_backward)(const void *args, int64_t begin,
 
 /* ------------------------------------------------------------ softmax -- */
 
-static void VEC_SUFFIX(softmax_forward)(const void *args, int64_t begin,
-                                        int64_t end, float *scratch)
+LH_KERNEL(softmax_forward)
 {
-    const lh_softmax_args *a = args;
+    LH_KERNEL_ARGS(softmax);
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
         float *y = a->y + i * n;
@@ -142,12 +132,10 @@ static void VEC_SUFFIX(softmax_forward)(const void *args, int64_t begin,
     }
 }
 
-static void VEC_SUFFIX(softmax_backward)(const void *args, int64_t begin,
-                                         int64_t end, float *scratch)
+LH_KERNEL(softmax_backward)
 {
-    const lh_softmax_args *a = args;
+    LH_KERNEL_ARGS(softmax);
     int64_t n = a->columns;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *y = a->y + i * n, *dy = a->dy + i * n;
         float *dx = a->dx + i * n;
@@ -184,13 +172,10 @@ static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
     return VEC_SUFFIX(lanes_sum)(lane, 64);
 }
 
-static void VEC_SUFFIX(cross_entropy_forward)(const void *args,
-                                              int64_t begin, int64_t end,
-                                              float *scratch)
+LH_KERNEL(cross_entropy_forward)
 {
-    const lh_cross_entropy_args *a = args;
+    LH_KERNEL_ARGS(cross_entropy);
     int64_t n = a->vocabulary;
-    (void)scratch;
     /* A vector of rows at a time, for one logarithm and one quotient; the
      * sums wait in losses. */
     for (int64_t at = begin; at < end; at += VEC_WIDTH) {
@@ -232,13 +217,10 @@ LANES_INLINE VEC VEC_SUFFIX(cross_entropy_vector)(
     return FMA(g, p, old);
 }
 
-static void VEC_SUFFIX(cross_entropy_backward)(const void *args,
-                                               int64_t begin, int64_t end,
-                                               float *scratch)
+LH_KERNEL(cross_entropy_backward)
 {
-    const lh_cross_entropy_args *a = args;
+    LH_KERNEL_ARGS(cross_entropy);
     int64_t n = a->vocabulary;
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
         float *dx = a->dx + i * n;
@@ -253,16 +235,13 @@ static void VEC_SUFFIX(cross_entropy_backward)(const void *args,
     }
 }
 
-static void VEC_SUFFIX(cross_entropy_in_place)(const void *args,
-                                               int64_t begin, int64_t end,
-                                               float *scratch)
+LH_KERNEL(cross_entropy_in_place)
 {
-    const lh_cross_entropy_args *a = args;
+    LH_KERNEL_ARGS(cross_entropy);
     const VEC zero = VEC_SET(0.0f);
     const int64_t n = a->vocabulary;
     const bool brief = n <= 64;
     float copy[16 * 64];
-    (void)scratch;
     for (int64_t i = begin; i < end; i++) {
         /* Short rows are read from a copy of some: one that begins in the
          * vector which another ends in would wait for that to be stored. */

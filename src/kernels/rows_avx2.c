@@ -100,9 +100,6 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 
 #else
 
-LH_INTERNAL void lh_rows_avx2(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-    (void)fn;
-}
+LH_NO_ROWS(avx2)
 
 #endif

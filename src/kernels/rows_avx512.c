@@ -143,9 +143,6 @@ static inline VEC VEC_SUFFIX(adamw_quotient)(const lh_adamw_args *a, VEC p,
 
 #else
 
-LH_INTERNAL void lh_rows_avx512(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-    (void)fn;
-}
+LH_NO_ROWS(avx512)
 
 #endif

@@ -392,9 +392,6 @@ LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #else
 
-LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-    (void)fn;
-}
+LH_NO_ROWS(avx512_bf16)
 
 #endif

@@ -73,9 +73,6 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 
 #else
 
-LH_INTERNAL void lh_rows_neon(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-    (void)fn;
-}
+LH_NO_ROWS(neon)
 
 #endif

@@ -189,9 +189,6 @@ LH_INTERNAL void lh_rows_neon_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 
 #else
 
-LH_INTERNAL void lh_rows_neon_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
-{
-    (void)fn;
-}
+LH_NO_ROWS(neon_bf16)
 
 #endif

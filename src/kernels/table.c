@@ -30,14 +30,6 @@ LH_INTERNAL const char *lh_kernel_name(lh_kernel kernel)
     static const char *const names[LH_KERNEL_COUNT] = {
 #define KERNEL(name, doc) #name,
 #include "kernels/kernels.def"
-#undef KERNEL
-#define UNARY(name, y, dx, doc) #name "_forward", #name "_backward",
-#define UNARY_S UNARY
-#define BINARY(name, y, da, db, doc) UNARY(name, y, da, doc)
-#include "kernels/elementwise.def"
-#undef UNARY
-#undef UNARY_S
-#undef BINARY
     };
     return (unsigned)kernel < LH_KERNEL_COUNT ? names[kernel] : NULL;
 }
@@ -56,31 +48,12 @@ LH_INTERNAL const char *lh_isa_name(lh_isa isa)
 
 static void table_fill(lh_isa isa, lh_kernel_fn *fn[LH_KERNEL_COUNT])
 {
-    switch (isa) {
-    case LH_ISA_c:
-        lh_rows_c(fn);
-        break;
-    case LH_ISA_sse2:
-        lh_rows_sse2(fn);
-        break;
-    case LH_ISA_neon:
-        lh_rows_neon(fn);
-        break;
-    case LH_ISA_neon_bf16:
-        lh_rows_neon_bf16(fn);
-        break;
-    case LH_ISA_avx2:
-        lh_rows_avx2(fn);
-        break;
-    case LH_ISA_avx512:
-        lh_rows_avx512(fn);
-        break;
-    case LH_ISA_avx512_bf16:
-        lh_rows_avx512_bf16(fn);
-        break;
-    case LH_ISA_COUNT:
-        break;
-    }
+    static void (*const rows[LH_ISA_COUNT])(lh_kernel_fn **) = {
+#define LH_X(name, doc) lh_rows_##name,
+        LH_ISAS(LH_X)
+#undef LH_X
+    };
+    rows[isa](fn);
 }
 
 LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,

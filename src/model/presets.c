@@ -15,9 +15,6 @@ static const preset_row preset_rows[] = {
 #define TRAIN(...) { __VA_ARGS__ }
 #define PRESET(name, what, config, train) { #name, what, config, train },
 #include "model/presets.def"
-#undef CONFIG
-#undef TRAIN
-#undef PRESET
 };
 
 LH_API const char *lh_preset_name(int i, const char **what)
