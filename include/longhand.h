@@ -534,7 +534,12 @@ LH_API int64_t lh_tokenizer_vocabulary(const lh_tokenizer *k);
 LH_API int32_t lh_tokenizer_border(const lh_tokenizer *k);
 /* The ids of `text`; *ids (from ctx, to be given to lh_memory_free) holds
  * *count.  A character that the tokenizer does not have is
- * LH_ERROR_FORMAT: which, at which byte. */
+ * LH_ERROR_FORMAT: which, at which byte.
+ *
+ * Any number of threads may encode with one tokenizer, each with a context of
+ * its own.  One of byte pairs remembers what the pieces of texts came to, in
+ * up to 24 MB and 2 MB for each thread that encodes at a time; not where a
+ * context has an allocator of the host's. */
 LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
                                      const char *text, size_t size,
                                      int32_t **ids, int64_t *count);

@@ -1,6 +1,8 @@
 /* The fast way through a text beside the plain one: windows of 64 bytes beside
- * the scanners that go from character to character, words out of the cache
- * beside the same words merged one at a time. */
+ * the scanners that go from character to character, words out of a cache that
+ * threads share beside the same words merged one at a time. */
+#include <stdlib.h>
+
 #include "longhand.h"
 
 #include "tokenizer/bpe.h"
@@ -86,27 +88,44 @@ static size_t words(uint64_t *state, char *text, size_t size, int kinds)
     return at;
 }
 
-static void same_words(lh_context *ctx, const lh_tokenizer *k,
-                       const char *text, size_t size)
+static void *allocate(void *user, size_t bytes)
+{
+    (void)user;
+    return malloc(bytes);
+}
+
+static void release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+/* alone: a context with an allocator, which shares no cache, so that each of
+ * its calls begins with an empty one. */
+static void same_words(lh_context *ctx, lh_context *alone,
+                       const lh_tokenizer *k, const char *text, size_t size)
 {
     int32_t *ids, *some;
-    int64_t count, n, have = 0;
-    CHECK(!lh_tokenizer_encode(ctx, k, text, size, &ids, &count));
+    int64_t *offsets, count, n, have = 0;
+    CHECK(!lh_tokenizer_encode_batch(ctx, k, &text, &size, 1, NULL, &ids,
+                                     &offsets));
+    count = offsets ? offsets[1] : 0;
+    lh_memory_free(ctx, offsets);
     for (size_t at = 0, end; at < size; at = end) {
         const char *next = memchr(text + at + 1, ' ', size - at - 1);
         end = next ? (size_t)(next - text) : size;
-        /* Too short a text for a cache, or a word too long for one. */
-        CHECK(!lh_tokenizer_encode(ctx, k, text + at, end - at, &some, &n));
+        CHECK(!lh_tokenizer_encode(alone, k, text + at, end - at, &some,
+                                   &n));
         CHECK(have + n <= count &&
               !memcmp(ids + have, some, (size_t)n * sizeof *ids));
         have += n;
-        lh_memory_free(ctx, some);
+        lh_memory_free(alone, some);
     }
     CHECK_EQ_INT(have, count);
     lh_memory_free(ctx, ids);
 }
 
-static void test_cache(lh_context *ctx)
+static void test_cache(lh_context *ctx, lh_context *alone)
 {
     enum { SIZE = 4 << 20 };
     char *text = malloc(SIZE);
@@ -120,20 +139,23 @@ static void test_cache(lh_context *ctx)
     CHECK(k != NULL);
     for (int round = 0; round < 200; round++) {
         size = words(&state, text, 500 + 100 * (size_t)round, 1 + round % 26);
-        same_words(ctx, k, text, size);
+        same_words(ctx, alone, k, text, size);
     }
     /* More words than there are places. */
     size = words(&state, text, SIZE, 26);
-    same_words(ctx, k, text, size);
+    same_words(ctx, alone, k, text, size);
     lh_tokenizer_free(k);
     free(text);
 }
 
 int main(void)
 {
-    lh_context *ctx = lh_context_new(NULL);
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 3 });
+    lh_context *alone = lh_context_new(&(lh_settings){
+        .threads = 1, .allocator = { allocate, release, NULL } });
     test_windows();
-    test_cache(ctx);
+    test_cache(ctx, alone);
+    lh_context_free(alone);
     lh_context_free(ctx);
     return test_end("words");
 }

@@ -172,7 +172,7 @@ step asan-ubsan sanitized asan gcc \
     "-fsanitize=address,undefined -fno-sanitize-recover=all" all
 step msan sanitized msan clang "-fsanitize=memory" all
 step tsan sanitized tsan gcc "-fsanitize=thread" \
-    test_base test_cpu test_train test_infer
+    test_base test_cpu test_train test_infer test_words test_batch
 step valgrind under_valgrind
 # All 2^32 inputs of the functions, where fma need not be emulated.
 every_float() {

@@ -79,9 +79,9 @@ static bool batch_take(batch_job *job, batch_worker *w)
 static void batch_encode(const batch_job *job, batch_worker *w)
 {
     w->ids.count = 0;
-    if (job->k->bpe && !w->ids.cache) {
-        w->ids.cache = lh_bpe_cache_new(&w->ctx);
-        w->status = w->ids.cache ? LH_OK : LH_ERROR_MEMORY;
+    if (job->k->bpe && !w->ids.scratch) {
+        w->ids.scratch = lh_bpe_take(&w->ctx, job->k);
+        w->status = w->ids.scratch ? LH_OK : LH_ERROR_MEMORY;
     }
     for (int64_t i = w->from; i <= w->to && !w->status; i++) {
         size_t from = i == w->from ? w->from_at : 0;
@@ -204,7 +204,7 @@ LH_API lh_status lh_tokenizer_encode_batch(
     if (!status)
         status = batch_run(ctx, &job, threads);
     for (int i = 0; job.worker && i < threads; i++) {
-        lh_bpe_cache_free(ctx, job.worker[i].ids.cache);
+        lh_bpe_give(ctx, k, job.worker[i].ids.scratch);
         lh_free(ctx, job.worker[i].ids.id);
     }
     lh_free(ctx, job.worker);

@@ -6,6 +6,7 @@
  * one letter takes n log n steps.  Where pieces come from: bpe_text.c. */
 #include "tokenizer/bpe.h"
 
+#include "base/context.h"
 #include "base/sort.h"
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
@@ -143,11 +144,9 @@ static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
 static uint32_t bpe_known_rank(const lh_bpe_run *r, int32_t left,
                                int32_t right, int32_t *made)
 {
-    if (!r->cache)
-        return bpe_rank(r->k, left, right, made);
     uint64_t hash = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) *
                     0x9e3779b97f4a7c15u;
-    lh_bpe_pair *p = &r->cache->pair[hash >> r->cache->pair_shift];
+    lh_bpe_pair *p = &r->scratch->pair[hash >> r->scratch->pair_shift];
     if (p->left != ~left || p->right != right) {
         p->rank = bpe_rank(r->k, left, right, &p->made);
         p->left = ~left;
@@ -628,6 +627,7 @@ LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
     lh_bpe *b = k->bpe;
     if (!b)
         return;
+    lh_bpe_cache_free(k->ctx, b->cache);
     lh_free(k->ctx, b->classes);
     lh_free(k->ctx, b->joins);
     lh_free(k->ctx, b->added);
@@ -666,6 +666,11 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
         status = bpe_make_added(k, p);
     if (!status)
         status = bpe_make_joins(k);
+    /* A host's allocator is for the host's thread alone. */
+    if (!status && !(ctx && ctx->allocator.allocate)) {
+        k->bpe->cache = lh_bpe_cache_new(ctx);
+        status = k->bpe->cache ? LH_OK : LH_ERROR_MEMORY;
+    }
     if (status) {
         lh_tokenizer_free(k);
         return NULL;

@@ -93,6 +93,8 @@ typedef struct lh_bpe {
     uint64_t (*spelled)[256];          /* [8]: of a byte with so many behind
                                           it                               */
     size_t longest;                    /* bytes of the longest token       */
+    struct lh_bpe_cache *cache;        /* for all threads; NULL: each call
+                                          has its own                      */
 } lh_bpe;
 
 /* Everything a tokenizer is made of but its pairs, borrowed for the call. */
@@ -135,20 +137,27 @@ LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
 LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
                                 int32_t right);
 
-/* The pieces that texts had so far and their tokens, and the pairs: one
- * thread's, for one tokenizer; it grows to some 30 MB.  NULL: no memory. */
-typedef struct lh_bpe_cache {
-    struct bpe_word *word;             /* [1 << (64 - shift)]: bpe_words.c */
-    size_t words;
-    int32_t *more;                     /* [more_room]                      */
-    size_t mores, more_room;
+/* What a thread encodes with: the pieces that texts had so far and their
+ * tokens, which the threads of a tokenizer share, and the pairs that it asked
+ * for itself.  A tokenizer keeps them between calls, unless an allocator is
+ * the host's: 24 MB and 2 MB for each thread at most. */
+typedef struct lh_bpe_scratch {
+    struct lh_bpe_cache *cache;        /* bpe_words.c                      */
+    struct bpe_table *table;           /* of it                            */
     lh_bpe_pair *pair;                 /* [1 << (64 - pair_shift)]; left: ~
                                           of it                            */
-    unsigned shift, pair_shift;        /* of a hash, for the place         */
-} lh_bpe_cache;
+    unsigned pair_shift;               /* of a hash, for the place         */
+    struct lh_bpe_scratch *next;       /* that no thread has               */
+} lh_bpe_scratch;
 
-LH_INTERNAL lh_bpe_cache *lh_bpe_cache_new(lh_context *ctx);
-LH_INTERNAL void lh_bpe_cache_free(lh_context *ctx, lh_bpe_cache *cache);
+/* NULL: no memory. */
+LH_INTERNAL struct lh_bpe_cache *lh_bpe_cache_new(lh_context *ctx);
+LH_INTERNAL void lh_bpe_cache_free(lh_context *ctx,
+                                   struct lh_bpe_cache *cache);
+LH_INTERNAL lh_bpe_scratch *lh_bpe_take(lh_context *ctx,
+                                        const lh_tokenizer *k);
+LH_INTERNAL void lh_bpe_give(lh_context *ctx, const lh_tokenizer *k,
+                             lh_bpe_scratch *scratch);
 
 /* What encoding a text works with. */
 typedef struct lh_bpe_run {
@@ -159,7 +168,7 @@ typedef struct lh_bpe_run {
     bool first;                        /* nothing has come yet             */
     void *memory;                      /* for long pieces                  */
     size_t memory_bytes;
-    lh_bpe_cache *cache;               /* NULL: none                       */
+    lh_bpe_scratch *scratch;
 } lh_bpe_run;
 
 /* Appends the tokens of one piece, and of all pieces of a text that a scanner

@@ -6,9 +6,6 @@
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
-/* Texts from so many bytes on are worth a cache of their own. */
-#define BPE_CACHED 256
-
 /* ------------------------------------------------------------ pipeline -- */
 
 static void bpe_cut(lh_bpe_run *r, const unsigned char *text, size_t size,
@@ -267,15 +264,14 @@ static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
                             const char *text, size_t size, lh_ids *out)
 {
     lh_bpe_run r = { .ctx = ctx, .k = k, .out = out, .first = true,
-                     .cache = out->cache };
-    if (size >= BPE_CACHED && !r.cache) {
-        r.cache = lh_bpe_cache_new(ctx);
-        if (!r.cache)
-            return LH_ERROR_MEMORY;
-    }
+                     .scratch = out->scratch };
+    if (!r.scratch)
+        r.scratch = lh_bpe_take(ctx, k);
+    if (!r.scratch)
+        return LH_ERROR_MEMORY;
     bpe_added(&r, text, size, false, bpe_normalize);
-    if (!out->cache)
-        lh_bpe_cache_free(ctx, r.cache);
+    if (!out->scratch)
+        lh_bpe_give(ctx, k, r.scratch);
     lh_free(ctx, r.memory);
     return r.status;
 }
@@ -308,5 +304,3 @@ LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
 LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_bpe = {
     "bpe", bpe_encode
 };
-
-#undef BPE_CACHED

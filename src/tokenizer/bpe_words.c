@@ -2,11 +2,15 @@
  * some bytes each and mostly ones that were seen before.  Those come out of a
  * cache; the others are merged (bpe.c).
  *
- * The cache is a hash table with open addressing, in which nothing is ever
- * removed: it grows, and from some megabytes on starts anew.  A piece that is
- * not where its hash says changes places with what is there, so that pieces
- * that come often are found at the first look. */
+ * The cache is a hash table with open addressing that all threads of a
+ * tokenizer share.  What is in it never changes, so it is read without a lock;
+ * what is new is added under one, its count last.  A table that is half full
+ * is replaced by a larger one, from some megabytes on by an empty one, and
+ * freed when the last thread has turned to the new one. */
+#include "base/context.h"
 #include "tokenizer/bpe.h"
+
+#include <pthread.h>
 
 /* Pieces of up to so many bytes are their own keys, longer ones have a hash;
  * still longer ones are not kept. */
@@ -17,23 +21,42 @@
 /* Pieces that are cut at once, and looked up at once. */
 #define BPE_CUT 1024
 #define BPE_ASKED 64
-/* Places of a cache: half a cache line each, half of them in use. */
+/* Places of a table: half a cache line each, up to half of them in use, with
+ * so many integers of `more` for each. */
 #define BPE_PLACES_FIRST 9
 #define BPE_PLACES_LAST 19
+#define BPE_MORES 4
 #define BPE_NEAR 64
-/* So many integers of `more`, and it starts anew. */
-#define BPE_MORES ((size_t)1 << 21)
+/* Tokens that are copied at once; short keys never have more. */
+#define BPE_COPIED 16
 
-/* An empty place is zeros: a key has its size in it. */
 struct bpe_word {
-    uint64_t low, high;                /* the key                          */
+    uint64_t low, high;                /* the key, with its size           */
     int32_t token[BPE_FEW];            /* if they are more, or of a hash:
                                           where in `more` they begin, behind
                                           the bytes of a hash              */
-    int32_t count;                     /* ... and BPE_FEW is added to this */
+    atomic_int count;                  /* of tokens, and 1; BPE_FEW + 1 more
+                                          if they are in `more`; 0: an empty
+                                          place                            */
 };
 
 typedef struct bpe_word bpe_word;
+
+typedef struct bpe_table {
+    bpe_word *word;                    /* [1 << (64 - shift)]              */
+    int32_t *more;                     /* [BPE_MORES << (64 - shift)] and
+                                          BPE_COPIED                       */
+    unsigned shift;                    /* of a hash, for the place         */
+    /* Under the mutex: */
+    size_t words, mores;               /* in use                           */
+    size_t users;                      /* the cache, and who works with it */
+} bpe_table;
+
+struct lh_bpe_cache {
+    pthread_mutex_t mutex;             /* for all writing                  */
+    _Atomic(bpe_table *) table;        /* what is new goes there           */
+    lh_bpe_scratch *idle;
+};
 
 /* What is looked for, and where it is looked for first. */
 typedef struct bpe_asked {
@@ -41,110 +64,182 @@ typedef struct bpe_asked {
     bpe_word *word;
 } bpe_asked;
 
-/* --------------------------------------------------------------- cache -- */
+/* --------------------------------------------------------------- table -- */
 
-static bpe_word *bpe_places(lh_context *ctx, unsigned bits)
+static bpe_table *bpe_table_new(lh_context *ctx, unsigned bits)
 {
-    return (bpe_word *)(void *)lh_floats_alloc(
+    bpe_table *t = lh_alloc(ctx, 1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->users = 1;
+    t->shift = 64 - bits;
+    t->word = (bpe_word *)(void *)lh_floats_alloc(
         ctx, sizeof(bpe_word) / sizeof(float) << bits);
+    t->more = lh_alloc(ctx, ((size_t)BPE_MORES << bits) + BPE_COPIED,
+                       sizeof *t->more);
+    if (t->word && t->more)
+        return t;
+    lh_floats_free(ctx, (float *)(void *)t->word);
+    lh_free(ctx, t->more);
+    lh_free(ctx, t);
+    return NULL;
 }
 
-static inline bpe_word *bpe_home(const lh_bpe_cache *c, uint64_t low,
+static void bpe_table_leave(lh_context *ctx, bpe_table *t)
+{
+    if (!t || --t->users)
+        return;
+    lh_floats_free(ctx, (float *)(void *)t->word);
+    lh_free(ctx, t->more);
+    lh_free(ctx, t);
+}
+
+static inline bpe_word *bpe_home(const bpe_table *t, uint64_t low,
                                  uint64_t high)
 {
-    return &c->word[((low ^ high * 0xd6e8feb86659fd93u) *
-                     0x9e3779b97f4a7c15u) >> c->shift];
+    return &t->word[((low ^ high * 0xd6e8feb86659fd93u) *
+                     0x9e3779b97f4a7c15u) >> t->shift];
+}
+
+static inline int bpe_count(const bpe_word *e)
+{
+    return atomic_load_explicit(&e->count, memory_order_acquire);
 }
 
 /* Where a key is, or the empty place for it; NULL: neither is near, which only
  * happens to texts that mean it. */
-static bpe_word *bpe_probe(const lh_bpe_cache *c, const bpe_asked *ask)
+static bpe_word *bpe_probe(const bpe_table *t, uint64_t low, uint64_t high)
 {
-    size_t mask = ((size_t)1 << (64 - c->shift)) - 1;
-    size_t first = (size_t)(ask->word - c->word);
+    size_t mask = ((size_t)1 << (64 - t->shift)) - 1;
+    size_t first = (size_t)(bpe_home(t, low, high) - t->word);
     for (size_t i = first; i < first + BPE_NEAR; i++) {
-        bpe_word *e = &c->word[i & mask];
-        if (!e->high || (e->low == ask->low && e->high == ask->high))
+        bpe_word *e = &t->word[i & mask];
+        if (!bpe_count(e) || (e->low == low && e->high == high))
             return e;
     }
     return NULL;
 }
 
-LH_INTERNAL lh_bpe_cache *lh_bpe_cache_new(lh_context *ctx)
+/* A table of four times as many places with all that this one has, or an empty
+ * one. */
+static bpe_table *bpe_grow(lh_context *ctx, const bpe_table *old)
 {
-    lh_bpe_cache *c = lh_alloc(ctx, 1, sizeof *c);
-    if (!c)
-        return NULL;
-    c->shift = 64 - BPE_PLACES_FIRST;
-    c->word = bpe_places(ctx, BPE_PLACES_FIRST);
-    c->pair_shift = c->shift;
-    c->pair = lh_alloc(ctx, (size_t)1 << BPE_PLACES_FIRST, sizeof *c->pair);
-    if (!c->word || !c->pair) {
-        lh_bpe_cache_free(ctx, c);
+    size_t places = (size_t)1 << (64 - old->shift);
+    bool last = old->shift == 64 - BPE_PLACES_LAST;
+    bpe_table *t = bpe_table_new(ctx, 64 - old->shift + (last ? 0 : 2));
+    if (!t || last)
+        return t;
+    memcpy(t->more, old->more, old->mores * sizeof *t->more);
+    t->mores = old->mores;
+    for (size_t i = 0; i < places; i++) {
+        const bpe_word *from = &old->word[i];
+        int count = bpe_count(from);
+        bpe_word *e = count ? bpe_probe(t, from->low, from->high) : NULL;
+        if (!e)
+            continue;
+        e->low = from->low;
+        e->high = from->high;
+        memcpy(e->token, from->token, sizeof e->token);
+        atomic_store_explicit(&e->count, count, memory_order_relaxed);
+        t->words++;
+    }
+    return t;
+}
+
+/* --------------------------------------------------------------- cache -- */
+
+LH_INTERNAL struct lh_bpe_cache *lh_bpe_cache_new(lh_context *ctx)
+{
+    struct lh_bpe_cache *c = lh_alloc(ctx, 1, sizeof *c);
+    bpe_table *t = c ? bpe_table_new(ctx, BPE_PLACES_FIRST) : NULL;
+    if (!t) {
+        lh_free(ctx, c);
         return NULL;
     }
+    c->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    atomic_init(&c->table, t);
     return c;
 }
 
-LH_INTERNAL void lh_bpe_cache_free(lh_context *ctx, lh_bpe_cache *c)
+static void bpe_scratch_free(lh_context *ctx, lh_bpe_scratch *s)
+{
+    lh_free(ctx, s->pair);
+    lh_free(ctx, s);
+}
+
+LH_INTERNAL void lh_bpe_cache_free(lh_context *ctx, struct lh_bpe_cache *c)
 {
     if (!c)
         return;
-    lh_floats_free(ctx, (float *)(void *)c->word);
-    lh_free(ctx, c->pair);
-    lh_free(ctx, c->more);
+    while (c->idle) {
+        lh_bpe_scratch *next = c->idle->next;
+        bpe_scratch_free(ctx, c->idle);
+        c->idle = next;
+    }
+    bpe_table_leave(ctx, atomic_load(&c->table));
+    pthread_mutex_destroy(&c->mutex);
     lh_free(ctx, c);
 }
 
-/* Four times as many places; or none in use any more.  Which pairs merge is
- * forgotten: they are soon known again. */
-static lh_status bpe_grow(lh_context *ctx, lh_bpe_cache *c)
+/* Turns to the table that is added to; a larger one deserves more pairs, and
+ * which merge is soon known again. */
+static lh_status bpe_turn(lh_context *ctx, lh_bpe_scratch *s)
 {
-    size_t places = (size_t)1 << (64 - c->shift);
-    if (c->shift == 64 - BPE_PLACES_LAST || c->mores > BPE_MORES) {
-        memset(c->word, 0, places * sizeof *c->word);
-        c->words = c->mores = 0;
+    pthread_mutex_lock(&s->cache->mutex);
+    bpe_table_leave(ctx, s->table);
+    s->table = atomic_load(&s->cache->table);
+    s->table->users++;
+    pthread_mutex_unlock(&s->cache->mutex);
+    unsigned shift = s->table->shift + 2;
+    if (s->pair && s->pair_shift == shift)
         return LH_OK;
-    }
-    bpe_word *old = c->word, *word = bpe_places(ctx, 64 - c->shift + 2);
-    lh_bpe_pair *pair = lh_alloc(ctx, places, sizeof *pair);
-    if (!word || !pair) {
-        lh_floats_free(ctx, (float *)(void *)word);
-        lh_free(ctx, pair);
-        return LH_ERROR_MEMORY;
-    }
-    lh_free(ctx, c->pair);
-    c->pair = pair;
-    c->pair_shift = c->shift;
-    c->word = word;
-    c->shift -= 2;
-    for (size_t i = 0; i < places; i++) {
-        bpe_asked ask = { old[i].low, old[i].high,
-                          bpe_home(c, old[i].low, old[i].high) };
-        bpe_word *e = old[i].high ? bpe_probe(c, &ask) : NULL;
-        if (e)
-            *e = old[i];
-    }
-    lh_floats_free(ctx, (float *)(void *)old);
-    return LH_OK;
+    lh_free(ctx, s->pair);
+    s->pair = lh_alloc(ctx, (size_t)1 << (64 - shift), sizeof *s->pair);
+    s->pair_shift = shift;
+    return s->pair ? LH_OK : LH_ERROR_MEMORY;
 }
 
-/* Where `count` integers may be put behind the others of `more`. */
-static int32_t *bpe_more(lh_bpe_run *r, size_t count)
+LH_INTERNAL lh_bpe_scratch *lh_bpe_take(lh_context *ctx,
+                                        const lh_tokenizer *k)
 {
-    lh_bpe_cache *c = r->cache;
-    if (c->more_room - c->mores < count) {
-        size_t room = 2 * c->more_room + 1024;
-        int32_t *more = lh_resize(r->ctx, c->more, c->more_room, room,
-                                  sizeof *more);
-        if (!more) {
-            r->status = LH_ERROR_MEMORY;
-            return NULL;
-        }
-        c->more = more;
-        c->more_room = room;
+    struct lh_bpe_cache *own = NULL, *c = k->bpe->cache;
+    lh_bpe_scratch *s = NULL;
+    if (!c || ctx->allocator.allocate)
+        c = own = lh_bpe_cache_new(ctx);
+    if (!c)
+        return NULL;
+    pthread_mutex_lock(&c->mutex);
+    s = c->idle;
+    if (s)
+        c->idle = s->next;
+    pthread_mutex_unlock(&c->mutex);
+    if (!s)
+        s = lh_alloc(ctx, 1, sizeof *s);
+    if (!s) {
+        lh_bpe_cache_free(ctx, own);
+        return NULL;
     }
-    return c->more + c->mores;
+    s->cache = c;
+    if (!bpe_turn(ctx, s))
+        return s;
+    lh_bpe_give(ctx, k, s);
+    return NULL;
+}
+
+LH_INTERNAL void lh_bpe_give(lh_context *ctx, const lh_tokenizer *k,
+                             lh_bpe_scratch *s)
+{
+    if (!s)
+        return;
+    struct lh_bpe_cache *c = s->cache;
+    pthread_mutex_lock(&c->mutex);
+    bpe_table_leave(ctx, s->table);
+    s->table = NULL;
+    s->next = c->idle;
+    c->idle = s;
+    pthread_mutex_unlock(&c->mutex);
+    if (c != k->bpe->cache)
+        lh_bpe_cache_free(ctx, c);
 }
 
 /* ---------------------------------------------------------------- keys -- */
@@ -189,9 +284,8 @@ static void bpe_long_key(const unsigned char *text, size_t size,
 
 /* Asks for a piece; text[0 .. readable - 1] may be read.  What is not kept
  * has a key that is nowhere. */
-static inline bpe_asked bpe_ask(const lh_bpe_cache *c,
-                                const unsigned char *text, size_t size,
-                                size_t readable)
+static inline bpe_asked bpe_ask(const bpe_table *t, const unsigned char *text,
+                                size_t size, size_t readable)
 {
     bpe_asked ask = { 0, 1, NULL };
     unsigned char copy[16] = { 0 };
@@ -203,7 +297,7 @@ static inline bpe_asked bpe_ask(const lh_bpe_cache *c,
             text = memcpy(copy, text, size);
         bpe_key(text, size, &ask);
     }
-    ask.word = bpe_home(c, ask.low, ask.high);
+    ask.word = bpe_home(t, ask.low, ask.high);
     __builtin_prefetch(ask.word);
     return ask;
 }
@@ -220,92 +314,109 @@ static int32_t *bpe_room(lh_bpe_run *r, size_t count)
 }
 
 /* Appends the tokens of the next pieces, up to the first that is not where it
- * is asked for or has many: how many pieces.  *token has room for BPE_FEW + 1
+ * is asked for or is long: how many pieces.  *token has room for BPE_COPIED
  * tokens each. */
-static size_t bpe_recall(const bpe_asked *ask, size_t count, int32_t **token)
+static size_t bpe_recall(const bpe_table *t, const bpe_asked *ask,
+                         size_t count, int32_t **token)
 {
     int32_t *out = *token;
     size_t i = 0;
     for (; i < count; i++) {
         const bpe_word *e = ask[i].word;
-        if (((e->low ^ ask[i].low) | (e->high ^ ask[i].high)) ||
-            e->count > BPE_FEW)
+        unsigned n = (unsigned)bpe_count(e) - 1;
+        if (n > BPE_FEW + 1 + BPE_COPIED ||
+            ((e->low ^ ask[i].low) | (e->high ^ ask[i].high)))
             break;
-        memcpy(out, e->token, BPE_FEW * sizeof *out);
-        out += e->count;
+        if (n <= BPE_FEW) {
+            memcpy(out, e->token, BPE_FEW * sizeof *out);
+        } else {
+            if (e->high >> 56 > BPE_SHORT_KEY)
+                break;
+            n -= BPE_FEW + 1;
+            memcpy(out, t->more + e->token[0], BPE_COPIED * sizeof *out);
+        }
+        out += n;
     }
     *token = out;
     return i;
 }
 
-/* Tokens that are in `more`; false: the hash is another piece's. */
-static bool bpe_recall_many(lh_bpe_run *r, const bpe_word *e,
-                            const unsigned char *text, size_t size)
+/* The tokens of a piece wherever they are; false: the hash is another
+ * piece's. */
+static bool bpe_recall_any(lh_bpe_run *r, const bpe_word *e,
+                           const unsigned char *text, size_t size)
 {
-    const int32_t *more = r->cache->more + e->token[0];
-    size_t count = (size_t)(e->count - BPE_FEW - 1);
-    if (size > BPE_SHORT_KEY && memcmp(more, text, size))
+    const int32_t *from = e->token;
+    size_t count = (size_t)bpe_count(e) - 1;
+    if (count > BPE_FEW) {
+        from = r->scratch->table->more + e->token[0];
+        count -= BPE_FEW + 1;
+    }
+    if (size > BPE_SHORT_KEY && memcmp(from, text, size))
         return false;
-    int32_t *token = bpe_room(r, count);
-    if (!token)
-        return true;
     if (size > BPE_SHORT_KEY)
-        more += (size + 3) / 4;
-    memcpy(token, more, count * sizeof *token);
-    r->out->count += count;
+        from += (size + 3) / 4;
+    int32_t *token = bpe_room(r, count);
+    if (token) {
+        memcpy(token, from, count * sizeof *token);
+        r->out->count += count;
+    }
     return true;
 }
 
-/* Puts a piece whose tokens are known into its place. */
-static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask, bpe_word *e,
+/* Adds a piece whose tokens are known, unless another thread was faster. */
+static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask,
                      const unsigned char *text, size_t size,
                      const int32_t *token, size_t count)
 {
-    if (size > BPE_SHORT_KEY || count > BPE_FEW) {
-        size_t bytes = size > BPE_SHORT_KEY ? (size + 3) / 4 : 0;
-        int32_t *more = bpe_more(r, bytes + count);
-        if (!more)
-            return;
-        if (bytes)
-            memcpy(more, text, size);
-        memcpy(more + bytes, token, count * sizeof *token);
-        e->token[0] = (int32_t)r->cache->mores;
-        e->count = (int32_t)count + BPE_FEW + 1;
-        r->cache->mores += bytes + count;
-    } else {
-        memcpy(e->token, token, count * sizeof *token);
-        e->count = (int32_t)count;
+    struct lh_bpe_cache *c = r->scratch->cache;
+    size_t bytes = size > BPE_SHORT_KEY ? (size + 3) / 4 : 0;
+    bool much = bytes || count > BPE_FEW;
+    pthread_mutex_lock(&c->mutex);
+    bpe_table *t = atomic_load_explicit(&c->table, memory_order_relaxed);
+    size_t places = (size_t)1 << (64 - t->shift);
+    if (t->words >= places / 2 ||
+        (much && t->mores + bytes + count > BPE_MORES * places)) {
+        bpe_table *old = t;
+        t = bpe_grow(r->ctx, old);
+        if (t) {
+            atomic_store_explicit(&c->table, t, memory_order_relaxed);
+            bpe_table_leave(r->ctx, old);
+        }
     }
-    e->low = ask->low;
-    e->high = ask->high;
-    r->cache->words++;
+    bpe_word *e = t ? bpe_probe(t, ask->low, ask->high) : NULL;
+    if (e && !bpe_count(e)) {
+        int32_t *to = much ? t->more + t->mores : e->token;
+        if (bytes)
+            memcpy(to, text, size);
+        memcpy(to + bytes, token, count * sizeof *token);
+        if (much) {
+            e->token[0] = (int32_t)t->mores;
+            t->mores += bytes + count;
+        }
+        e->low = ask->low;
+        e->high = ask->high;
+        t->words++;
+        atomic_store_explicit(&e->count, (int)count + 1 + much * (BPE_FEW + 1),
+                              memory_order_release);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    if (!t)
+        r->status = LH_ERROR_MEMORY;
 }
 
 /* Appends the tokens of a piece that bpe_recall() stopped at. */
 static void bpe_learn(lh_bpe_run *r, const bpe_asked *ask,
                       const unsigned char *text, size_t size)
 {
-    bpe_word *e = size > BPE_LONG_KEY || !r->cache ? NULL
-                : bpe_probe(r->cache, ask);
-    if (e && e->high) {
-        bpe_word swap = *e;
-        *e = *ask->word;
-        *ask->word = swap;
-        int32_t *token = bpe_room(r, BPE_FEW + 1);
-        if (!token)
-            return;
-        if (bpe_recall(ask, 1, &token)) {
-            r->out->count = (size_t)(token - r->out->id);
-            return;
-        }
-        if (bpe_recall_many(r, ask->word, text, size))
-            return;
-        e = NULL;
-    }
+    const bpe_word *e = size > BPE_LONG_KEY ? NULL
+                      : bpe_probe(r->scratch->table, ask->low, ask->high);
+    if (e && bpe_count(e) && bpe_recall_any(r, e, text, size))
+        return;
     size_t before = r->out->count;
     lh_bpe_piece(r, text, size);
     if (e && !r->status)
-        bpe_keep(r, ask, e, text, size, r->out->id + before,
+        bpe_keep(r, ask, text, size, r->out->id + before,
                  r->out->count - before);
 }
 
@@ -315,19 +426,18 @@ static void bpe_some(lh_bpe_run *r, const unsigned char *text,
                      size_t readable, const size_t *start, size_t count)
 {
     bpe_asked ask[BPE_ASKED];
-    lh_bpe_cache *c = r->cache;
-    if (c && (c->words + BPE_ASKED > (size_t)1 << (63 - c->shift) ||
-              c->mores > BPE_MORES))
-        r->status = bpe_grow(r->ctx, c);
-    for (size_t i = 0; c && !r->status && i < count; i++)
-        ask[i] = bpe_ask(c, text + start[i], start[i + 1] - start[i],
+    lh_bpe_scratch *s = r->scratch;
+    if (s->table != atomic_load_explicit(&s->cache->table,
+                                         memory_order_relaxed))
+        r->status = bpe_turn(r->ctx, s);
+    for (size_t i = 0; !r->status && i < count; i++)
+        ask[i] = bpe_ask(s->table, text + start[i], start[i + 1] - start[i],
                          readable - start[i]);
     for (size_t i = 0; i < count && !r->status; i++) {
-        int32_t *token = bpe_room(r, (BPE_FEW + 1) * (count - i));
+        int32_t *token = bpe_room(r, BPE_COPIED * (count - i));
         if (!token)
             return;
-        if (c)
-            i += bpe_recall(ask + i, count - i, &token);
+        i += bpe_recall(s->table, ask + i, count - i, &token);
         r->out->count = (size_t)(token - r->out->id);
         if (i < count)
             bpe_learn(r, &ask[i], text + start[i], start[i + 1] - start[i]);
@@ -378,3 +488,4 @@ LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
 #undef BPE_PLACES_LAST
 #undef BPE_MORES
 #undef BPE_NEAR
+#undef BPE_COPIED

@@ -14,7 +14,8 @@ typedef struct lh_ids {
     size_t count, capacity;
     bool special;                      /* special tokens in the text are
                                           tokens, not text                 */
-    struct lh_bpe_cache *cache;        /* byte pairs: see bpe.h; NULL: none*/
+    struct lh_bpe_scratch *scratch;    /* byte pairs: see bpe.h; NULL: one
+                                          for the call                     */
 } lh_ids;
 
 /* Room for `more` ids behind those that are there; NULL: no memory. */
