@@ -13,11 +13,9 @@
 static lh_arena_block *arena_block(lh_arena *arena, size_t size)
 {
     size_t bytes;
-    if (!lh_add_size(size, sizeof(lh_arena_block) + LH_ALIGN, &bytes)) {
-        lh_fail(arena->ctx, LH_ERROR_MEMORY,
-                "a tensor is larger than memory can be");
-        return NULL;
-    }
+    if (!lh_add_size(size, sizeof(lh_arena_block) + LH_ALIGN, &bytes))
+        return LH_FAIL_NULL(arena->ctx, LH_ERROR_MEMORY, "a tensor is larger"
+                            " than memory can be");
     lh_arena_block *block = lh_alloc(arena->ctx, 1, bytes);
     if (!block)
         return NULL;
@@ -46,11 +44,9 @@ LH_INTERNAL size_t lh_arena_bytes(const lh_arena *arena)
 
 LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - LH_ALIGN) {
-        lh_fail(arena->ctx, LH_ERROR_MEMORY,
-                "a tensor is larger than memory can be");
-        return NULL;
-    }
+    if (size > SIZE_MAX - LH_ALIGN)
+        return LH_FAIL_NULL(arena->ctx, LH_ERROR_MEMORY, "a tensor is larger"
+                            " than memory can be");
     size_t padded = (size + LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
     lh_arena_block *last = arena->current;
     for (lh_arena_block *b = last ? last->next : NULL; b; b = b->next) {

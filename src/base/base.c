@@ -198,27 +198,35 @@ LH_API void lh_memory_free(lh_context *ctx, void *memory)
 
 /* ------------------------------------------------------------ buffers -- */
 
+LH_INTERNAL lh_status lh_buffer_reserve(lh_context *ctx, lh_buffer *buffer,
+                                        size_t capacity)
+{
+    char *data = lh_resize(ctx, buffer->data, buffer->capacity, capacity, 1);
+    if (!data)
+        return buffer->status = LH_ERROR_MEMORY;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return LH_OK;
+}
+
 /* Room for `more` bytes and a NUL behind them. */
 static lh_status base_buffer_grow(lh_context *ctx, lh_buffer *buffer,
                                   size_t more)
 {
     size_t needed;
+    if (buffer->status)
+        return buffer->status;
     if (!lh_add_size(buffer->size, more, &needed) ||
         !lh_add_size(needed, 1, &needed)) {
         base_no_memory(ctx, 1, SIZE_MAX);
-        return LH_ERROR_MEMORY;
+        return buffer->status = LH_ERROR_MEMORY;
     }
     if (needed <= buffer->capacity)
         return LH_OK;
     size_t wanted = buffer->capacity < 64 ? 64 : buffer->capacity;
     if (!lh_add_size(wanted, wanted / 2, &wanted) || wanted < needed)
         wanted = needed;
-    char *data = lh_resize(ctx, buffer->data, buffer->capacity, wanted, 1);
-    if (!data)
-        return LH_ERROR_MEMORY;
-    buffer->data = data;
-    buffer->capacity = wanted;
-    return LH_OK;
+    return lh_buffer_reserve(ctx, buffer, wanted);
 }
 
 LH_INTERNAL lh_status lh_buffer_add(lh_context *ctx, lh_buffer *buffer,
@@ -241,9 +249,9 @@ LH_INTERNAL lh_status lh_buffer_printf(lh_context *ctx, lh_buffer *buffer,
     va_start(args, format);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (length < 0)
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "a text is too long for one"
-                       " piece, or its format is not one");
+    if (length < 0 && !buffer->status)
+        buffer->status = lh_fail(ctx, LH_ERROR_ARGUMENT, "a text is too long"
+                                 " for one piece, or its format is not one");
     lh_status status = base_buffer_grow(ctx, buffer, (size_t)length);
     if (status)
         return status;

@@ -53,6 +53,13 @@ static inline int64_t lh_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 /* One cache line and one AVX-512 register: the alignment of tensor memory. */
 #define LH_ALIGN 64
 
+/* Floats in whole lines. */
+static inline int64_t lh_lines(int64_t floats)
+{
+    const int64_t line = LH_ALIGN / (int64_t)sizeof(float);
+    return (floats + line - 1) / line * line;
+}
+
 /* ------------------------------------------------------------- errors -- */
 
 /* Records `code` and the formatted message as the context's error and
@@ -64,6 +71,8 @@ static inline int64_t lh_max64(int64_t a, int64_t b) { return a > b ? a : b; }
  * ctx may be NULL: then nothing is recorded.  LH_OK is never passed. */
 LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
                               const char *format, ...) LH_PRINTF(3, 4);
+/* The same for who returns a pointer: NULL. */
+#define LH_FAIL_NULL(...) ((void)lh_fail(__VA_ARGS__), NULL)
 
 /* ------------------------------------------------------------- memory -- */
 
@@ -120,13 +129,19 @@ static inline uint32_t lh_hash(const char *text, size_t size)
 }
 
 /* A growing byte buffer; all zeros is an empty one.  `data` is always
- * followed by a NUL byte that is not counted, once anything was added. */
+ * followed by a NUL byte that is not counted, once anything was added.  After
+ * a failure nothing is added any more, and each call gives it again: who adds
+ * many pieces needs to look at the last one's status alone. */
 typedef struct lh_buffer {
     char *data;
     size_t size;
     size_t capacity;
+    lh_status status;                  /* of the first failure             */
 } lh_buffer;
 
+/* Makes the capacity what is given, the NUL among it. */
+LH_INTERNAL lh_status lh_buffer_reserve(lh_context *ctx, lh_buffer *buffer,
+                                        size_t capacity);
 LH_INTERNAL lh_status lh_buffer_add(lh_context *ctx, lh_buffer *buffer,
                                     const void *bytes, size_t size);
 LH_INTERNAL lh_status lh_buffer_printf(lh_context *ctx, lh_buffer *buffer,

@@ -65,21 +65,6 @@ static int file_sync(int fd)
     return fsync(fd);
 }
 
-static int file_close(int fd)
-{
-    return close(fd);
-}
-
-static int file_rename(const char *from, const char *to)
-{
-    return rename(from, to);
-}
-
-static int file_unlink(const char *path)
-{
-    return unlink(path);
-}
-
 static int file_mkdir(const char *path, int mode)
 {
     return mkdir(path, (mode_t)mode);
@@ -92,7 +77,7 @@ static int64_t file_read_at(int fd, void *data, size_t size, int64_t offset)
 
 LH_TABLE_DEFINED const lh_io lh_io_system = {
     file_open, file_read, file_write, file_size, file_sync,
-    file_close, file_rename, file_unlink, file_mkdir, file_read_at,
+    close, rename, unlink, file_mkdir, file_read_at,
 };
 
 /* -------------------------------------------------------------- errors -- */
@@ -162,19 +147,6 @@ static int file_sync_again(lh_context *ctx, int fd)
 
 /* ------------------------------------------------------------- reading -- */
 
-/* Room for `room` bytes and the NUL. */
-static lh_status file_reserve(lh_context *ctx, lh_buffer *buffer,
-                              size_t room)
-{
-    size_t capacity = room + 1;
-    char *data = lh_resize(ctx, buffer->data, buffer->capacity, capacity, 1);
-    if (!data)
-        return LH_ERROR_MEMORY;
-    buffer->data = data;
-    buffer->capacity = capacity;
-    return LH_OK;
-}
-
 /* Everything behind fd.  A file's size is a hint: it may change meanwhile,
  * and is 0 for those that the kernel makes up (/proc). */
 static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
@@ -188,8 +160,8 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
                        path);
     /* One byte more than told, so that the read that finds the end of the
      * file has room to be one. */
-    lh_status status = file_reserve(ctx, buffer, told > 0
-                                    ? (size_t)told + 1 : 4096);
+    lh_status status = lh_buffer_reserve(ctx, buffer, told > 0
+                                         ? (size_t)told + 2 : 4097);
     while (!status) {
         size_t room = buffer->capacity - 1 - buffer->size;
         int64_t got = ctx->io->read(fd, buffer->data + buffer->size,
@@ -208,7 +180,7 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
         if (buffer->size == buffer->capacity - 1)
             status = buffer->capacity > SIZE_MAX / 2
                 ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is too large", path)
-                : file_reserve(ctx, buffer, 2 * buffer->capacity);
+                : lh_buffer_reserve(ctx, buffer, 2 * buffer->capacity);
     }
     if (!status)
         buffer->data[buffer->size] = 0;

@@ -420,16 +420,16 @@ LH_INTERNAL lh_status lh_json_add_string(lh_context *ctx, lh_buffer *buffer,
         size_t length = 0;
         int bytes = json_spell(text + at, size - at, chunk + filled,
                                &length);
+        if (!bytes && !buffer->status)
+            buffer->status = lh_fail(ctx, LH_ERROR_ARGUMENT,
+                                     "byte %zu of a text is not UTF-8: JSON "
+                                     "cannot hold it", at);
         if (!bytes)
-            return lh_fail(ctx, LH_ERROR_ARGUMENT,
-                           "byte %zu of a text is not UTF-8: JSON cannot "
-                           "hold it", at);
+            return buffer->status;
         at += (size_t)bytes;
         filled += length;
         if (filled > sizeof chunk - 16) {
-            lh_status status = lh_buffer_add(ctx, buffer, chunk, filled);
-            if (status)
-                return status;
+            lh_buffer_add(ctx, buffer, chunk, filled);
             filled = 0;
         }
     }

@@ -7,6 +7,7 @@
  * too.  Refuses: speed (tens of nanoseconds a call are enough here). */
 #include "base/strict.h"
 
+#include "base/bits.h"
 #include "base/math64.h"
 
 /* ln 2 in two parts: 42 bits, so that a product with an exponent is exact,
@@ -64,24 +65,10 @@ static math64_pair math64_product(double a, double b)
     };
 }
 
-static uint64_t math64_bits(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static double math64_of_bits(uint64_t bits)
-{
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 /* 2^k, -1022 <= k <= 1023. */
 static double math64_power2(int k)
 {
-    return math64_of_bits((uint64_t)(k + 1023) << 52);
+    return lh_double_of((uint64_t)(k + 1023) << 52);
 }
 
 /* ------------------------------------------------------------ exp, log -- */
@@ -119,9 +106,9 @@ static math64_pair math64_log(double x)
         x *= 0x1p54;
         k = -54;
     }
-    uint64_t bits = math64_bits(x);
+    uint64_t bits = lh_bits64_of(x);
     k += (int)(bits >> 52) - 1023;
-    double m = math64_of_bits((bits & 0xfffffffffffffu) | (uint64_t)1023
+    double m = lh_double_of((bits & 0xfffffffffffffu) | (uint64_t)1023
                               << 52);
     if (m > 0x1.6a09e667f3bcdp+0) {
         m *= 0.5;
@@ -190,7 +177,7 @@ LH_INTERNAL double lh_pow64(double x, double y)
     if (x != x || y != y)
         return __builtin_nan("");
     int parity = math64_parity(y);
-    bool below = math64_bits(x) >> 63;           /* -0 counts as negative  */
+    bool below = lh_bits64_of(x) >> 63;           /* -0 counts as negative  */
     double sign = below && parity == 1 ? -1 : 1;
     if (below)
         x = -x;

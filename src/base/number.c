@@ -6,6 +6,7 @@
  * free-format algorithm of Steele and White ("How to print floating-point
  * numbers accurately", 1990); reading divides two integers and rounds once.
  * Refuses: speed (a microsecond or two a number), hexadecimal, NaN, inf. */
+#include "base/bits.h"
 #include "base/number.h"
 
 /* Reading needs the most: 801 digits over 10^1124 are 3,734 bits and 57 of
@@ -210,8 +211,7 @@ static int number_spell(char *text, const char *digits, int count, int point)
 
 LH_INTERNAL int lh_number_write(char text[LH_NUMBER_SIZE], double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    uint64_t bits = lh_bits64_of(value);
     int field = (int)(bits >> 52 & 0x7ff), length = 0, point = 1;
     uint64_t mantissa = bits & 0xfffffffffffffu;
     if (field == 0x7ff) {
@@ -364,8 +364,7 @@ LH_INTERNAL bool lh_number_parse(const char *text, size_t size,
         bits = number_nearest(&d);
     if (bits >> 52 >= 0x7ff)
         return false;
-    bits |= (uint64_t)d.negative << 63;
-    memcpy(value, &bits, sizeof bits);
+    *value = lh_double_of(bits | (uint64_t)d.negative << 63);
     return true;
 }
 

@@ -129,51 +129,37 @@ LH_INTERNAL lh_layout lh_layout_of(const lh_config *c)
 
 typedef struct hfconf_writer {
     lh_context *ctx;
-    lh_buffer *buffer;
+    lh_buffer *buffer;             /* its status is of the first failure   */
     bool begun;
-    lh_status status;              /* of the first failure                 */
 } hfconf_writer;
-
-static void hfconf_put_key(hfconf_writer *w, const char *key)
-{
-    if (!w->status)
-        w->status = lh_buffer_printf(w->ctx, w->buffer, "%s  \"%s\": ",
-                                     w->begun ? ",\n" : "{\n", key);
-    w->begun = true;
-}
 
 /* JSON text as it is. */
 static void hfconf_put(hfconf_writer *w, const char *key, const char *text)
 {
-    hfconf_put_key(w, key);
-    if (!w->status)
-        w->status = lh_buffer_printf(w->ctx, w->buffer, "%s", text);
+    lh_buffer_printf(w->ctx, w->buffer, "%s  \"%s\": %s",
+                     w->begun ? ",\n" : "{\n", key, text);
+    w->begun = true;
 }
 
 static void hfconf_put_integer(hfconf_writer *w, const char *key,
                                int64_t value)
 {
-    hfconf_put_key(w, key);
-    if (!w->status)
-        w->status = lh_buffer_printf(w->ctx, w->buffer, "%lld",
-                                     (long long)value);
+    hfconf_put(w, key, "");
+    lh_buffer_printf(w->ctx, w->buffer, "%lld", (long long)value);
 }
 
 /* A number as Python takes it for a float: with a point, "10000.0". */
-static void hfconf_put_float(hfconf_writer *w, double value)
+static const char *hfconf_float(char text[LH_NUMBER_SIZE + 2], double value)
 {
-    size_t start = w->buffer->size;
-    if (!w->status)
-        w->status = lh_json_add_number(w->ctx, w->buffer, value);
-    if (!w->status && !strpbrk(w->buffer->data + start, ".en"))
-        w->status = lh_buffer_add(w->ctx, w->buffer, ".0", 2);
+    lh_number_write(text, value);
+    return strpbrk(text, ".en") ? text : strcat(text, ".0");
 }
 
 static void hfconf_put_number(hfconf_writer *w, const char *key,
                               double value)
 {
-    hfconf_put_key(w, key);
-    hfconf_put_float(w, value);
+    char text[LH_NUMBER_SIZE + 2];
+    hfconf_put(w, key, hfconf_float(text, value));
 }
 
 static void hfconf_put_flag(hfconf_writer *w, const char *key, bool value)
@@ -185,13 +171,12 @@ static void hfconf_put_word(hfconf_writer *w, const char *key,
                             const hfconf_word *list, int value)
 {
     const char *text = hfconf_word_of(list, value);
-    hfconf_put_key(w, key);
-    if (!w->status && !text)
-        w->status = lh_fail(w->ctx, LH_ERROR_ARGUMENT,
-                            "the config's \"%s\" has no such value as %d",
-                            key, value);
-    if (!w->status)
-        w->status = lh_buffer_printf(w->ctx, w->buffer, "\"%s\"", text);
+    hfconf_put(w, key, "");
+    if (!w->buffer->status && !text)
+        w->buffer->status = lh_fail(w->ctx, LH_ERROR_ARGUMENT,
+                                    "the config's \"%s\" has no such value"
+                                    " as %d", key, value);
+    lh_buffer_printf(w->ctx, w->buffer, "\"%s\"", text ? text : "");
 }
 
 static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
@@ -226,6 +211,7 @@ static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
 static void hfconf_put_llama(hfconf_writer *w, const lh_config *c,
                              const hfconf_word *activations)
 {
+    char text[LH_NUMBER_SIZE + 2];
     hfconf_put_integer(w, "vocab_size", c->vocabulary);
     hfconf_put_integer(w, "max_position_embeddings", c->context);
     hfconf_put_integer(w, "hidden_size", c->width);
@@ -245,9 +231,8 @@ static void hfconf_put_llama(hfconf_writer *w, const lh_config *c,
     hfconf_put(w, "rope_scaling", "null");
     hfconf_put(w, "rope_parameters", "{\"rope_type\": \"default\", "
                                      "\"rope_theta\": ");
-    hfconf_put_float(w, c->rotary_theta);
-    if (!w->status)
-        w->status = lh_buffer_printf(w->ctx, w->buffer, "}");
+    lh_buffer_printf(w->ctx, w->buffer, "%s}",
+                     hfconf_float(text, c->rotary_theta));
     if (c->dropout != 0)
         hfconf_put_number(w, "dropout", c->dropout);
     if (c->init_scaled)
@@ -313,9 +298,7 @@ LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
     hfconf_put_integer(&w, "bos_token_id", border);
     hfconf_put_integer(&w, "eos_token_id", border);
     hfconf_put(&w, "torch_dtype", dtype[weights]);
-    if (!w.status)
-        w.status = lh_buffer_printf(ctx, buffer, "\n}\n");
-    return w.status;
+    return lh_buffer_printf(ctx, buffer, "\n}\n");
 }
 
 /* ------------------------------------------------------------- reading -- */

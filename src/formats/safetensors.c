@@ -9,6 +9,7 @@
 
 #include "formats/safetensors.h"
 
+#include "base/bits.h"
 #include "base/fpenv.h"
 #include "base/sort.h"
 #include "base/utf8.h"
@@ -29,29 +30,15 @@ static uint64_t stored_little(const unsigned char *bytes, int count)
     return value;
 }
 
-static float stored_f32(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double stored_f64(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* IEEE binary16; every one of its numbers is a float. */
 static float stored_f16(uint32_t half)
 {
     uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31;
     uint32_t fraction = half & 0x3ffu;
     if (exponent == 31)
-        return stored_f32(sign | 0x7f800000u | fraction << 13);
+        return lh_float_of(sign | 0x7f800000u | fraction << 13);
     if (exponent)
-        return stored_f32(sign | (exponent + 112) << 23 | fraction << 13);
+        return lh_float_of(sign | (exponent + 112) << 23 | fraction << 13);
     float small = (float)fraction * 0x1p-24f;       /* exact               */
     return sign ? -small : small;
 }
@@ -65,17 +52,17 @@ static lh_status stored_convert(lh_context *ctx, const lh_stored *s,
     switch (s->dtype) {
     case LH_DTYPE_F32:
         for (size_t i = 0; i < count; i++)
-            data[i] = stored_f32((uint32_t)stored_little(from + 4 * i, 4));
+            data[i] = lh_float_of((uint32_t)stored_little(from + 4 * i, 4));
         return LH_OK;
     case LH_DTYPE_F64:
         saved = lh_fpenv_enter();
         for (size_t i = 0; i < count; i++)
-            data[i] = (float)stored_f64(stored_little(from + 8 * i, 8));
+            data[i] = (float)lh_double_of(stored_little(from + 8 * i, 8));
         lh_fpenv_leave(saved);
         return LH_OK;
     case LH_DTYPE_BF16:
         for (size_t i = 0; i < count; i++)
-            data[i] = stored_f32((uint32_t)stored_little(from + 2 * i, 2)
+            data[i] = lh_float_of((uint32_t)stored_little(from + 2 * i, 2)
                                  << 16);
         return LH_OK;
     case LH_DTYPE_F16:
@@ -340,16 +327,11 @@ static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
 /* The first `size` bytes of the file into file->bytes. */
 static lh_status stored_begin(lh_safetensors *file, size_t size)
 {
-    lh_buffer *bytes = &file->bytes;
-    char *grown = lh_resize(file->ctx, bytes->data, bytes->capacity,
-                            size + 1, 1);
-    if (!grown)
+    size_t had = file->bytes.size;
+    if (lh_buffer_reserve(file->ctx, &file->bytes, size + 1))
         return LH_ERROR_MEMORY;
-    bytes->data = grown;
-    bytes->capacity = size + 1;
-    size_t had = bytes->size;
-    bytes->size = size;
-    return lh_reader_at(&file->reader, grown + had, size - had,
+    file->bytes.size = size;
+    return lh_reader_at(&file->reader, file->bytes.data + had, size - had,
                         (int64_t)had);
 }
 

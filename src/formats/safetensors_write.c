@@ -7,6 +7,7 @@
  * reaches the disk: a name that stands twice cannot be written. */
 #include "formats/safetensors.h"
 
+#include "base/bits.h"
 #include "base/utf8.h"
 
 /* Bytes that go out together; a multiple of every element size. */
@@ -56,35 +57,16 @@ static lh_status storing_entry(lh_context *ctx, const char *path,
         return status;
     if (!lh_add_size(*offset, bytes, &end) || end > PTRDIFF_MAX)
         return storing_fail(ctx, path, s, "the file grows too large");
-    status = lh_json_add_string(ctx, header, s->name, strlen(s->name));
-    if (!status)
-        status = lh_buffer_printf(ctx, header,
-                                  ":{\"dtype\":\"%s\",\"shape\":[",
-                                  lh_dtype_name(s->dtype));
-    for (int i = 0; i < s->dims && !status; i++)
-        status = lh_buffer_printf(ctx, header, i ? ",%lld" : "%lld",
-                                  (long long)s->shape[i]);
-    if (!status)
-        status = lh_buffer_printf(ctx, header,
-                                  "],\"data_offsets\":[%zu,%zu]}", *offset,
-                                  end);
+    lh_json_add_string(ctx, header, s->name, strlen(s->name));
+    lh_buffer_printf(ctx, header, ":{\"dtype\":\"%s\",\"shape\":[",
+                     lh_dtype_name(s->dtype));
+    for (int i = 0; i < s->dims; i++)
+        lh_buffer_printf(ctx, header, i ? ",%lld" : "%lld",
+                         (long long)s->shape[i]);
+    status = lh_buffer_printf(ctx, header, "],\"data_offsets\":[%zu,%zu]}",
+                              *offset, end);
     *offset = end;
     return status;
-}
-
-static lh_status storing_metadata(lh_context *ctx,
-                                  const char *const *metadata, int64_t pairs,
-                                  lh_buffer *header)
-{
-    lh_status status = lh_buffer_printf(ctx, header, "\"__metadata__\":{");
-    for (int64_t i = 0; i < 2 * pairs && !status; i++) {
-        if (i)
-            status = lh_buffer_add(ctx, header, i % 2 ? ":" : ",", 1);
-        if (!status)
-            status = lh_json_add_string(ctx, header, metadata[i],
-                                        strlen(metadata[i]));
-    }
-    return status ? status : lh_buffer_add(ctx, header, "}", 1);
 }
 
 static lh_status storing_header(lh_context *ctx, const char *path,
@@ -93,17 +75,23 @@ static lh_status storing_header(lh_context *ctx, const char *path,
                                 lh_buffer *header)
 {
     size_t offset = 0;
-    lh_status status = lh_buffer_add(ctx, header, "{", 1);
-    if (!status && pairs > 0)
-        status = storing_metadata(ctx, metadata, pairs, header);
-    for (int64_t i = 0; i < count && !status; i++) {
-        if (header->size > 1)
-            status = lh_buffer_add(ctx, header, ",", 1);
-        if (!status)
-            status = storing_entry(ctx, path, &tensor[i], &offset, header);
+    lh_status status = LH_OK;
+    lh_buffer_add(ctx, header, "{", 1);
+    for (int64_t i = 0; i < 2 * pairs; i++) {
+        lh_buffer_printf(ctx, header, "%s", !i ? "\"__metadata__\":{"
+                                           : i % 2 ? ":" : ",");
+        lh_json_add_string(ctx, header, metadata[i], strlen(metadata[i]));
     }
-    if (!status)
-        status = lh_buffer_add(ctx, header, "}", 1);
+    if (pairs > 0)
+        lh_buffer_add(ctx, header, "}", 1);
+    for (int64_t i = 0; i < count && !status; i++) {
+        if (i || pairs > 0)
+            lh_buffer_add(ctx, header, ",", 1);
+        status = storing_entry(ctx, path, &tensor[i], &offset, header);
+    }
+    if (status)
+        return status;
+    status = lh_buffer_add(ctx, header, "}", 1);
     while (!status && header->size % 8)
         status = lh_buffer_add(ctx, header, " ", 1);
     if (status)
@@ -168,8 +156,7 @@ static void storing_convert(lh_stored_dtype dtype, const void *from,
 /* A float rounded to the nearest in 16 bits, ties to even. */
 static uint16_t storing_round(lh_stored_dtype dtype, float x)
 {
-    uint32_t bits, half = 0x3f000000u;
-    memcpy(&bits, &x, sizeof bits);
+    uint32_t bits = lh_bits_of(x), half = 0x3f000000u;
     uint32_t sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
     if (size > 0x7f800000u)
         return dtype == LH_DTYPE_BF16 ? 0x7fc0 : 0x7e00;
@@ -182,11 +169,7 @@ static uint16_t storing_round(lh_stored_dtype dtype, float x)
                                   0x38000000u) >> 13);
     /* Denormals are multiples of 2^-24, which is what floats from 1/2 to 1
      * are multiples of. */
-    float small;
-    memcpy(&small, &size, sizeof small);
-    small += 0.5f;
-    memcpy(&size, &small, sizeof size);
-    return (uint16_t)(sign | (size - half));
+    return (uint16_t)(sign | (lh_bits_of(lh_float_of(size) + 0.5f) - half));
 }
 
 /* storing_convert() of floats to 16 bits; false where one becomes infinite. */

@@ -40,7 +40,7 @@ LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
         return lh_fail(s->ctx, LH_ERROR_SHAPE, "the tokenizer is not the"
                        " model's: its border is token %d",
                        (int)lh_tokenizer_border(k));
-    lh_buffer buffer = { NULL, 0, 0 };
+    lh_buffer buffer = { 0 };
     lh_session_reset(s);
     lh_status status = generate_document(s, k, how,
                                          limit ? limit : INT64_MAX, &buffer);

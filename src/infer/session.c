@@ -17,10 +17,9 @@ LH_API lh_session *lh_session_new(lh_context *ctx, lh_model *m,
 {
     if (!ctx)
         return NULL;
-    if (!m) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_session_new: no model");
-        return NULL;
-    }
+    if (!m)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_session_new: no"
+                            " model");
     lh_session *s = lh_alloc(ctx, 1, sizeof *s);
     if (!s)
         return NULL;

@@ -9,22 +9,7 @@
 #ifndef LH_FMA_H
 #define LH_FMA_H
 
-#include <stdint.h>
-#include <string.h>
-
-static inline uint32_t lh_bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static inline float lh_float_of(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
+#include "base/bits.h"
 
 #if defined(__FMA__) || defined(__aarch64__) || defined(__s390x__) || \
     (defined(__riscv_flen) && __riscv_flen >= 32)
@@ -44,11 +29,10 @@ static __attribute__((noinline, unused)) float lh_fmaf(float a, float b, float c
     double part = sum - product;               /* TwoSum (Knuth)           */
     double error = (product - (sum - part)) + (addend - part);
     if (error > 0 || error < 0) {              /* neither 0 nor NaN        */
-        uint64_t bits;
-        memcpy(&bits, &sum, sizeof bits);
+        uint64_t bits = lh_bits64_of(sum);
         if (!(bits & 1))
             bits += (error > 0) == (sum > 0) ? 1u : UINT64_MAX;
-        memcpy(&sum, &bits, sizeof sum);
+        sum = lh_double_of(bits);
     }
     return (float)sum;
 }

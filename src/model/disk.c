@@ -228,7 +228,7 @@ static lh_status disk_write(lh_context *ctx, const lh_model *m,
                             lh_weights weights, disk_part part)
 {
     char *path = lh_path_join(ctx, directory, disk_name[part]);
-    lh_buffer text = { NULL, 0, 0 };
+    lh_buffer text = { 0 };
     lh_status status = path ? LH_OK : LH_ERROR_MEMORY;
     if (!status && part == DISK_WEIGHTS) {
         status = disk_write_weights(ctx, m, weights, path);
@@ -425,7 +425,7 @@ static lh_tokenizer *disk_read_tokenizer(lh_context *ctx, const char *path,
 static lh_status disk_read_config(lh_context *ctx, const char *path,
                                   lh_config *c, lh_layout *layout)
 {
-    lh_buffer text = { NULL, 0, 0 };
+    lh_buffer text = { 0 };
     lh_status status = lh_file_read(ctx, path, &text);
     if (status)
         return status;

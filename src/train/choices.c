@@ -127,12 +127,10 @@ static lh_status choices_item(choices_run *r, const lh_json *prompt,
         bool space = !choices_blank(prompt->string, prompt->size, true) &&
                      !choices_blank(c->string, c->size, false);
         r->text.size = 0;
-        lh_status status = lh_buffer_add(r->ctx, &r->text, prompt->string,
-                                         prompt->size);
-        if (!status && space)
-            status = lh_buffer_add(r->ctx, &r->text, " ", 1);
-        if (!status)
-            status = lh_buffer_add(r->ctx, &r->text, c->string, c->size);
+        lh_buffer_add(r->ctx, &r->text, prompt->string, prompt->size);
+        lh_buffer_add(r->ctx, &r->text, " ", space);
+        lh_status status = lh_buffer_add(r->ctx, &r->text, c->string,
+                                         c->size);
         if (!status)
             status = choices_score(r, end, &r->nats[i]);
         if (status == LH_ERROR_FORMAT)
