@@ -50,7 +50,7 @@ static lh_status attention_forward(lh_tensor *n)
     if (!(e->scale > 0.0f))
         e->scale = 1.0f /
             __builtin_sqrtf((float)(lh_columns(n) / e->heads));
-    e->stats = lh_node_keep(n, (size_t)(lh_rows(n) * e->heads) * 2 *
+    e->stats = lh_tape_room(n->tape, (size_t)(lh_rows(n) * e->heads) * 2 *
                                sizeof(float));
     if (!e->stats)
         return LH_ERROR_MEMORY;
@@ -76,9 +76,7 @@ static lh_status attention_backward(lh_tensor *n)
                             e->kv_heads, 5);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_attention = {
-    "attention", attention_forward, attention_backward
-};
+LH_OP(attention)
 
 /* ---------------------------------------------------- public functions -- */
 
@@ -137,12 +135,9 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
         input[2] = lh_reshape(t, v, v->dims, v->shape);
     if (!input[1] || !input[2])
         return NULL;
-    lh_span *copy = lh_arena_alloc(&t->arena,
-                                   (size_t)span_count * sizeof *copy);
-    if (!copy) {
-        t->status = LH_ERROR_MEMORY;
+    lh_span *copy = lh_tape_room(t, (size_t)span_count * sizeof *copy);
+    if (!copy)
         return NULL;
-    }
     int64_t covered = 0;
     for (int64_t i = 0; i < span_count; i++) {
         int64_t keys = spans[i].past + spans[i].count;
@@ -171,12 +166,9 @@ LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,
         documents > lh_rows(q))
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "attention: no documents,"
                             " or more of them than rows");
-    size_t bytes = (size_t)documents * sizeof(lh_span);
-    lh_span *spans = lh_arena_alloc(&t->arena, bytes);
-    if (!spans) {
-        t->status = LH_ERROR_MEMORY;
+    lh_span *spans = lh_tape_room(t, (size_t)documents * sizeof *spans);
+    if (!spans)
         return NULL;
-    }
     for (int64_t i = 0; i < documents; i++) {
         if (offsets[i + 1] < offsets[i])
             return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: document"

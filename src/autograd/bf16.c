@@ -35,12 +35,9 @@ LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x)
         return x->data;
     if (x->copy || !x->data)
         return x->copy;
-    size_t bytes = (size_t)x->size * sizeof(float);
-    float *copy = lh_arena_alloc(&t->arena, bytes);
-    if (!copy) {
-        t->status = LH_ERROR_MEMORY;
+    float *copy = lh_tape_room(t, (size_t)x->size * sizeof *copy);
+    if (!copy)
         return NULL;
-    }
     lh_launch(t->ctx, LH_KERNEL_widen,
               &(lh_widen_args){ (const uint16_t *)(void *)x->data, copy },
               x->size, 1, 0);

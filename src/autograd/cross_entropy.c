@@ -30,7 +30,7 @@ static lh_status cross_entropy_forward(lh_tensor *n)
     cross_entropy_extra *e = n->extra;
     const lh_tensor *x = n->input[0].tensor;
     size_t rows = (size_t)lh_rows(x);
-    e->losses = lh_node_keep(n, 4 * rows * sizeof(float));
+    e->losses = lh_tape_room(n->tape, 4 * rows * sizeof(float));
     if (!e->losses)
         return LH_ERROR_MEMORY;
     e->weight = 1.0f / (float)e->step_targets;
@@ -69,9 +69,7 @@ static lh_status cross_entropy_backward(lh_tensor *n)
               : LH_OK;
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_cross_entropy = {
-    "cross_entropy", cross_entropy_forward, cross_entropy_backward
-};
+LH_OP(cross_entropy)
 
 /* The logits are a product's output that nobody else has and that its own
  * backward does not look at: their gradient takes their place, so they are
@@ -131,11 +129,9 @@ static lh_tensor *cross_entropy_node(lh_tape *t, const lh_op *op,
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: no row has"
                             " a target");
     size_t bytes = (size_t)lh_rows(logits) * sizeof *targets;
-    int32_t *copy = lh_arena_alloc(&t->arena, bytes);
-    if (!copy) {
-        t->status = LH_ERROR_MEMORY;
+    int32_t *copy = lh_tape_room(t, bytes);
+    if (!copy)
         return NULL;
-    }
     memcpy(copy, targets, bytes);
     cross_entropy_extra extra = {
         .targets = copy, .step_targets = step_targets, .start = start,

@@ -41,9 +41,7 @@ static lh_status dropout_backward(lh_tensor *n)
     return dropout_launch(n, LH_KERNEL_dropout_backward, n->grad, dx, first);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_dropout = {
-    "dropout", dropout_forward, dropout_backward
-};
+LH_OP(dropout)
 
 LH_API lh_tensor *lh_dropout(lh_tape *t, lh_tensor *x, float rate)
 {

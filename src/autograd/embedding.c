@@ -30,9 +30,7 @@ static lh_status embedding_backward(lh_tensor *n)
                           }, n->shape[1], n->shape[0], 0);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_embedding = {
-    "embedding", embedding_forward, embedding_backward
-};
+LH_OP(embedding)
 
 LH_API lh_tensor *lh_embedding(lh_tape *t, lh_tensor *table,
                                const int32_t *ids, int64_t count)

@@ -126,9 +126,7 @@ static lh_status linear_backward(lh_tensor *n)
     return status;
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_linear = {
-    "linear", linear_forward, linear_backward
-};
+LH_OP(linear)
 
 LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
                             lh_tensor *bias)

@@ -22,22 +22,24 @@ static lh_norm_args norm_args(lh_tensor *n)
     };
 }
 
-static lh_status norm_forward(lh_tensor *n, lh_kernel kernel)
+static lh_status norm_forward(lh_tensor *n)
 {
+    bool rms = n->op == &lh_op_rms_norm;
     norm_extra *e = n->extra;
     size_t rows = (size_t)lh_rows(n);
-    e->mean = lh_node_keep(n, 2 * rows * sizeof(float));
+    e->mean = lh_tape_room(n->tape, 2 * rows * sizeof(float));
     if (!e->mean)
         return LH_ERROR_MEMORY;
     e->scale = e->mean + rows;
     lh_norm_args args = norm_args(n);
-    return lh_node_launch(n, kernel, &args, args.rows,
-                          NORM_COST * args.columns, 0);
+    return lh_node_launch(n, rms ? LH_KERNEL_rms_norm_forward
+                                 : LH_KERNEL_layer_norm_forward,
+                          &args, args.rows, NORM_COST * args.columns, 0);
 }
 
-static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
-                               lh_kernel to_gain)
+static lh_status norm_backward(lh_tensor *n)
 {
+    bool rms = n->op == &lh_op_rms_norm;
     const norm_extra *e = n->extra;
     lh_norm_args args = norm_args(n);
     args.dy = n->grad;
@@ -46,13 +48,23 @@ static lh_status norm_backward(lh_tensor *n, lh_kernel to_x,
     args.dbias = e->bias ? lh_node_input_grad(n, 1 + e->gain) : NULL;
     lh_status status = LH_OK;
     if (args.dx)
-        status = lh_node_launch(n, to_x, &args, args.rows,
-                                NORM_COST * args.columns, 0);
+        status = lh_node_launch(n, rms ? LH_KERNEL_rms_norm_backward
+                                       : LH_KERNEL_layer_norm_backward,
+                                &args, args.rows, NORM_COST * args.columns,
+                                0);
     if ((args.dgain || args.dbias) && !status)
-        status = lh_node_launch(n, to_gain, &args, args.columns,
-                                8 * args.rows, 0);
+        status = lh_node_launch(n, rms ? LH_KERNEL_rms_norm_gain
+                                       : LH_KERNEL_layer_norm_gain,
+                                &args, args.columns, 8 * args.rows, 0);
     return status;
 }
+
+LH_TABLE_DEFINED const lh_op lh_op_rms_norm = {
+    "rms_norm", norm_forward, norm_backward
+};
+LH_TABLE_DEFINED const lh_op lh_op_layer_norm = {
+    "layer_norm", norm_forward, norm_backward
+};
 
 static lh_tensor *norm_node(lh_tape *t, const lh_op *op, lh_tensor *x,
                             lh_tensor *gain, lh_tensor *bias, float eps)
@@ -76,45 +88,11 @@ static lh_tensor *norm_node(lh_tape *t, const lh_op *op, lh_tensor *x,
                    sizeof extra);
 }
 
-/* ----------------------------------------------------------- rms norm -- */
-
-static lh_status rms_norm_forward_op(lh_tensor *n)
-{
-    return norm_forward(n, LH_KERNEL_rms_norm_forward);
-}
-
-static lh_status rms_norm_backward_op(lh_tensor *n)
-{
-    return norm_backward(n, LH_KERNEL_rms_norm_backward,
-                         LH_KERNEL_rms_norm_gain);
-}
-
-LH_TABLE_DEFINED const lh_op lh_op_rms_norm = {
-    "rms_norm", rms_norm_forward_op, rms_norm_backward_op
-};
-
 LH_API lh_tensor *lh_rms_norm(lh_tape *t, lh_tensor *x, lh_tensor *gain,
                               float eps)
 {
     return norm_node(t, &lh_op_rms_norm, x, gain, NULL, eps);
 }
-
-/* --------------------------------------------------------- layer norm -- */
-
-static lh_status layer_norm_forward_op(lh_tensor *n)
-{
-    return norm_forward(n, LH_KERNEL_layer_norm_forward);
-}
-
-static lh_status layer_norm_backward_op(lh_tensor *n)
-{
-    return norm_backward(n, LH_KERNEL_layer_norm_backward,
-                         LH_KERNEL_layer_norm_gain);
-}
-
-LH_TABLE_DEFINED const lh_op lh_op_layer_norm = {
-    "layer_norm", layer_norm_forward_op, layer_norm_backward_op
-};
 
 LH_API lh_tensor *lh_layer_norm(lh_tape *t, lh_tensor *x, lh_tensor *gain,
                                 lh_tensor *bias, float eps)

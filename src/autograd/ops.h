@@ -7,6 +7,12 @@
 #define OP(name, doc, file) LH_TABLE const lh_op lh_op_##name;
 #include "autograd/ops.def"
 
+/* The object of an op that has name_forward() and name_backward(). */
+#define LH_OP(name) \
+    LH_TABLE_DEFINED const lh_op lh_op_##name = { \
+        #name, name##_forward, name##_backward \
+    };
+
 /* The length of the last dimension, and how many rows of that length. */
 static inline int64_t lh_columns(const lh_tensor *x)
 {
@@ -47,13 +53,6 @@ static inline lh_status lh_node_launch(lh_tensor *node, lh_kernel kernel,
         return lh_node_launch_mixed(node, kernel, args, items, cost,
                                     scratch);
     return lh_launch(node->tape->ctx, kernel, args, items, cost, scratch);
-}
-
-/* Bytes of the arena for what a node keeps from forward to backward; NULL
- * with the failure recorded. */
-static inline void *lh_node_keep(lh_tensor *node, size_t size)
-{
-    return lh_arena_alloc(&node->tape->arena, size);
 }
 
 #endif

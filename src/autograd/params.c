@@ -60,12 +60,10 @@ static lh_tensor *params_tensor(lh_params *p, const char *name, int dims,
     int64_t size = 1;
     for (int i = 0; i < dims; i++)
         if (shape[i] < 1 || __builtin_mul_overflow(size, shape[i], &size) ||
-            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64) {
-            lh_fail(ctx, LH_ERROR_SHAPE, "parameter %s: dimension %d of"
-                    " length %lld makes a tensor that cannot be", name, i,
-                    (long long)shape[i]);
-            return NULL;
-        }
+            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64)
+            return LH_FAIL_NULL(ctx, LH_ERROR_SHAPE, "parameter %s: dimension"
+                                " %d of length %lld makes a tensor that cannot"
+                                " be", name, i, (long long)shape[i]);
     lh_tensor *x = lh_alloc(ctx, 1, sizeof *x);
     if (!x)
         return NULL;
@@ -95,16 +93,12 @@ LH_API lh_tensor *lh_params_add(lh_params *p, const char *name, int dims,
 {
     if (!p)
         return NULL;
-    if (!name || !shape || dims < 1 || dims > LH_MAX_DIMS) {
-        lh_fail(p->ctx, LH_ERROR_ARGUMENT, "a parameter needs a name and 1"
-                " to %d dimensions", LH_MAX_DIMS);
-        return NULL;
-    }
-    if (lh_params_find(p, name)) {
-        lh_fail(p->ctx, LH_ERROR_EXISTS, "there are two parameters named"
-                " %s", name);
-        return NULL;
-    }
+    if (!name || !shape || dims < 1 || dims > LH_MAX_DIMS)
+        return LH_FAIL_NULL(p->ctx, LH_ERROR_ARGUMENT, "a parameter needs a"
+                            " name and 1 to %d dimensions", LH_MAX_DIMS);
+    if (lh_params_find(p, name))
+        return LH_FAIL_NULL(p->ctx, LH_ERROR_EXISTS, "there are two parameters"
+                            " named %s", name);
     if (p->count == p->capacity) {
         int64_t grown = p->capacity ? 2 * p->capacity : 32;
         lh_tensor **item = lh_resize(p->ctx, p->item, (size_t)p->capacity,

@@ -65,11 +65,9 @@ static const int *recompute_uses(lh_tape *t, lh_tensor *last)
                         count++;
                 }
         if (!fill)
-            uses = lh_arena_alloc(&t->arena, (count + 1) * sizeof *uses);
-        if (!uses) {
-            t->status = LH_ERROR_MEMORY;
+            uses = lh_tape_room(t, (count + 1) * sizeof *uses);
+        if (!uses)
             return NULL;
-        }
     }
     return uses;
 }
@@ -97,9 +95,7 @@ static lh_status recompute_backward(lh_tensor *n)
     return lh_tape_walk(inner, y);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_recompute = {
-    "recompute", recompute_forward, recompute_backward
-};
+LH_OP(recompute)
 
 LH_API lh_tensor *lh_recompute(lh_tape *t, lh_part *part, lh_tensor *x,
                                const void *data, size_t size)

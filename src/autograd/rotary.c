@@ -35,9 +35,7 @@ static lh_status rotary_backward(lh_tensor *n)
                           args.rows, 8 * lh_columns(n), 0);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_rotary = {
-    "rotary", rotary_forward, rotary_backward
-};
+LH_OP(rotary)
 
 LH_API lh_tensor *lh_rotary(lh_tape *t, lh_tensor *x, lh_tensor *cosine,
                             lh_tensor *sine, const int32_t *positions)

@@ -23,9 +23,7 @@ static lh_status reshape_backward(lh_tensor *n)
     return shape_add(n, lh_node_input_grad(n, 0));
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_reshape = {
-    "reshape", reshape_forward, reshape_backward
-};
+LH_OP(reshape)
 
 LH_API lh_tensor *lh_reshape(lh_tape *t, lh_tensor *x, int dims,
                              const int64_t *shape)
@@ -61,9 +59,7 @@ static lh_status slice_backward(lh_tensor *n)
     return shape_add(n, dx ? dx + first * (x->size / x->shape[0]) : NULL);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_slice = {
-    "slice", slice_forward, slice_backward
-};
+LH_OP(slice)
 
 LH_API lh_tensor *lh_slice(lh_tape *t, lh_tensor *x, int64_t first,
                            int64_t count)

@@ -28,9 +28,7 @@ static lh_status softmax_backward(lh_tensor *n)
     return softmax_launch(n, LH_KERNEL_softmax_backward, n->grad, dx);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_softmax = {
-    "softmax", softmax_forward, softmax_backward
-};
+LH_OP(softmax)
 
 LH_API lh_tensor *lh_softmax(lh_tape *t, lh_tensor *x)
 {

@@ -25,9 +25,7 @@ static lh_status sum_backward(lh_tensor *n)
     return LH_OK;
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_sum = {
-    "sum", sum_forward, sum_backward
-};
+LH_OP(sum)
 
 LH_API lh_tensor *lh_sum(lh_tape *t, lh_tensor *x)
 {

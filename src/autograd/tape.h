@@ -110,6 +110,15 @@ struct lh_tape {
 
 /* -------------------------------------------------- for rooms above -- */
 
+/* Bytes of the tape's arena; NULL with the tape poisoned. */
+static inline void *lh_tape_room(lh_tape *t, size_t size)
+{
+    void *room = lh_arena_alloc(&t->arena, size);
+    if (!room)
+        t->status = LH_ERROR_MEMORY;
+    return room;
+}
+
 /* A constant over memory that the caller keeps for the tape's lifetime. */
 LH_INTERNAL lh_tensor *lh_borrow(lh_tape *t, float *data, int dims,
                                  const int64_t *shape);

@@ -152,18 +152,16 @@ LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
         while (limit < LH_ISA_COUNT && strcmp(cpu, lh_isa_name(limit)) != 0)
             limit++;
         table_list(features, list);
-        if (limit == LH_ISA_COUNT) {
-            lh_fail(ctx, LH_ERROR_ARGUMENT, "%s is \"%.40s\", which is no"
-                    " instruction set that Longhand knows; it may be one of"
-                    " %s here", source, cpu, list);
-            return NULL;
-        }
+        if (limit == LH_ISA_COUNT)
+            return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "%s is \"%.40s\", which"
+                                " is no instruction set that Longhand knows;"
+                                " it may be one of %s here", source, cpu,
+                                list);
         lacks = lh_cpu_lacks(features, limit);
-        if (lacks) {
-            lh_fail(ctx, LH_ERROR_ARGUMENT, "%s is \"%s\", but %s; it may be"
-                    " one of %s here", source, cpu, lacks, list);
-            return NULL;
-        }
+        if (lacks)
+            return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "%s is \"%s\", but %s;"
+                                " it may be one of %s here", source, cpu,
+                                lacks, list);
     }
     if (atomic_load_explicit(&table_state[limit], memory_order_acquire) !=
             TABLE_READY && table_make(ctx, limit))

@@ -166,10 +166,8 @@ LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
 {
     if (!ctx)
         return NULL;
-    if (!config) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_model_new: no config");
-        return NULL;
-    }
+    if (!config)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_model_new: no config");
     lh_fpenv saved = lh_fpenv_enter();
     lh_model *m = lh_model_blank(ctx, config);
     if (m)
@@ -295,12 +293,9 @@ static lh_tensor *gpt_ngrams(lh_tape *t, const lh_config *c,
                              const lh_pass *pass, lh_tensor *x,
                              lh_tensor *table, int order)
 {
-    int32_t *ids = lh_arena_alloc(&t->arena, (size_t)pass->rows *
-                                             sizeof *ids);
-    if (!ids) {
-        t->status = LH_ERROR_MEMORY;
+    int32_t *ids = lh_tape_room(t, (size_t)pass->rows * sizeof *ids);
+    if (!ids)
         return NULL;
-    }
     uint64_t rows = (uint64_t)table->shape[0];
     for (int64_t i = 0; i < pass->rows; i++) {
         uint64_t number = 0;
@@ -395,14 +390,11 @@ static lh_tensor *gpt_logits(lh_tape *t, lh_model *m, const lh_batch *batch)
     if (!gpt_batch_ok(t, m, batch))
         return NULL;
     int64_t rows = batch->offsets[batch->documents];
-    lh_span *spans = lh_arena_alloc(&t->arena, (size_t)batch->documents *
-                                               sizeof *spans);
-    int32_t *positions = lh_arena_alloc(&t->arena, (size_t)rows *
-                                                   sizeof *positions);
-    if (!spans || !positions) {
-        t->status = LH_ERROR_MEMORY;
+    lh_span *spans = lh_tape_room(t, (size_t)batch->documents *
+                                     sizeof *spans);
+    int32_t *positions = lh_tape_room(t, (size_t)rows * sizeof *positions);
+    if (!spans || !positions)
         return NULL;
-    }
     for (int64_t i = 0; i < batch->documents; i++) {
         int64_t first = batch->offsets[i];
         int64_t count = batch->offsets[i + 1] - first;

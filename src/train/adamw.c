@@ -12,13 +12,6 @@
 #include "base/math64.h"
 #include "train/train.h"
 
-/* Floats in whole lines. */
-static int64_t adamw_line(int64_t size)
-{
-    const int64_t line = LH_ALIGN / (int64_t)sizeof(float);
-    return (size + line - 1) / line * line;
-}
-
 static int64_t adamw_chunks(const lh_tensor *x)
 {
     return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
@@ -29,11 +22,9 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     int64_t room = 0, ms = 0, vs = 0;
     int64_t count = lh_params_count(p), chunks = 1;
     lh_context *ctx = lh_params_context(p);
-    if (!count) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_adamw_new: there are no"
-                " parameters");
-        return NULL;
-    }
+    if (!count)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_adamw_new: there are"
+                            " no parameters");
     lh_adamw *o = lh_alloc(ctx, 1, sizeof *o);
     if (!o)
         return NULL;
@@ -46,9 +37,9 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     for (int64_t i = 0; i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
         chunks = lh_max64(chunks, adamw_chunks(x));
-        ms += adamw_line(x->size);
+        ms += lh_lines(x->size);
         if (!muon || !x->parameter->matrix)
-            vs += adamw_line(x->size);
+            vs += lh_lines(x->size);
         else
             room = lh_max64(room, lh_muon_room(x->shape[0], x->shape[1]));
     }
@@ -67,13 +58,13 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     for (int64_t i = 0; i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
         o->m[i] = m;
-        m += adamw_line(x->size);
+        m += lh_lines(x->size);
         if (average)
             o->average[i] = mean + (o->m[i] - o->moments);
         if (muon && x->parameter->matrix)
             continue;
         o->v[i] = v;
-        v += adamw_line(x->size);
+        v += lh_lines(x->size);
     }
     return o;
 }

@@ -28,16 +28,10 @@ static const float muon_polynomial[MUON_ROUNDS][3] = {
  * push one beyond. */
 #define MUON_SAFETY 1.02
 
-/* Floats in whole lines. */
-static int64_t muon_line(int64_t floats)
-{
-    return (floats + LH_ALIGN / 4 - 1) / (LH_ALIGN / 4) * (LH_ALIGN / 4);
-}
-
 LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns)
 {
     int64_t side = lh_min64(rows, columns);
-    return muon_line(rows * columns) + 3 * muon_line(side * side);
+    return lh_lines(rows * columns) + 3 * lh_lines(side * side);
 }
 
 static lh_status muon_product(lh_context *ctx, const lh_gemm_args *args)
@@ -75,8 +69,8 @@ static lh_status muon_round(lh_context *ctx, const float polynomial[3],
 {
     int64_t side = lh_min64(rows, columns), other = rows + columns - side;
     bool tall = rows > columns;
-    float *gram = room, *t = gram + muon_line(side * side);
-    float *p = t + muon_line(side * side);
+    float *gram = room, *t = gram + lh_lines(side * side);
+    float *p = t + lh_lines(side * side);
     int64_t row = tall ? 1 : columns, column = tall ? columns : 1;
     lh_status status = muon_product(ctx, &(lh_gemm_args){
         .m = side, .n = side, .k = other, .a = from, .a_row = row,
@@ -108,7 +102,7 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
                                      const lh_muon_matrix *x)
 {
     int64_t size = x->rows * x->columns;
-    float *other = x->room, *rest = other + muon_line(size);
+    float *other = x->room, *rest = other + lh_lines(size);
     double squares = 0;
     lh_status status = LH_OK;
     if (x->gradient_scale != 1.0f)
