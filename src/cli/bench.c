@@ -81,20 +81,16 @@ int bench_say(bench *b, const char *name, double seconds, double rate,
         printf("\n");
         return cli_flush();
     }
-    fputs("{\"work\": ", stdout);
-    cli_json_string(stdout, name, strlen(name));
-    printf(", \"threads\": %d, \"seconds\": ", lh_threads(b->ctx));
-    cli_json_number(stdout, seconds);
-    fputs(", \"rate\": ", stdout);
-    cli_json_number(stdout, rate);
-    printf(", \"unit\": \"%s\"", unit);
+    cli_json_text(stdout, "{work", name);
+    cli_json_integer(stdout, "threads", lh_threads(b->ctx));
+    cli_json_real(stdout, "seconds", seconds);
+    cli_json_real(stdout, "rate", rate);
+    cli_json_text(stdout, "unit", unit);
     if (limit > 0) {
-        fputs(", \"limit\": ", stdout);
-        cli_json_number(stdout, limit);
-        fputs(", \"share\": ", stdout);
-        cli_json_number(stdout, rate / limit);
+        cli_json_real(stdout, "limit", limit);
+        cli_json_real(stdout, "share", rate / limit);
     }
-    fputs("}\n", stdout);
+    puts("}");
     return cli_flush();
 }
 
@@ -258,24 +254,18 @@ static int bench_choose(const cli_options *o, bool *chosen)
     return CLI_DONE;
 }
 
-int cli_bench(const cli_options *o)
+int cli_bench(const cli_options *o, lh_context *ctx)
 {
     bool chosen[BENCH_WORKS] = { false };
-    bench b = { .o = o, .seconds = o->real[OPT_seconds] };
+    bench b = { .o = o, .ctx = ctx, .seconds = o->real[OPT_seconds] };
     int code = bench_choose(o, chosen);
-    if (code)
-        return code;
-    b.ctx = cli_context(o, OPT_bench_threads, &code);
-    if (!b.ctx)
-        return code;
-    if (!o->given[OPT_json])
+    if (!code && !o->given[OPT_json])
         printf("%s, %s kernels, %d thread%s\n\n%-40s %10s %10s %-8s %7s"
-               " %7s\n", lh_cpu_name(b.ctx), lh_cpu_level(b.ctx),
-               lh_threads(b.ctx), lh_threads(b.ctx) > 1 ? "s" : "", "work",
+               " %7s\n", lh_cpu_name(ctx), lh_cpu_level(ctx),
+               lh_threads(ctx), lh_threads(ctx) > 1 ? "s" : "", "work",
                "each", "rate", "", "limit", "share");
     for (int w = 0; w < BENCH_WORKS && !code; w++)
         if (chosen[w])
             code = bench_table[w].run(&b, &bench_table[w]);
-    lh_context_free(b.ctx);
     return code;
 }

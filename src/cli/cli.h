@@ -100,22 +100,24 @@ int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
 int cli_usage(const char *format, ...) CLI_PRINTF(1, 2);
 int cli_error(const lh_context *ctx);
 
-/* A context with the options' threads; NULL with the line printed. */
-lh_context *cli_context(const cli_options *o, cli_option threads,
-                        int *code);
-
 /* "12,345" into text[32]; "1:05" or "2 h 5 min" into text[32]. */
 const char *cli_count(char *text, int64_t n);
 const char *cli_duration(char *text, double seconds);
 /* "2.36 GB" into text[32]. */
 const char *cli_bytes(char *text, int64_t bytes);
 
-/* JSON: a string with its quotes (invalid UTF-8 becomes U+FFFD); a finite
- * number, or null. */
+/* JSON: a string with its quotes (invalid UTF-8 becomes U+FFFD); and members
+ * of an object with what parts them, the name of its first one as "{name".  A
+ * number that is not finite is null. */
 void cli_json_string(FILE *f, const char *text, size_t size);
-void cli_json_number(FILE *f, double x);
+void cli_json_text(FILE *f, const char *name, const char *text);
+void cli_json_real(FILE *f, const char *name, double x);
+void cli_json_integer(FILE *f, const char *name, int64_t n);
 /* The length of the well-formed UTF-8 sequence at text, or 0. */
 size_t cli_utf8(const char *text, size_t size);
+/* That of the character there, 1 at least; not harmless: none, or one that
+ * steers a terminal. */
+size_t cli_character(const char *text, size_t size, bool *harmless);
 
 /* Text that a model wrote: on a terminal, control characters are shown as
  * '?' so that a hostile model cannot steer it. */
@@ -202,7 +204,7 @@ int64_t cli_memory(void);
 /* -------------------------------------------------------- subcommands -- */
 
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
-    int cli_##name(const cli_options *o);
+    int cli_##name(const cli_options *o, lh_context *ctx);
 #include "cli/subcommands.def"
 
 #endif

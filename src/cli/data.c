@@ -247,20 +247,17 @@ static void data_say(const data_show *s)
         if (needless || row[i].number < 0)
             continue;
         if (json) {
-            char name[16] = "";
+            char name[16] = "{";
             for (size_t j = 0; row[i].name[j]; j++)
-                name[j] = row[i].name[j] == ' ' || row[i].name[j] == '-'
-                        ? '_' : row[i].name[j];
-            printf("%s\"%s\": %lld", i ? ", " : "{", name,
-                   (long long)row[i].number);
+                name[j + 1] = strchr(" -", row[i].name[j]) ? '_'
+                                                           : row[i].name[j];
+            cli_json_integer(stdout, name + (i > 0), row[i].number);
         } else {
             printf("%-11s %s\n", row[i].name, cli_count(a, row[i].number));
         }
     }
     if (json) {
-        fputs(", \"tokenizer\": ", stdout);
-        cli_json_string(stdout, lh_tokenizer_kind(s->k),
-                        strlen(lh_tokenizer_kind(s->k)));
+        cli_json_text(stdout, "tokenizer", lh_tokenizer_kind(s->k));
         puts("}");
         return;
     }
@@ -269,18 +266,14 @@ static void data_say(const data_show *s)
            s->k)), (double)f->bytes / (double)(s->tokens + !s->tokens));
 }
 
-int cli_data(const cli_options *o)
+int cli_data(const cli_options *o, lh_context *ctx)
 {
     cli_corpus data = { 0 };
-    int code;
-    lh_context *ctx = cli_context(o, OPT_threads, &code);
-    if (!ctx)
-        return code;
     lh_tokenizer *k = NULL;
     if (cli_data_tokenizer_given(o))
         k = cli_data_tokenizer(ctx, o, NULL);
-    code = cli_data_tokenizer_given(o) && !k ? cli_error(ctx)
-         : cli_data_load(ctx, o, 0, k, DATA_MEMORY, &data);
+    int code = cli_data_tokenizer_given(o) && !k ? cli_error(ctx)
+             : cli_data_load(ctx, o, 0, k, DATA_MEMORY, &data);
     if (!code && !k)
         k = cli_data_tokenizer(ctx, o, data.dataset);
     if (!code && !k)
@@ -299,7 +292,6 @@ int cli_data(const cli_options *o)
     }
     lh_dataset_free(data.dataset);
     lh_tokenizer_free(k);
-    lh_context_free(ctx);
     return code;
 }
 

@@ -113,12 +113,11 @@ static void eval_say_passages(const eval_run *r, const eval_passage *list,
         const eval_passage *p = &list[i];
         size_t size = eval_text(r, p, text, sizeof text);
         if (r->o->given[OPT_json]) {
-            printf("{\"passage\": \"%s\", \"document\": %lld, \"offset\": ",
-                   name, (long long)p->document + 1);
-            cli_json_number(stdout, p->offset < 0 ? (double)NAN
-                                                  : (double)p->offset);
-            fputs(", \"bits_per_byte\": ", stdout);
-            cli_json_number(stdout, p->bits);
+            cli_json_text(stdout, "{passage", name);
+            cli_json_integer(stdout, "document", p->document + 1);
+            cli_json_real(stdout, "offset", p->offset < 0
+                          ? (double)NAN : (double)p->offset);
+            cli_json_real(stdout, "bits_per_byte", p->bits);
             fputs(", \"text\": ", stdout);
             cli_json_string(stdout, text, size);
             puts("}");
@@ -167,11 +166,11 @@ static void eval_say_each(const eval_run *r)
                    mark[0] ? "  " : "", mark);
             continue;
         }
-        printf("{\"document\": %lld, \"tokens\": %lld, \"bytes\": %zu,"
-               " \"loss\": ", (long long)i + 1, (long long)e->tokens, size);
-        cli_json_number(stdout, loss);
-        fputs(", \"bits_per_byte\": ", stdout);
-        cli_json_number(stdout, bits);
+        cli_json_integer(stdout, "{document", i + 1);
+        cli_json_integer(stdout, "tokens", e->tokens);
+        cli_json_integer(stdout, "bytes", (int64_t)size);
+        cli_json_real(stdout, "loss", loss);
+        cli_json_real(stdout, "bits_per_byte", bits);
         puts("}");
     }
     if (!r->o->given[OPT_json])
@@ -184,19 +183,17 @@ static void eval_say_each(const eval_run *r)
 static void eval_say_json(const lh_evaluation *e, double loss, double ends,
                           double bits)
 {
-    printf("{\"documents\": %lld, \"ends\": %lld, \"loss_with_ends\": ",
-           (long long)e->documents, (long long)e->ends);
-    cli_json_number(stdout, ends);
-    printf(", \"lossy_documents\": %lld, \"comparable\": %s}\n"
-           "{\"tokens\": %lld, \"bytes\": %lld, \"loss\": ",
-           (long long)e->lossy, e->lossy ? "false" : "true",
-           (long long)e->tokens, (long long)e->bytes);
-    cli_json_number(stdout, loss);
-    fputs(", \"perplexity\": ", stdout);
-    cli_json_number(stdout, exp(loss));
-    fputs(", \"bits_per_byte\": ", stdout);
-    cli_json_number(stdout, bits);
-    fputs("}\n", stdout);
+    cli_json_integer(stdout, "{documents", e->documents);
+    cli_json_integer(stdout, "ends", e->ends);
+    cli_json_real(stdout, "loss_with_ends", ends);
+    cli_json_integer(stdout, "lossy_documents", e->lossy);
+    printf(", \"comparable\": %s}\n", e->lossy ? "false" : "true");
+    cli_json_integer(stdout, "{tokens", e->tokens);
+    cli_json_integer(stdout, "bytes", e->bytes);
+    cli_json_real(stdout, "loss", loss);
+    cli_json_real(stdout, "perplexity", exp(loss));
+    cli_json_real(stdout, "bits_per_byte", bits);
+    puts("}");
 }
 
 static void eval_say(const eval_run *r, const lh_evaluation *e)
@@ -297,18 +294,14 @@ static int eval_choices(const cli_options *o, lh_context *ctx, lh_model *m,
     return CLI_DONE;
 }
 
-int cli_eval(const cli_options *o)
+int cli_eval(const cli_options *o, lh_context *ctx)
 {
     lh_model *m = NULL;
     lh_tokenizer *k = NULL;
     cli_corpus data = { 0 };
-    int code;
     if (o->operands < 2 && !o->given[OPT_choices])
         return cli_usage("DATA is missing: longhand eval MODEL DATA...");
-    lh_context *ctx = cli_context(o, OPT_threads, &code);
-    if (!ctx)
-        return code;
-    code = cli_model_load(ctx, o->operand[0], &m, &k);
+    int code = cli_model_load(ctx, o->operand[0], &m, &k);
     if (!code && o->given[OPT_choices])
         code = eval_choices(o, ctx, m, k);
     if (!code && o->operands > 1)
@@ -318,6 +311,5 @@ int cli_eval(const cli_options *o)
     lh_dataset_free(data.dataset);
     lh_tokenizer_free(k);
     lh_model_free(m);
-    lh_context_free(ctx);
     return code;
 }

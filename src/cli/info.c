@@ -62,36 +62,26 @@ static void info_machine(lh_context *ctx)
         printf("  %-12s%s\n", name, what);
 }
 
-static void info_string(const char *text)
-{
-    cli_json_string(stdout, text, strlen(text));
-}
-
 static void info_machine_json(lh_context *ctx)
 {
-    const char *set, *why, *row, *name;
-    printf("{\"version\": ");
-    info_string(lh_version());
-    printf(", \"cpu\": ");
-    info_string(lh_cpu_name(ctx));
-    printf(", \"level\": ");
-    info_string(lh_cpu_level(ctx));
-    printf(", \"threads\": %d, \"instruction_sets\": {", lh_threads(ctx));
+    const char *set, *why, *name;
+    char member[64] = "{";
+    cli_json_text(stdout, "{version", lh_version());
+    cli_json_text(stdout, "cpu", lh_cpu_name(ctx));
+    cli_json_text(stdout, "level", lh_cpu_level(ctx));
+    cli_json_integer(stdout, "threads", lh_threads(ctx));
+    printf(", \"instruction_sets\": ");
     for (int i = 0; (set = lh_cpu_reason(ctx, i, &why)); i++) {
-        fputs(i ? ", " : "", stdout);
-        info_string(set);
-        printf(": ");
-        info_string(why);
+        snprintf(member + 1, sizeof member - 1, "%s", set);
+        cli_json_text(stdout, member + (i > 0), why);
     }
-    printf("}, \"kernels\": {");
+    printf("}, \"kernels\": ");
     for (int i = 0; i < lh_kernel_count(); i++) {
-        row = lh_kernel_row(ctx, i, &name);
-        fputs(i ? ", " : "", stdout);
-        info_string(name ? name : "?");
-        printf(": ");
-        info_string(row ? row : "?");
+        const char *row = lh_kernel_row(ctx, i, &name);
+        snprintf(member + 1, sizeof member - 1, "%s", name);
+        cli_json_text(stdout, member + (i > 0), row);
     }
-    printf("}}\n");
+    puts("}}");
 }
 
 /* ---------------------------------------------------------------- model -- */
@@ -149,21 +139,22 @@ static void info_model_json(lh_model *m, const lh_tokenizer *k)
 {
     const lh_config *c = lh_model_config(m);
     lh_params *p = lh_model_params(m);
-    printf("{\"layers\": %lld, \"width\": %lld, \"heads\": %lld,"
-           " \"kv_heads\": %lld, \"head_size\": %lld, \"feed_forward\": %lld,"
-           " \"context\": %lld, \"vocabulary\": %lld, \"parameters\": %lld,"
-           " \"tokenizer\": ", (long long)c->layers, (long long)c->width,
-           (long long)c->heads, (long long)c->kv_heads,
-           (long long)c->head_size, (long long)c->feed_forward,
-           (long long)c->context, (long long)c->vocabulary,
-           (long long)lh_params_size(p));
-    info_string(lh_tokenizer_kind(k));
+    const struct { const char *name; int64_t number; } row[] = {
+        { "{layers", c->layers }, { "width", c->width },
+        { "heads", c->heads }, { "kv_heads", c->kv_heads },
+        { "head_size", c->head_size }, { "feed_forward", c->feed_forward },
+        { "context", c->context }, { "vocabulary", c->vocabulary },
+        { "parameters", lh_params_size(p) },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        cli_json_integer(stdout, row[i].name, row[i].number);
+    cli_json_text(stdout, "tokenizer", lh_tokenizer_kind(k));
     printf(", \"tensors\": {");
     for (int64_t i = 0; i < lh_params_count(p); i++) {
         const char *name;
         const lh_tensor *x = lh_params_get(p, i, &name);
         fputs(i ? ", " : "", stdout);
-        info_string(name);
+        cli_json_string(stdout, name, strlen(name));
         for (int d = 0; d < lh_tensor_dims(x); d++)
             printf("%s%lld", d ? ", " : ": [",
                    (long long)lh_tensor_shape(x)[d]);
@@ -271,13 +262,12 @@ static int info_plan(lh_context *ctx, const cli_options *o)
     return CLI_DONE;
 }
 
-int cli_info(const cli_options *o)
+int cli_info(const cli_options *o, lh_context *ctx)
 {
     lh_model *m = NULL;
     lh_tokenizer *k = NULL;
     int code = info_needless(o);
-    lh_context *ctx = code ? NULL : cli_context(o, OPT_threads, &code);
-    if (!ctx)
+    if (code)
         return code;
     if (o->given[OPT_plan])
         code = info_plan(ctx, o);
@@ -289,6 +279,5 @@ int cli_info(const cli_options *o)
         (o->given[OPT_json] ? info_model_json : info_model)(m, k);
     lh_tokenizer_free(k);
     lh_model_free(m);
-    lh_context_free(ctx);
     return code;
 }

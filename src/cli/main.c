@@ -8,6 +8,31 @@
 
 #include "cli/cli.h"
 
+static int main_work(const cli_options *o, lh_context *ctx)
+{
+    switch (o->subcommand) {
+#define SUBCOMMAND(name, operands, least, most, what, more, example) \
+    case CLI_##name: return cli_##name(o, ctx);
+#include "cli/subcommands.def"
+    case CLI_SUBCOMMANDS: break;
+    }
+    return CLI_FAILED;
+}
+
+/* The work, on a context with the options' threads. */
+static int main_begin(const cli_options *o)
+{
+    lh_settings settings = { .threads = (int)o->integer[
+        o->subcommand == CLI_bench ? OPT_bench_threads : OPT_threads] };
+    lh_context *ctx = lh_context_new(&settings);
+    if (!ctx)
+        return cli_fail("out of memory");
+    lh_status status = lh_error_status(ctx);
+    int code = status ? cli_error(ctx) : main_work(o, ctx);
+    lh_context_free(ctx);
+    return status == LH_ERROR_ARGUMENT ? CLI_USAGE : code;
+}
+
 static int main_run(cli_subcommand s, int argc, char **argv)
 {
     cli_options o;
@@ -15,16 +40,10 @@ static int main_run(cli_subcommand s, int argc, char **argv)
     if (!memory)
         return cli_fail("out of memory");
     int code = cli_options_parse(&o, s, argc, argv, memory);
-    if (code == CLI_DONE && o.given[OPT_help]) {
+    if (code == CLI_DONE && o.given[OPT_help])
         cli_help_subcommand(stdout, s);
-    } else if (code == CLI_DONE) {
-        switch (s) {
-#define SUBCOMMAND(name, operands, least, most, what, more, example) \
-        case CLI_##name: code = cli_##name(&o); break;
-#include "cli/subcommands.def"
-        case CLI_SUBCOMMANDS: break;
-        }
-    }
+    else if (code == CLI_DONE)
+        code = main_begin(&o);
     free(memory);
     return code;
 }

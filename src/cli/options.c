@@ -96,17 +96,23 @@ static int options_score(const char *wanted, const char *known)
     return distance <= bound ? distance : 1000;
 }
 
+/* Keeps the nearer one. */
+static void options_nearer(const char *wanted, const char *known,
+                           const char **best, int *least)
+{
+    int score = options_score(wanted, known);
+    if (score < *least) {
+        *least = score;
+        *best = known;
+    }
+}
+
 const char *cli_subcommand_near(const char *name)
 {
     const char *best = NULL;
     int least = 1000;
-    for (int s = 0; s < CLI_SUBCOMMANDS; s++) {
-        int score = options_score(name, cli_subcommand_table[s].name);
-        if (score < least) {
-            least = score;
-            best = cli_subcommand_table[s].name;
-        }
-    }
+    for (int s = 0; s < CLI_SUBCOMMANDS; s++)
+        options_nearer(name, cli_subcommand_table[s].name, &best, &least);
     return best;
 }
 
@@ -114,15 +120,9 @@ static const char *options_near(const char *name, unsigned who)
 {
     const char *best = NULL;
     int least = 1000;
-    for (int o = 0; o < OPT_COUNT; o++) {
-        if (!(cli_option_table[o].who & who))
-            continue;
-        int score = options_score(name, cli_option_table[o].name);
-        if (score < least) {
-            least = score;
-            best = cli_option_table[o].name;
-        }
-    }
+    for (int o = 0; o < OPT_COUNT; o++)
+        if (cli_option_table[o].who & who)
+            options_nearer(name, cli_option_table[o].name, &best, &least);
     return best;
 }
 

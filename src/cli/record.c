@@ -34,17 +34,10 @@ double cli_record_flops(const lh_config *c, double length)
 
 /* ------------------------------------------------------------- the run -- */
 
-static void record_text(FILE *f, const char *name, const char *text)
-{
-    fprintf(f, "%s\"%s\": ", name[0] == '+' ? "" : ", ",
-            name + (name[0] == '+'));
-    cli_json_string(f, text, strlen(text));
-}
-
 static void record_count(FILE *f, const char *name, int64_t n)
 {
     char a[32];
-    record_text(f, name, cli_count(a, n));
+    cli_json_text(f, name, cli_count(a, n));
 }
 
 static void record_real(FILE *f, const char *name, double x)
@@ -64,12 +57,12 @@ static void record_about(const cli_record *r, FILE *f)
     }
     for (char *c = text; *c; c++)
         *c = (unsigned char)*c < ' ' ? ' ' : *c;
-    fputs("{\"run\": {", f);
-    record_text(f, "+command", text);
+    fputs("{\"run\": ", f);
+    cli_json_text(f, "{command", text);
     if (gmtime_r(&now, &utc) && strftime(started, sizeof started,
                                          "%Y-%m-%d %H:%M UTC", &utc))
-        record_text(f, "started", started);
-    record_text(f, "longhand", lh_version());
+        cli_json_text(f, "started", started);
+    cli_json_text(f, "longhand", lh_version());
     const lh_config *c = lh_model_config(r->m);
     char a[32];
     snprintf(text, sizeof text, "%s: %lld layer%s, %lld wide, context %lld;"
@@ -77,7 +70,7 @@ static void record_about(const cli_record *r, FILE *f)
              c->layers > 1 ? "s" : "", (long long)c->width,
              (long long)c->context,
              cli_count(a, lh_params_size(lh_model_params(r->m))));
-    record_text(f, "what", text);
+    cli_json_text(f, "what", text);
     fputs("}", f);
 }
 
@@ -89,14 +82,14 @@ static void record_data(const cli_record *r, FILE *f)
     int64_t count = 0;
     const char *text = lh_dataset_bytes(r->data->dataset, &bytes);
     char hash[32];
-    fputs(", \"data\": {", f);
-    record_count(f, "+documents", d->documents);
+    fputs(", \"data\": ", f);
+    record_count(f, "{documents", d->documents);
     record_count(f, "bytes", d->bytes);
     record_real(f, "held out", r->settings->held_out);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)d->hash);
-    record_text(f, "hash", hash);
-    fputs("}, \"tokenizer\": {", f);
-    record_text(f, "+kind", lh_tokenizer_kind(r->k));
+    cli_json_text(f, "hash", hash);
+    fputs("}, \"tokenizer\": ", f);
+    cli_json_text(f, "{kind", lh_tokenizer_kind(r->k));
     record_count(f, "tokens", lh_tokenizer_vocabulary(r->k));
     size_t some = text && d->loaded && !d->ids
         ? lh_text_whole(text, bytes < 16384 ? bytes : 16384) : 0;
@@ -115,28 +108,30 @@ static void record_settings(const cli_record *r, FILE *f)
     const lh_config *c = lh_model_config(r->m);
     const lh_train_settings *s = r->settings;
     const lh_adamw_settings *w = &s->adamw;
-    fputs(", \"model\": {", f);
-    record_text(f, "+preset", r->preset);
-    fprintf(f, ", \"parameters\": %lld, \"layers\": %lld, \"width\": %lld,"
-            " \"heads\": %lld, \"kv heads\": %lld, \"feed-forward\": %lld,"
-            " \"context\": %lld", (long long)lh_params_size(
-                lh_model_params(r->m)), (long long)c->layers,
-            (long long)c->width, (long long)c->heads, (long long)c->kv_heads,
-            (long long)c->feed_forward, (long long)c->context);
+    fputs(", \"model\": ", f);
+    cli_json_text(f, "{preset", r->preset);
+    cli_json_integer(f, "parameters", lh_params_size(lh_model_params(r->m)));
+    cli_json_integer(f, "layers", c->layers);
+    cli_json_integer(f, "width", c->width);
+    cli_json_integer(f, "heads", c->heads);
+    cli_json_integer(f, "kv heads", c->kv_heads);
+    cli_json_integer(f, "feed-forward", c->feed_forward);
+    cli_json_integer(f, "context", c->context);
     record_real(f, "dropout", c->dropout);
-    fprintf(f, "}, \"training\": {\"steps\": %lld, \"batch\": %lld,"
-            " \"micro-batch\": %lld", (long long)s->steps,
-            (long long)s->batch, (long long)(s->micro_batch ? s->micro_batch
-                                                            : s->batch));
+    fputs("}, \"training\": ", f);
+    cli_json_integer(f, "{steps", s->steps);
+    cli_json_integer(f, "batch", s->batch);
+    cli_json_integer(f, "micro-batch", s->micro_batch ? s->micro_batch
+                                                      : s->batch);
     record_real(f, "learning rate", w->learning_rate);
-    record_text(f, "schedule", schedule[s->schedule]);
-    fprintf(f, ", \"warm-up\": %lld, \"cool-down\": %lld",
-            (long long)s->warm_up, (long long)s->cool_down);
+    cli_json_text(f, "schedule", schedule[s->schedule]);
+    cli_json_integer(f, "warm-up", s->warm_up);
+    cli_json_integer(f, "cool-down", s->cool_down);
     record_real(f, "beta 1", w->beta1);
     record_real(f, "beta 2", w->beta2);
     record_real(f, "weight decay", w->weight_decay);
     record_real(f, "clip", w->clip);
-    record_text(f, "dtype", s->dtype == LH_BF16 ? "bf16" : "f32");
+    cli_json_text(f, "dtype", s->dtype == LH_BF16 ? "bf16" : "f32");
     fprintf(f, ", \"seed\": %llu}", (unsigned long long)s->seed);
 }
 
@@ -150,11 +145,11 @@ int cli_record_start(cli_record *r)
     record_about(r, f);
     record_data(r, f);
     record_settings(r, f);
-    fputs(", \"machine\": {", f);
-    record_text(f, "+cpu", lh_cpu_name(r->ctx));
-    record_text(f, "kernels", lh_cpu_level(r->ctx));
+    fputs(", \"machine\": ", f);
+    cli_json_text(f, "{cpu", lh_cpu_name(r->ctx));
+    cli_json_text(f, "kernels", lh_cpu_level(r->ctx));
     fprintf(f, ", \"threads\": %d", lh_threads(r->ctx));
-    record_text(f, "memory", cli_bytes(a, r->peak));
+    cli_json_text(f, "memory", cli_bytes(a, r->peak));
     fputs("}}", f);
     r->sampled = r->kept = r->reported = cli_clock();
     double parameters = (double)lh_params_size(lh_model_params(r->m));
@@ -289,10 +284,8 @@ char *cli_record_more(cli_record *r, const cli_step *report)
         return NULL;
     if (cli_record_norms_due(&report->progress))
         record_norms(r, f);
-    if (r->fresh && r->sample) {
-        fputs(", \"sample\": ", f);
-        cli_json_string(f, r->sample, strlen(r->sample));
-    }
+    if (r->fresh && r->sample)
+        cli_json_text(f, "sample", r->sample);
     if (!r->told)
         fprintf(f, ", \"run\": %s", r->run);
     r->told = true;

@@ -511,8 +511,9 @@ int cli_report_write(const char *file, int runs, char *const *directory)
     return code;
 }
 
-int cli_report(const cli_options *o)
+int cli_report(const cli_options *o, lh_context *ctx)
 {
+    (void)ctx;
     return cli_report_write(o->text[OPT_page], o->operands, o->operand);
 }
 

@@ -77,17 +77,15 @@ double cli_log_number(const char *value)
 
 void cli_log_escape(FILE *f, const char *text, size_t size)
 {
+    bool harmless;
     for (size_t i = 0, n; i < size; i += n) {
-        unsigned char c = (unsigned char)text[i];
-        n = cli_utf8(text + i, size - i);
-        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
-            fprintf(f, "&#%d;", c);
-        else if (n == 0 || (c < 32 && c != '\n' && c != '\t') || c == 127 ||
-                 (n == 2 && c == 0xC2 && (unsigned char)text[i + 1] < 0xA0))
+        n = cli_character(text + i, size - i, &harmless);
+        if (!harmless)
             fputs("\xEF\xBF\xBD", f);
+        else if (strchr("&<>\"'", text[i]))
+            fprintf(f, "&#%d;", text[i]);
         else
             fwrite(text + i, 1, n, f);
-        n = n ? n : 1;
     }
 }
 

@@ -38,16 +38,12 @@ static int sample_texts(const cli_options *o, lh_context *ctx, lh_model *m,
     return CLI_DONE;
 }
 
-int cli_sample(const cli_options *o)
+int cli_sample(const cli_options *o, lh_context *ctx)
 {
     lh_model *m = NULL;
     lh_tokenizer *k = NULL;
     lh_session *s = NULL;
-    int code;
-    lh_context *ctx = cli_context(o, OPT_threads, &code);
-    if (!ctx)
-        return code;
-    code = cli_model_load(ctx, o->operand[0], &m, &k);
+    int code = cli_model_load(ctx, o->operand[0], &m, &k);
     if (!code)
         s = lh_session_new(ctx, m, (uint64_t)o->integer[OPT_seed]);
     if (!code && !s)
@@ -57,6 +53,5 @@ int cli_sample(const cli_options *o)
     lh_session_free(s);
     lh_tokenizer_free(k);
     lh_model_free(m);
-    lh_context_free(ctx);
     return code;
 }

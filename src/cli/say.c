@@ -72,23 +72,6 @@ int cli_flush(void)
                     errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
-lh_context *cli_context(const cli_options *o, cli_option threads, int *code)
-{
-    lh_settings settings = { .threads = (int)o->integer[threads] };
-    lh_context *ctx = lh_context_new(&settings);
-    *code = CLI_DONE;
-    if (!ctx) {
-        *code = cli_fail("out of memory");
-    } else if (lh_error_status(ctx)) {
-        *code = cli_error(ctx);
-        if (lh_error_status(ctx) == LH_ERROR_ARGUMENT)
-            *code = CLI_USAGE;
-        lh_context_free(ctx);
-        ctx = NULL;
-    }
-    return ctx;
-}
-
 /* -------------------------------------------------------------- numbers -- */
 
 const char *cli_count(char *text, int64_t n)
@@ -160,6 +143,15 @@ size_t cli_utf8(const char *bytes, size_t size)
     return n;
 }
 
+size_t cli_character(const char *text, size_t size, bool *harmless)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    size_t n = cli_utf8(text, size);
+    *harmless = n && (u[0] >= 32 || u[0] == '\n' || u[0] == '\t') &&
+                u[0] != 127 && !(n == 2 && u[0] == 0xC2 && u[1] < 0xA0);
+    return n ? n : 1;
+}
+
 void cli_json_string(FILE *f, const char *text, size_t size)
 {
     const unsigned char *u = (const unsigned char *)text;
@@ -184,34 +176,45 @@ void cli_json_string(FILE *f, const char *text, size_t size)
     fputc('"', f);
 }
 
-/* 9 significant digits hold every float; inf and NaN are not JSON. */
-void cli_json_number(FILE *f, double x)
+static void say_member(FILE *f, const char *name)
 {
+    bool first = name[0] == '{';
+    fprintf(f, "%s\"%s\": ", first ? "{" : ", ", name + first);
+}
+
+void cli_json_text(FILE *f, const char *name, const char *text)
+{
+    say_member(f, name);
+    cli_json_string(f, text, strlen(text));
+}
+
+/* 9 significant digits hold every float. */
+void cli_json_real(FILE *f, const char *name, double x)
+{
+    say_member(f, name);
     if (x - x == 0)
         fprintf(f, "%.9g", x);
     else
         fputs("null", f);
 }
 
+void cli_json_integer(FILE *f, const char *name, int64_t n)
+{
+    say_member(f, name);
+    fprintf(f, "%lld", (long long)n);
+}
+
 /* ----------------------------------------------------------- model text -- */
 
 void cli_text(FILE *f, const char *text, size_t size)
 {
-    const unsigned char *u = (const unsigned char *)text;
     if (!isatty(fileno(f))) {
         fwrite(text, 1, size, f);
         return;
     }
+    bool harmless;
     for (size_t i = 0, n; i < size; i += n) {
-        n = cli_utf8(text + i, size - i);
-        bool control = (u[i] < 32 && u[i] != '\n' && u[i] != '\t') ||
-                       u[i] == 127 || (n == 2 && u[i] == 0xC2 &&
-                                       u[i + 1] < 0xA0);
-        if (n == 0 || control) {
-            fputc('?', f);
-            n = n ? n : 1;
-        } else {
-            fwrite(text + i, 1, n, f);
-        }
+        n = cli_character(text + i, size - i, &harmless);
+        fwrite(harmless ? text + i : "?", 1, harmless ? n : 1, f);
     }
 }

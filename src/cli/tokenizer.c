@@ -539,7 +539,7 @@ static int tokenizer_decode(lh_context *ctx, const cli_options *o,
     return code;
 }
 
-int cli_tokenizer(const cli_options *o)
+int cli_tokenizer(const cli_options *o, lh_context *ctx)
 {
     const char *action = o->operand[0];
     int code = CLI_DONE;
@@ -548,15 +548,11 @@ int cli_tokenizer(const cli_options *o)
     if (!train && !encode && strcmp(action, "decode") != 0)
         return cli_usage("tokenizer %s: there are train, encode and decode",
                          action);
-    lh_context *ctx = cli_context(o, OPT_threads, &code);
-    if (!ctx)
-        return code;
     lh_tokenizer *k = train ? NULL : tokenizer_load(ctx, o, &code);
     if (!code)
         code = train ? tokenizer_train(ctx, o)
              : encode ? tokenizer_encode(ctx, o, k)
              : tokenizer_decode(ctx, o, k);
     lh_tokenizer_free(k);
-    lh_context_free(ctx);
     return code;
 }

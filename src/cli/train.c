@@ -572,18 +572,13 @@ static void train_free(train_run *r)
     lh_model_free(r->m);
     lh_tokenizer_free(r->k);
     lh_dataset_free(r->data.dataset);
-    lh_context_free(r->ctx);
 }
 
-int cli_train(const cli_options *o)
+int cli_train(const cli_options *o, lh_context *ctx)
 {
-    train_run r = { .o = o };
-    int code;
-    r.ctx = cli_context(o, OPT_threads, &code);
-    if (!r.ctx)
-        return code;
+    train_run r = { .o = o, .ctx = ctx };
     cli_signals();
-    code = train_prepare(&r);
+    int code = train_prepare(&r);
     if (!code) {
         train_say(&r);
         code = train_steps(&r);

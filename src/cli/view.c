@@ -72,17 +72,15 @@ void cli_view_past(cli_view *v, int64_t step, double loss, double held_out)
 
 static void view_member(FILE *f, const char *name, double x)
 {
-    if (x - x != 0)
-        return;
-    fprintf(f, ", \"%s\": ", name);
-    cli_json_number(f, x);
+    if (x - x == 0)
+        cli_json_real(f, name, x);
 }
 
 void cli_step_json(FILE *f, const cli_step *r, const char *more)
 {
     const lh_progress *p = &r->progress;
-    fprintf(f, "{\"step\": %lld, \"tokens\": %lld", (long long)p->step,
-            (long long)p->tokens);
+    cli_json_integer(f, "{step", p->step);
+    cli_json_integer(f, "tokens", p->tokens);
     view_member(f, "loss", p->loss);
     view_member(f, "held_out_loss", r->held_out);
     view_member(f, "held_out_bits_per_byte", r->bits);
@@ -240,14 +238,13 @@ static void view_sample(const cli_view *v, view_frame *f, int rows)
     for (int y = 0; y < rows && c && *c; y++) {
         view_add(f, "  %s", view_sgr(v, "\x1b[2m"));
         for (int x = 2; *c && *c != '\n';) {
-            size_t n = cli_utf8(c, strlen(c));
-            bool control = !n || (unsigned char)*c < ' ' || *c == 127 ||
-                           (n == 2 && (unsigned char)*c == 0xC2);
+            bool harmless;
+            size_t n = cli_character(c, strlen(c), &harmless);
+            harmless = harmless && *c != '\t';
             x += n > 2 ? 2 : 1;   /* perhaps a wide character              */
             if (x < f->width)
-                view_add(f, "%.*s", control ? 1 : (int)n,
-                         control ? "?" : c);
-            c += n ? n : 1;
+                view_add(f, "%.*s", (int)n, harmless ? c : "?");
+            c += n;
         }
         c += *c == '\n';
         view_add(f, "%s", view_sgr(v, "\x1b[0m"));
