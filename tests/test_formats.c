@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode.h"
 
 #include "hostile.h"
 #include "test.h"
@@ -560,21 +561,26 @@ static void test_settings(lh_context *ctx)
     lh_buffer_free(maker, &b);
 }
 
-/* Cut where no token could lie across, and not cut at all: the same. */
+/* Cut where no token could lie across, normal forms in parts, and all at
+ * once: the same. */
 static void test_apart(lh_context *ctx)
 {
     static const char *const parts[] = { "t", "h", "e", "a", " ", " the",
-                                         "\u4e2d", "\u00e9", "\xe4", "\n" };
-    enum { SIZE = 9000 };
+                                         "\u4e2d", "\u00e9", "\xe4", "\n",
+                                         "e\u0301", "  ", "\u2581", "A" };
+    enum { SIZE = 70000 };
     char *text = malloc(SIZE);
     lh_buffer b = { 0 };
     uint64_t state = 13;
     make_sentencepiece(&b);
     lh_tokenizer *k = lh_tokenizer_from(ctx, "apart", b.data, b.size, NULL);
-    CHECK(k && k->bpe->joins);
-    uint8_t *joins = k->bpe->joins;
+    CHECK(k && k->bpe->apart && k->bpe->cuts);
+    uint8_t *apart = k->bpe->apart;
     for (int round = 0; round < 40; round++) {
-        size_t size = 0, most = round % 2 ? SIZE - 8 : 60;
+        size_t size = 0, most = round % 8 == 7 ? SIZE - 8
+                              : round % 2 ? 9000 : 60;
+        k->bpe->form = round % 3 ? -1 : LH_FORM_COMPOSED;
+        k->bpe->lower = round % 5 == 2;
         while (size < most) {
             const char *part = parts[test_random(&state) % LH_COUNT(parts)];
             memcpy(text + size, part, strlen(part));
@@ -583,7 +589,8 @@ static void test_apart(lh_context *ctx)
         int32_t *ids[2];
         int64_t count[2];
         for (int i = 0; i < 2; i++) {
-            k->bpe->joins = i ? joins : NULL;
+            k->bpe->apart = i ? apart : NULL;
+            k->bpe->cuts = i;
             CHECK(!lh_tokenizer_encode(ctx, k, text, size, &ids[i],
                                        &count[i]));
         }
@@ -592,6 +599,11 @@ static void test_apart(lh_context *ctx)
         lh_memory_free(ctx, ids[0]);
         lh_memory_free(ctx, ids[1]);
     }
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "the the", 7), 0);
+    k->bpe->prefix = LH_PREFIX_NONE;
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "the the", 7), 3);
+    apart['e' << 8 | ' '] = 0;                   /* as for a token "e "    */
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "the the", 7), 0);
     lh_tokenizer_free(k);
     lh_buffer_free(maker, &b);
     free(text);

@@ -29,6 +29,19 @@ LH_INTERNAL int lh_utf8_decode(const char *text, size_t size, uint32_t *code)
     return length;
 }
 
+LH_INTERNAL size_t lh_utf8_ascii(const char *text, size_t size)
+{
+    size_t n = 0;
+    for (uint64_t word; size - n >= 8; n += 8) {
+        memcpy(&word, text + n, 8);
+        if (word & 0x8080808080808080u)
+            break;
+    }
+    while (n < size && (unsigned char)text[n] < 0x80)
+        n++;
+    return n;
+}
+
 LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4])
 {
     if (code < 0x80) {

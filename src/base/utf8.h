@@ -9,6 +9,8 @@
  * length in bytes; 0 where there is no valid one (or size is 0). */
 LH_INTERNAL int lh_utf8_decode(const char *text, size_t size,
                                uint32_t *code);
+/* So many bytes at the beginning are ASCII. */
+LH_INTERNAL size_t lh_utf8_ascii(const char *text, size_t size);
 /* Writes the character; its length, 0 for what is none. */
 LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4]);
 

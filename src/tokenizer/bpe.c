@@ -600,7 +600,7 @@ static lh_status bpe_make_added(lh_tokenizer *k, const lh_bpe_parts *p)
 /* A text that is one piece, or is cut before spaces alone, may be cut wherever
  * no token could lie across; but not where what has no token is one together
  * or a whole piece is looked for first. */
-static lh_status bpe_make_joins(lh_tokenizer *k)
+static lh_status bpe_make_apart(lh_tokenizer *k)
 {
     lh_bpe *b = k->bpe;
     bool whole = !b->steps || (b->steps == 1 &&
@@ -610,16 +610,32 @@ static lh_status bpe_make_joins(lh_tokenizer *k)
         whole &= b->byte_id[i] >= 0;
     if (!whole || b->whole_first)
         return LH_OK;
-    b->joins = lh_alloc(k->ctx, 256, 256);
-    if (!b->joins)
+    b->apart = lh_alloc(k->ctx, 256, 256);
+    if (!b->apart)
         return LH_ERROR_MEMORY;
+    for (size_t i = 0; i < 256 * 256; i++)
+        b->apart[i] = (i & 0xc0) != 0x80;
     for (int32_t id = 0; id < k->vocabulary; id++) {
         const unsigned char *text =
             (const unsigned char *)k->pieces + k->starts[id];
         for (size_t i = 1; i < bpe_size(k, id); i++)
-            b->joins[text[i - 1] << 8 | text[i]] = 1;
+            b->apart[text[i - 1] << 8 | text[i]] = 0;
     }
     return LH_OK;
+}
+
+/* Between a letter of ASCII and a blank: there the pieces of scanners for
+ * whole texts end and no normal form joins.  Not where no scanner is one, or
+ * an added token may lie across a blank. */
+static bool bpe_cuts(const lh_bpe *b)
+{
+    bool cuts = b->apart;
+    for (int i = 0; i < b->steps; i++)
+        cuts |= b->step[i]->family != LH_SCAN_NONE;
+    for (int i = 0; i < b->added_count; i++)
+        cuts &= !b->added[i].lstrip && !b->added[i].rstrip &&
+                !memchr(b->added[i].text, ' ', b->added[i].size);
+    return cuts && !b->squeezed;
 }
 
 LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
@@ -629,7 +645,7 @@ LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
         return;
     lh_bpe_cache_free(k->ctx, b->cache);
     lh_free(k->ctx, b->classes);
-    lh_free(k->ctx, b->joins);
+    lh_free(k->ctx, b->apart);
     lh_free(k->ctx, b->added);
     lh_free(k->ctx, b->order);
     lh_free(k->ctx, b->texts);
@@ -665,7 +681,7 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
     if (!status)
         status = bpe_make_added(k, p);
     if (!status)
-        status = bpe_make_joins(k);
+        status = bpe_make_apart(k);
     /* A host's allocator is for the host's thread alone. */
     if (!status && !(ctx && ctx->allocator.allocate)) {
         k->bpe->cache = lh_bpe_cache_new(ctx);
@@ -676,6 +692,7 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
         return NULL;
     }
     lh_unicode_classes(k->bpe->classes);
+    k->bpe->cuts = bpe_cuts(k->bpe);
     return k;
 }
 

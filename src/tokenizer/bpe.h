@@ -54,9 +54,13 @@ typedef struct lh_bpe {
     const lh_scanner *step[LH_BPE_STEPS];
     int steps;
     uint8_t *classes;                  /* [LH_CLASSES]                     */
-    uint8_t *joins;                    /* [256][256]: whether the second byte
-                                          follows the first in a token; NULL:
-                                          pieces are as the steps say      */
+    uint8_t *apart;                    /* [256][256]: whether a piece ends
+                                          between two bytes, as no token has
+                                          them and they are no character's;
+                                          NULL: pieces are as the steps say */
+    bool cuts;                         /* a text may be cut between a letter
+                                          of ASCII and a blank, but for what
+                                          is done at its ends              */
     /* Added tokens in the order of their bytes; which bytes begin one (bit 0:
      * one that is not normalized, bit 1: is), the only such byte of either
      * kind (-1: none, 256: several), and whether all of a kind are special. */
@@ -166,6 +170,7 @@ typedef struct lh_bpe_run {
     lh_ids *out;
     lh_status status;
     bool first;                        /* nothing has come yet             */
+    bool inside;                       /* this is no text's begin          */
     void *memory;                      /* for long pieces                  */
     size_t memory_bytes;
     lh_bpe_scratch *scratch;

@@ -6,6 +6,9 @@
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
+/* A text is brought into normal form in parts of about so many bytes. */
+#define BPE_PART ((size_t)1 << 15)
+
 /* ------------------------------------------------------------ pipeline -- */
 
 static void bpe_cut(lh_bpe_run *r, const unsigned char *text, size_t size,
@@ -185,18 +188,29 @@ static lh_status bpe_respace(lh_bpe_run *r, const char *text, size_t size,
         more = mark || (size && text[size - 1] == ' ');
         size -= mark ? 3 : more;
     }
-    if (size && b->prefix == LH_PREFIX_SPACE)
+    if (size && b->prefix == LH_PREFIX_SPACE && !r->inside)
         status = lh_buffer_add(r->ctx, out, " ", 1);
-    for (size_t at = 0; at < size && !status && b->spaces;) {
-        uint32_t code = 0xfffd;
-        int length = lh_utf8_decode(text + at, size - at, &code);
-        bool blank = code == ' ' || code == 0x2581;
-        if (blank && !(space && b->squeezed && code == ' '))
+    for (size_t from = 0, at = 0; from < size && !status && b->spaces;
+         from = at) {
+        uint32_t code;
+        int length;
+        do {                           /* what stays as it is              */
+            if (!b->squeezed)
+                at += lh_utf8_ascii(text + at, size - at);
+            code = 0xfffd;
+            length = lh_utf8_decode(text + at, size - at, &code);
+            if (!length || code == 0x2581 || (b->squeezed && code == ' '))
+                break;
+            at += (size_t)length;
+        } while (at < size);
+        status = lh_buffer_add(r->ctx, out, text + from, at - from);
+        space &= at == from;
+        if (at == size || status)
+            break;
+        if (!length)
+            status = lh_buffer_add(r->ctx, out, "\ufffd", 3);
+        else if (!(space && code == ' '))
             status = lh_buffer_add(r->ctx, out, " ", 1);
-        else if (!blank)
-            status = length
-                ? lh_buffer_add(r->ctx, out, text + at, (size_t)length)
-                : lh_buffer_add(r->ctx, out, "\ufffd", 3);
         space = code == ' ';
         at += length ? (size_t)length : 1;
     }
@@ -229,35 +243,65 @@ static void bpe_plain(lh_bpe_run *r, const char *text, size_t size)
     lh_buffer_free(r->ctx, &spaced);
 }
 
-/* Text without the added tokens that are looked for before normal forms. */
+/* A part of a text without the added tokens that are looked for before normal
+ * forms, in buffers that are used again. */
+static void bpe_normal(lh_bpe_run *r, const char *text, size_t size,
+                       lh_buffer made[3])
+{
+    const lh_bpe *b = r->k->bpe;
+    made[0].size = made[1].size = made[2].size = 0;
+    if (b->form >= 0) {
+        r->status = lh_unicode_normalize(r->ctx, b->form, text, size,
+                                         &made[0]);
+        text = made[0].data, size = made[0].size;
+    }
+    if (b->lower && !r->status) {
+        r->status = lh_unicode_lower(r->ctx, text, size, &made[1]);
+        text = made[1].data, size = made[1].size;
+    }
+    if (((b->spaces && !b->spaces_late) || b->prefix == LH_PREFIX_SPACE) &&
+        !r->status) {
+        r->status = bpe_respace(r, text, size, &made[2]);
+        text = made[2].data, size = made[2].size;
+    }
+    if (!r->status)
+        bpe_added(r, text, size, true, bpe_plain);
+}
+
+/* Where a text may be cut, but for what is done at its ends: at most `size`,
+ * 0: nowhere. */
+static size_t bpe_cut_inside(const lh_bpe *b, const char *text, size_t size)
+{
+    for (size_t at = b->cuts ? size : 0; at-- > 1;)
+        if (text[at] == ' ' && ((text[at - 1] >= 'a' && text[at - 1] <= 'z') ||
+                                (text[at - 1] >= 'A' && text[at - 1] <= 'Z'))
+            && (!b->apart || b->apart[text[at - 1] << 8 | ' ']))
+            return at;
+    return 0;
+}
+
+/* The same of all of it, in parts that stay in a processor's cache. */
 static void bpe_normalize(lh_bpe_run *r, const char *text, size_t size)
 {
     const lh_bpe *b = r->k->bpe;
-    lh_buffer form = { 0 }, lower = { 0 }, spaced = { 0 };
+    lh_buffer made[3] = { { 0 } };
     if (b->strip_left) {
         size_t blank = bpe_spaces(b, text, size, false);
         text += blank, size -= blank;
     }
     if (b->strip_right)
         size = bpe_trimmed(b, text, size, false);
-    if (b->form >= 0 && !r->status) {
-        r->status = lh_unicode_normalize(r->ctx, b->form, text, size, &form);
-        text = form.data, size = form.size;
+    r->inside = false;
+    for (size_t at = 0, cut; at < size && !r->status; at += cut) {
+        cut = 0;
+        for (size_t most = BPE_PART; most < size - at && !cut; most *= 2)
+            cut = bpe_cut_inside(b, text + at, most);
+        cut = cut ? cut : size - at;
+        bpe_normal(r, text + at, cut, made);
+        r->inside = true;
     }
-    if (b->lower && !r->status) {
-        r->status = lh_unicode_lower(r->ctx, text, size, &lower);
-        text = lower.data, size = lower.size;
-    }
-    if (((b->spaces && !b->spaces_late) || b->prefix == LH_PREFIX_SPACE) &&
-        !r->status) {
-        r->status = bpe_respace(r, text, size, &spaced);
-        text = spaced.data, size = spaced.size;
-    }
-    if (!r->status)
-        bpe_added(r, text, size, true, bpe_plain);
-    lh_buffer_free(r->ctx, &form);
-    lh_buffer_free(r->ctx, &lower);
-    lh_buffer_free(r->ctx, &spaced);
+    for (int i = 0; i < 3; i++)
+        lh_buffer_free(r->ctx, &made[i]);
 }
 
 static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
@@ -276,31 +320,16 @@ static lh_status bpe_encode(lh_context *ctx, const lh_tokenizer *k,
     return r.status;
 }
 
-/* Between a letter of ASCII and a blank: there the pieces of scanners for
- * whole texts end and no normal form joins.  Not where no scanner is one,
- * something is done at a text's ends, or an added token may lie across a
- * blank. */
 LH_INTERNAL size_t lh_bpe_cut(const lh_tokenizer *k, const char *text,
                               size_t size)
 {
     const lh_bpe *b = k->bpe;
-    bool cuts = false;
-    for (int i = 0; i < b->steps; i++)
-        cuts |= b->step[i]->family != LH_SCAN_NONE;
-    if (!cuts || b->prefix || b->squeezed || b->strip_left ||
-        b->strip_right)
-        return 0;
-    for (int i = 0; i < b->added_count; i++)
-        if (b->added[i].lstrip || b->added[i].rstrip ||
-            memchr(b->added[i].text, ' ', b->added[i].size))
-            return 0;
-    for (size_t at = size; at-- > 1;)
-        if (text[at] == ' ' && ((text[at - 1] >= 'a' && text[at - 1] <= 'z') ||
-                                (text[at - 1] >= 'A' && text[at - 1] <= 'Z')))
-            return at;
-    return 0;
+    return b->prefix || b->strip_left || b->strip_right
+        ? 0 : bpe_cut_inside(b, text, size);
 }
 
 LH_TABLE_DEFINED const lh_tokenizer_kind_row lh_tokenizer_kind_bpe = {
     "bpe", bpe_encode
 };
+
+#undef BPE_PART

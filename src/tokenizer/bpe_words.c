@@ -444,19 +444,23 @@ static void bpe_some(lh_bpe_run *r, const unsigned char *text,
     }
 }
 
-/* As lh_scan_pieces(): a piece ends where no token could go on, but not within
- * a character. */
-static size_t bpe_apart(const uint8_t *joins, const unsigned char *text,
+/* As lh_scan_pieces(), where two bytes stand apart. */
+static size_t bpe_apart(const uint8_t *apart, const unsigned char *text,
                         size_t size, size_t *start, size_t room)
 {
     size_t count = 0, at = 0;
-    while (at < size && count + 1 < room) {
-        start[count++] = at++;
-        while (at < size && (joins[text[at - 1] << 8 | text[at]] ||
-                             (text[at] & 0xc0) == 0x80))
-            at++;
+    for (; at < size && count + 64 < room; at += 64) {
+        size_t n = size - at < 64 ? size - at : 64;
+        uint64_t begin = !at;
+        for (size_t i = !at; i < n; i++)
+            begin |= (uint64_t)apart[text[at + i - 1] << 8 | text[at + i]]
+                     << i;
+        for (; begin; begin &= begin - 1)
+            start[count++] = at + (size_t)__builtin_ctzll(begin);
     }
-    start[count] = at;
+    if (at < size)                               /* the last goes on       */
+        return count - 1;
+    start[count] = size;
     return count;
 }
 
@@ -467,8 +471,8 @@ LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
     size_t start[BPE_CUT + 1];
     const lh_bpe *b = r->k->bpe;
     for (size_t at = 0; at < size && !r->status; at += start[0]) {
-        size_t count = b->joins
-            ? bpe_apart(b->joins, text + at, size - at, start, BPE_CUT)
+        size_t count = b->apart
+            ? bpe_apart(b->apart, text + at, size - at, start, BPE_CUT)
             : lh_scan_pieces(scan, b->classes, text + at, size - at, start,
                              BPE_CUT);
         for (size_t i = 0, some; i < count && !r->status; i += some) {

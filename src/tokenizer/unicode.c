@@ -205,15 +205,6 @@ static void unicode_decompose(unicode_run *r, bool compatible, uint32_t code)
         unicode_push(r, *part++);
 }
 
-/* Bytes of ASCII from text on. */
-static size_t unicode_ascii(const char *text, size_t size)
-{
-    size_t n = 0;
-    while (n < size && (unsigned char)text[n] < 0x80)
-        n++;
-    return n;
-}
-
 LH_INTERNAL lh_status lh_unicode_normalize(lh_context *ctx, int form,
                                            const char *text, size_t size,
                                            lh_buffer *out)
@@ -222,7 +213,7 @@ LH_INTERNAL lh_status lh_unicode_normalize(lh_context *ctx, int form,
                       .composed = form & LH_FORM_COMPOSED };
     for (size_t at = 0; at < size && !r.status;) {
         uint32_t code = 0;
-        size_t plain = unicode_ascii(text + at, size - at);
+        size_t plain = lh_utf8_ascii(text + at, size - at);
         if (plain > 1) {                 /* the last may take a mark       */
             unicode_finish(&r);
             unicode_emit(&r);
