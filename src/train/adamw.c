@@ -187,7 +187,7 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
         if (args.gradient && !o->v[i]) {
             status = lh_muon_update(o->ctx, muon, &(lh_muon_matrix){
                 x->shape[0], x->shape[1], x->data, args.gradient, o->m[i],
-                o->sums, o->room, args.gradient_scale });
+                o->sums, o->room, args.gradient_scale, o->bf16 });
             continue;
         }
         args.v = o->v[i];

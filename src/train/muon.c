@@ -7,7 +7,8 @@
  * al. 2025, "The Polar Express", whose coefficients these are), bring what
  * was above a thousandth of the whole to 0.84 .. 1.15.  The products are
  * gemm's, so that the bits are the same everywhere; of a tall matrix X^T X is
- * taken, which is smaller. */
+ * taken, which is smaller.  In a run in bf16 they are gemm_bf16's: what that
+ * rounds is less than the polynomials leave. */
 #include "base/strict.h"
 
 #include "base/context.h"
@@ -31,14 +32,36 @@ static const float muon_polynomial[MUON_ROUNDS][3] = {
 LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns)
 {
     int64_t side = lh_min64(rows, columns);
-    return lh_lines(rows * columns) + 3 * lh_lines(side * side);
+    return 2 * lh_lines(rows * columns) + 4 * lh_lines(side * side);
 }
 
-static lh_status muon_product(lh_context *ctx, const lh_gemm_args *args)
+static lh_status muon_narrow(lh_context *ctx, const float *x, uint16_t *y,
+                             int64_t size)
 {
-    int64_t items = lh_gemm_items(args->m, args->n);
-    return lh_launch(ctx, LH_KERNEL_gemm, args, items,
-                     args->m * args->n / items * args->k, LH_GEMM_SCRATCH);
+    return lh_launch(ctx, LH_KERNEL_narrow, &(lh_narrow_args){ x, y }, size,
+                     1, 0);
+}
+
+/* The product; or, half not NULL, of its operands' bf16, made there. */
+static lh_status muon_product(lh_context *ctx, uint16_t *half,
+                              const lh_gemm_args *g)
+{
+    int64_t items = half ? lh_gemm_bf16_items(g->m, g->n)
+                         : lh_gemm_items(g->m, g->n);
+    int64_t cost = g->m * g->n / items * g->k;
+    if (!half)
+        return lh_launch(ctx, LH_KERNEL_gemm, g, items, cost,
+                         LH_GEMM_SCRATCH);
+    uint16_t *b = g->b == g->a ? half : half + lh_lines(g->m * g->k);
+    lh_status status = muon_narrow(ctx, g->a, half, g->m * g->k);
+    if (!status && b != half)
+        status = muon_narrow(ctx, g->b, b, g->k * g->n);
+    return status ? status
+        : lh_launch(ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
+              .m = g->m, .n = g->n, .k = g->k, .a = half, .b = b, .c = g->c,
+              .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row,
+              .b_col = g->b_col, .c_row = g->c_row,
+          }, items, cost / 2, LH_GEMM_BF16_SCRATCH);
 }
 
 static lh_status muon_lerp(lh_context *ctx, const float *x, float *y,
@@ -65,14 +88,15 @@ static void muon_diagonal(const lh_context *ctx, float *x, int64_t side,
 /* to = (a I + b A + c A A) from, or from times that; A, t, p [side, side]. */
 static lh_status muon_round(lh_context *ctx, const float polynomial[3],
                             int64_t rows, int64_t columns, const float *from,
-                            float *to, float *room)
+                            float *to, float *room, bool bf16)
 {
     int64_t side = lh_min64(rows, columns), other = rows + columns - side;
     bool tall = rows > columns;
     float *gram = room, *t = gram + lh_lines(side * side);
     float *p = t + lh_lines(side * side);
+    uint16_t *half = bf16 ? (void *)(p + lh_lines(side * side)) : NULL;
     int64_t row = tall ? 1 : columns, column = tall ? columns : 1;
-    lh_status status = muon_product(ctx, &(lh_gemm_args){
+    lh_status status = muon_product(ctx, half, &(lh_gemm_args){
         .m = side, .n = side, .k = other, .a = from, .a_row = row,
         .a_col = column, .b = from, .b_row = column, .b_col = row,
         .c = gram, .c_row = side,
@@ -82,7 +106,7 @@ static lh_status muon_round(lh_context *ctx, const float polynomial[3],
     if (status)
         return status;
     muon_diagonal(ctx, t, side, polynomial[1]);
-    status = muon_product(ctx, &(lh_gemm_args){
+    status = muon_product(ctx, half, &(lh_gemm_args){
         .m = side, .n = side, .k = side, .a = t, .a_row = side, .a_col = 1,
         .b = gram, .b_row = side, .b_col = 1, .c = p, .c_row = side,
     });
@@ -90,7 +114,7 @@ static lh_status muon_round(lh_context *ctx, const float polynomial[3],
         return status;
     muon_diagonal(ctx, p, side, polynomial[0]);
     const float *a = tall ? from : p, *b = tall ? p : from;
-    return muon_product(ctx, &(lh_gemm_args){
+    return muon_product(ctx, half, &(lh_gemm_args){
         .m = rows, .n = columns, .k = side, .a = a, .a_row = side,
         .a_col = 1, .b = b, .b_row = columns, .b_col = 1,
         .c = to, .c_row = columns,
@@ -124,7 +148,7 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
     for (int i = 0; i < MUON_ROUNDS && !status; i++)
         status = muon_round(ctx, muon_polynomial[i], x->rows, x->columns,
                             i % 2 ? x->gradient : other,
-                            i % 2 ? other : x->gradient, rest);
+                            i % 2 ? other : x->gradient, rest, x->bf16);
     double shape = (double)x->rows / (double)x->columns;
     double rate = s->learning_rate * (shape > 1 ? lh_sqrt64(shape) : 1);
     lh_muon_args args = {

@@ -116,6 +116,7 @@ struct lh_adamw {
     double *squares;                   /* [count]: of the last gradients   */
     float *room;                       /* Muon's; NULL: not needed         */
     int64_t step;                      /* steps done                       */
+    bool bf16;                         /* Muon's products                  */
 };
 
 /* lh_adamw_new(); muon: it takes the matrices within layers; average: there
@@ -141,6 +142,7 @@ typedef struct lh_muon_matrix {
     float *parameter, *gradient, *momentum;    /* [rows, columns]          */
     float *sums, *room;
     float gradient_scale;
+    bool bf16;                         /* its products' operands           */
 } lh_muon_matrix;
 
 LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns);

@@ -64,6 +64,7 @@ static lh_status trainer_make(lh_trainer *r)
     if (!r->order.order || !r->chosen || !r->tape || !r->adamw)
         return LH_ERROR_MEMORY;
     lh_tape_dtype(r->tape, s->dtype);
+    r->adamw->bf16 = s->dtype == LH_BF16;
     return lh_packer_make(r->ctx, &r->packer, s->micro_batch,
                           s->micro_batch * r->windows.longest);
 }
