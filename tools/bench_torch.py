@@ -103,12 +103,11 @@ def node(threads):
 # --------------------------------------------------------------- models ----
 
 class Norm(nn.Module):
-    def __init__(self, kind, width):
+    def __init__(self, kind, width, bias):
         super().__init__()
         self.kind = kind
         self.gain = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width)) if kind == "layer" \
-            else None
+        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
 
     def forward(self, x):
         if self.kind == "layer":
@@ -120,12 +119,12 @@ class Block(nn.Module):
     def __init__(self, gpt2, width, heads, inner, dropout):
         super().__init__()
         self.gpt2, self.heads, self.dropout = gpt2, heads, dropout
-        kind = "layer" if gpt2 else "rms"
-        self.norm1, self.norm2 = Norm(kind, width), Norm(kind, width)
-        self.qkv = nn.Linear(width, 3 * width, bias=gpt2)
-        self.out = nn.Linear(width, width, bias=gpt2)
-        self.up = nn.Linear(width, inner if gpt2 else 2 * inner, bias=gpt2)
-        self.down = nn.Linear(inner, width, bias=gpt2)
+        kind, bias = "layer" if gpt2 else "rms", gpt2 == "biases"
+        self.norm1, self.norm2 = (Norm(kind, width, bias) for _ in range(2))
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+        self.up = nn.Linear(width, inner if gpt2 else 2 * inner, bias=bias)
+        self.down = nn.Linear(inner, width, bias=bias)
 
     @staticmethod
     def rotate(x, cosine, sine):
@@ -145,7 +144,8 @@ class Block(nn.Module):
         x = x + self.drop(self.out(y.transpose(1, 2).reshape(x.shape)))
         h = self.up(self.norm2(x))
         if self.gpt2:
-            h = F.gelu(h, approximate="tanh")
+            h = F.gelu(h, approximate="tanh" if self.gpt2 == "biases"
+                       else "none")
         else:
             gate, h = h.chunk(2, -1)
             h = F.silu(gate) * h
@@ -154,7 +154,7 @@ class Block(nn.Module):
 
 class GPT(nn.Module):
     """The presets' architectures: GPT-2 (learned positions, layer norms,
-    GELU, biases, tied head), or a Llama in small."""
+    GELU, tied head; "biases", or "plain" without), or a Llama in small."""
 
     def __init__(self, gpt2, layers, width, heads, inner, context,
                  vocabulary, dropout):
@@ -166,7 +166,8 @@ class GPT(nn.Module):
             self.head.weight = self.embed.weight
         self.blocks = nn.ModuleList(
             Block(gpt2, width, heads, inner, dropout) for _ in range(layers))
-        self.norm = Norm("layer" if gpt2 else "rms", width)
+        self.norm = Norm("layer" if gpt2 else "rms", width,
+                         gpt2 == "biases")
         half = width // heads // 2
         angle = torch.outer(torch.arange(context),
                             10000.0 ** (-torch.arange(half) / half))
@@ -192,9 +193,13 @@ class GPT(nn.Module):
 
 #          gpt2  layers width heads inner context  V  dropout    B   T
 PRESETS = {
-    "nano": ((False, 4, 128, 4, 352, 64, 65, 0.0), 12, 64),
-    "small": ((False, 6, 384, 6, 1024, 256, 65, 0.2), 16, 256),
-    "gpt2": ((True, 12, 768, 12, 3072, 1024, 50257, 0.0), 4, 64),
+    "nano": ((None, 4, 128, 4, 352, 64, 65, 0.0), 12, 64),
+    "small": ((None, 6, 384, 6, 1024, 256, 65, 0.2), 16, 256),
+    "gpt2": (("biases", 12, 768, 12, 3072, 1024, 50257, 0.0), 4, 64),
+    # nanoGPT's published settings for the characters of tinyshakespeare: of
+    # its README for a CPU, of config/train_shakespeare_char.py.
+    "usual cpu": (("plain", 4, 128, 4, 512, 64, 65, 0.0), 12, 64),
+    "usual": (("plain", 6, 384, 6, 1536, 256, 65, 0.2), 64, 256),
 }
 
 
