@@ -12,8 +12,10 @@ products are called through each library's C interface.  A ROW given selects
 the rows that begin with it.
 """
 import ctypes.util
+import functools
 import glob
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -251,6 +253,46 @@ def step_rows(bench):
         yield Row(work, 2, bench.ours(work, 2), peers, share, ratios)
 
 
+def learn_rows(bench):
+    """From a text to a loss on its last tenth, in nats a character: whole
+    runs of ours, the usual recipe's iterations as published, each as long as
+    one of them takes (f32, and bf16 by autocast).  Measured once."""
+    import bench_torch as torch
+    text = os.path.join(os.environ.get("LONGHAND_TEST_DATA",
+                                       "../shared/data"),
+                        "text/tinyshakespeare.txt")
+    if not os.path.exists(text):
+        print("learn: SKIPPED, LONGHAND_TEST_DATA names no folder with it")
+        return
+    fast = "--preset nano --recipe fast --dtype bf16 --batch 24"
+    for nats, options, preset, iterations, ratio in (
+            (1.88, "--steps 40", "usual cpu", 2000, 15),
+            (1.47, "--compatible --context 128 --dropout 0.1 --steps 1000",
+             "usual", 5000, 10.7)):
+        @functools.cache
+        def ours(nats=nats, options=options):
+            begin = time.perf_counter()
+            last = subprocess.run(
+                [bench.program, "train", text, "--held-out", "0.1",
+                 "--count", "0", "--json", "--eval-every", "100000",
+                 "--threads", "2", *fast.split(), *options.split()],
+                check=True, capture_output=True,
+                text=True).stdout.splitlines()[-1]
+            seconds = time.perf_counter() - begin
+            found = json.loads(last)["held_out_bits_per_byte"] * math.log(2)
+            if found > nats:
+                raise SystemExit(f"learn {nats}: only {found:.4f} nats")
+            return seconds, None
+
+        def peer(dtype, preset=preset, iterations=iterations):
+            once = functools.cache(torch.step(preset, dtype, 2))
+            return lambda: once() * iterations
+        yield Row(f"learn {nats} nats", 2, ours, {
+            "PyTorch": lambda peer=peer: peer("f32"),
+            "PyTorch bf16": lambda peer=peer: peer("bf16"),
+        }, ratio={"PyTorch": ratio, "PyTorch bf16": ratio})
+
+
 def small_rows(bench):
     import bench_torch as torch
     from bench_scalar import scalar_name
@@ -413,7 +455,7 @@ def main():
     machine(bench)
     begun, before, good, rows = time.time(), busy(), 0, 0
     for make in (small_rows, gemm_rows, products_rows, kernel_rows,
-                 step_rows):
+                 step_rows, learn_rows):
         for row in make(bench):
             if row.name.startswith(wanted):
                 good += measure(bench, row)
