@@ -8,7 +8,8 @@ struct lh_params {
     lh_context *ctx;
     lh_arena data, grads;                /* of the parameters              */
     lh_tensor **item;                    /* [count]                        */
-    int64_t count, capacity;
+    int64_t count;
+    size_t room;                         /* of item                        */
 };
 
 LH_API lh_params *lh_params_new(lh_context *ctx)
@@ -99,15 +100,9 @@ LH_API lh_tensor *lh_params_add(lh_params *p, const char *name, int dims,
     if (lh_params_find(p, name))
         return LH_FAIL_NULL(p->ctx, LH_ERROR_EXISTS, "there are two parameters"
                             " named %s", name);
-    if (p->count == p->capacity) {
-        int64_t grown = p->capacity ? 2 * p->capacity : 32;
-        lh_tensor **item = lh_resize(p->ctx, p->item, (size_t)p->capacity,
-                                     (size_t)grown, sizeof *item);
-        if (!item)
-            return NULL;
-        p->item = item;
-        p->capacity = grown;
-    }
+    if (lh_grow(p->ctx, &p->item, &p->room, (size_t)p->count + 1,
+                sizeof *p->item))
+        return NULL;
     lh_tensor *x = params_tensor(p, name, dims, shape, decay);
     if (x)
         p->item[p->count++] = x;

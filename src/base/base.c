@@ -191,6 +191,27 @@ LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
     return base_resize(ctx, memory, old_count, new_count, size, false);
 }
 
+LH_INTERNAL lh_status lh_fit(lh_context *ctx, void *array, size_t *room,
+                             size_t wanted, size_t size)
+{
+    void *memory;
+    memcpy(&memory, array, sizeof memory);
+    memory = lh_resize(ctx, memory, *room, wanted, size);
+    if (!memory)
+        return LH_ERROR_MEMORY;
+    memcpy(array, &memory, sizeof memory);
+    *room = wanted;
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_grow(lh_context *ctx, void *array, size_t *room,
+                              size_t needed, size_t size)
+{
+    size_t wanted = *room + *room / 2 + 16;
+    return needed <= *room ? LH_OK
+        : lh_fit(ctx, array, room, wanted < needed ? needed : wanted, size);
+}
+
 LH_API void lh_memory_free(lh_context *ctx, void *memory)
 {
     lh_free(ctx, memory);

@@ -112,6 +112,14 @@ LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
                                 size_t old_count, size_t new_count,
                                 size_t size);
 
+/* Makes an array of *room elements, `array` the address of its pointer, as
+ * long as `wanted`; or long enough for `needed`, half as long again at least.
+ * On failure it is as it was. */
+LH_INTERNAL lh_status lh_fit(lh_context *ctx, void *array, size_t *room,
+                             size_t wanted, size_t size);
+LH_INTERNAL lh_status lh_grow(lh_context *ctx, void *array, size_t *room,
+                              size_t needed, size_t size);
+
 /* A hash for tables.  It is no secret: who looks up what a file decides must
  * bear that all of it collides. */
 static inline uint32_t lh_hash(const char *text, size_t size)

@@ -129,22 +129,9 @@ static uint64_t dataset_mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-/* Room for one start more. */
-static lh_status dataset_starts(lh_dataset *d, int64_t room)
-{
-    size_t *starts = lh_resize(d->ctx, d->starts, (size_t)d->starts_room,
-                               (size_t)room, sizeof *starts);
-    if (!starts)
-        return LH_ERROR_MEMORY;
-    d->starts = starts;
-    d->starts_room = room;
-    return LH_OK;
-}
-
 static lh_status dataset_keep(void *user, const lh_piece *p)
 {
     lh_dataset *d = user;
-    lh_status status = LH_OK;
     uint64_t mark = (uint64_t)p->size << 2 | (uint64_t)p->first << 1 |
                     (uint64_t)p->last;
     d->facts.hash = dataset_mix(d->facts.hash, &mark, sizeof mark);
@@ -153,8 +140,8 @@ static lh_status dataset_keep(void *user, const lh_piece *p)
                                                        sizeof *p->ids);
     if (!d->facts.loaded)
         return LH_OK;
-    if (p->document + 2 > d->starts_room)
-        status = dataset_starts(d, 2 * d->starts_room + 2);
+    lh_status status = lh_grow(d->ctx, &d->starts, &d->starts_room,
+                               (size_t)p->document + 2, sizeof *d->starts);
     if (!status)
         status = lh_buffer_add(d->ctx, &d->text, p->text, p->size);
     if (!status)
@@ -185,7 +172,8 @@ static lh_status dataset_load(lh_dataset *d, const char *where)
                        d->kept ? d->notes.data : "", d->kept ? ")" : "");
     if (status || !d->facts.loaded)
         return status;
-    status = dataset_starts(d, d->facts.documents + 1);
+    status = lh_fit(d->ctx, &d->starts, &d->starts_room,
+                    (size_t)d->facts.documents + 1, sizeof *d->starts);
     return status ? status : dataset_index(d);
 }
 

@@ -28,7 +28,8 @@ typedef struct lh_source {
 struct lh_dataset {
     lh_context *ctx;
     lh_source *source;                 /* [sources], held-out ones last    */
-    int64_t sources, room;
+    int64_t sources;
+    size_t room;                       /* of source                        */
     lh_data_facts facts;
     char *separator;                   /* owned; NULL: none                */
     const lh_tokenizer *tokenizer;     /* of token files; borrowed         */
@@ -37,7 +38,7 @@ struct lh_dataset {
     /* What is in memory: facts.loaded. */
     lh_buffer text;                    /* all documents                    */
     size_t *starts;                    /* [documents + 1], into text       */
-    int64_t starts_room;
+    size_t starts_room;
     uint64_t *slots;                   /* [mask + 1], 0 for none; or NULL  */
     size_t mask;
 };

@@ -34,15 +34,9 @@ static char *sources_copy(lh_context *ctx, const char *text)
 LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
                                      const char *name)
 {
-    if (d->sources == d->room) {
-        int64_t room = 2 * d->room + 1;
-        lh_source *grown = lh_resize(d->ctx, d->source, (size_t)d->room,
-                                     (size_t)room, sizeof *grown);
-        if (!grown)
-            return NULL;
-        d->source = grown;
-        d->room = room;
-    }
+    if (lh_grow(d->ctx, &d->source, &d->room, (size_t)d->sources + 1,
+                sizeof *d->source))
+        return NULL;
     lh_source *s = &d->source[d->sources++];
     *s = (lh_source){ .path = sources_copy(d->ctx, path),
                       .name = sources_copy(d->ctx, name) };
@@ -220,14 +214,8 @@ static lh_status sources_list(lh_context *ctx, const char *path,
     for (struct dirent *entry; !status && (entry = readdir(folder));) {
         if (entry->d_name[0] == '.')
             continue;
-        if (*count == room) {
-            const void **grown = lh_resize(ctx, *list, room, 2 * room + 16,
-                                           sizeof *grown);
-            *list = grown ? grown : *list;
-            room = grown ? 2 * room + 16 : room;
-        }
-        char *name = *count < room ? lh_path_join(ctx, path, entry->d_name)
-                                   : NULL;
+        char *name = lh_grow(ctx, list, &room, *count + 1, sizeof **list)
+            ? NULL : lh_path_join(ctx, path, entry->d_name);
         if (name)
             (*list)[(*count)++] = name;
         else

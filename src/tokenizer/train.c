@@ -238,23 +238,15 @@ LH_API lh_status lh_tokenizer_trainer_add(lh_tokenizer_trainer *t,
         return lh_fail(t ? t->ctx : NULL, LH_ERROR_ARGUMENT,
                        "lh_tokenizer_trainer_add: no trainer or no texts");
     train_part *part = NULL;
-    size_t parts = 0, capacity = 0, bytes = 0;
+    size_t parts = 0, room = 0, bytes = 0;
     lh_status status = LH_OK;
     for (int64_t i = 0; i < count && !status; i++) {
         for (size_t at = 0, end; at < size[i] && !status; at = end) {
             end = size[i] - at <= TRAIN_PART
                 ? size[i] : train_cut(text[i], size[i], at + TRAIN_PART);
-            if (parts == capacity) {
-                size_t grown = 2 * capacity + 256;
-                train_part *more = lh_resize(t->ctx, part, parts, grown,
-                                             sizeof *more);
-                if (!more) {
-                    status = LH_ERROR_MEMORY;
-                    break;
-                }
-                part = more;
-                capacity = grown;
-            }
+            status = lh_grow(t->ctx, &part, &room, parts + 1, sizeof *part);
+            if (status)
+                break;
             part[parts++] = (train_part){ text[i] + at, end - at };
             bytes += end - at;
             if (end - at > UINT32_MAX / 2)

@@ -89,17 +89,10 @@ static void train_push(train_run *r, const train_pair *p)
     train_best item = { p->count, p->left, p->right };
     if (item.count <= 0 || r->status)
         return;
-    if (r->heap_count == r->heap_capacity) {
-        size_t grown = 2 * r->heap_capacity + 1024;
-        train_best *heap = lh_resize(r->ctx, r->heap, r->heap_count, grown,
-                                     sizeof *heap);
-        if (!heap) {
-            r->status = LH_ERROR_MEMORY;
-            return;
-        }
-        r->heap = heap;
-        r->heap_capacity = grown;
-    }
+    r->status = lh_grow(r->ctx, &r->heap, &r->heap_capacity,
+                        r->heap_count + 1, sizeof *r->heap);
+    if (r->status)
+        return;
     size_t i = r->heap_count++;
     for (; i && train_before(&item, &r->heap[(i - 1) / 2]); i = (i - 1) / 2)
         r->heap[i] = r->heap[(i - 1) / 2];

@@ -27,7 +27,7 @@ typedef struct batches_state {
     uint64_t seed;
     lh_spool *spool;                   /* NULL: into memory                */
     bool several;                      /* documents: failures say which    */
-    int64_t tokens_room, windows_room;
+    size_t tokens_room, windows_room;
     int64_t begin;                     /* the border before the document   */
     lh_buffer text;                    /* of it, not encoded yet           */
     uint64_t tokens_hash, windows_hash;
@@ -48,16 +48,8 @@ static lh_status batches_room(batches_state *s, int64_t more)
         needed > INT64_MAX / 4)
         return lh_fail(w->ctx, LH_ERROR_MEMORY, "the data has too many"
                        " tokens");
-    if (needed <= s->tokens_room)
-        return LH_OK;
-    int64_t grown = lh_max64(needed, s->tokens_room + s->tokens_room / 2);
-    int32_t *tokens = lh_resize(w->ctx, w->tokens, (size_t)s->tokens_room,
-                                (size_t)grown, sizeof *tokens);
-    if (!tokens)
-        return LH_ERROR_MEMORY;
-    w->tokens = tokens;
-    s->tokens_room = grown;
-    return LH_OK;
+    return lh_grow(w->ctx, &w->tokens, &s->tokens_room, (size_t)needed,
+                   sizeof *w->tokens);
 }
 
 static lh_status batches_put(batches_state *s, const int32_t *ids,
@@ -104,16 +96,9 @@ static lh_status batches_cut(batches_state *s)
     lh_windows *w = s->w;
     int64_t to = w->token_count - 1, first = s->begin;
     int64_t more = (to - first + s->context - 1) / s->context;
-    if (!s->spool && w->count + more > s->windows_room) {
-        int64_t room = lh_max64(w->count + more, 3 * s->windows_room / 2);
-        lh_window *grown = lh_resize(w->ctx, w->window,
-                                     (size_t)s->windows_room, (size_t)room,
-                                     sizeof *grown);
-        if (!grown)
-            return LH_ERROR_MEMORY;
-        w->window = grown;
-        s->windows_room = room;
-    }
+    if (!s->spool && lh_grow(w->ctx, &w->window, &s->windows_room,
+                             (size_t)(w->count + more), sizeof *w->window))
+        return LH_ERROR_MEMORY;
     for (; first < to; first += s->context) {
         int32_t count = (int32_t)lh_min64(s->context, to - first);
         if (s->spool && lh_spool_start(s->spool, first))
@@ -202,12 +187,9 @@ LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
         ? lh_spool_open(w, cache, k, d, context, held_out, seed,
                         batches_fill, &s)
         : batches_fill(&s, NULL);
-    if (!status && w->window && w->count < s.windows_room) {
-        lh_window *fit = lh_resize(ctx, w->window, (size_t)s.windows_room,
-                                   (size_t)w->count, sizeof *fit);
-        w->window = fit ? fit : w->window;
-        status = fit ? LH_OK : LH_ERROR_MEMORY;
-    }
+    if (!status && w->window)
+        status = lh_fit(ctx, &w->window, &s.windows_room, (size_t)w->count,
+                        sizeof *w->window);
     if (status)
         lh_windows_free(w);
     return status;
