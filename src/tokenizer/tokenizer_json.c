@@ -2,9 +2,10 @@
  * `transformers` wants beside it.
  *
  * Bytes and characters are written as byte-pair encodings without merges,
- * which give the same ids there: characters as a vocabulary of characters; bytes
- * through the ByteLevel pre-tokenizer, whose 256 printable characters stand
- * for the bytes (the map is GPT-2's).  The border is an added special token.
+ * which give the same ids there: characters as a vocabulary of characters;
+ * bytes through the ByteLevel pre-tokenizer, whose 256 printable characters
+ * stand for the bytes (the map is GPT-2's).  The border is an added special
+ * token.
  * Two things differ over there: that library drops a character it does not
  * know without a word, and reads the border's name in a text as the border.
  * Reading: read_json.c. */
@@ -19,10 +20,10 @@
 
 /* ------------------------------------------------------------- writing -- */
 
-static lh_status tjson_add(lh_context *ctx, lh_buffer *buffer,
-                           const char *text)
+/* What adds to a buffer leaves in its status whether it could. */
+static void tjson_add(lh_context *ctx, lh_buffer *buffer, const char *text)
 {
-    return lh_buffer_add(ctx, buffer, text, strlen(text));
+    lh_buffer_add(ctx, buffer, text, strlen(text));
 }
 
 /* The token that stands for a byte where characters are no tokens, if `id` is
@@ -38,33 +39,36 @@ static int tjson_byte(const lh_bpe *b, const char *piece, size_t size,
 /* A token as the vocabulary spells it: bytes by their letters, spaces by
  * their mark, a byte that stands for itself by its number, and one that is
  * not found by its bytes as it is. */
-static lh_status tjson_add_token(lh_context *ctx, const lh_tokenizer *k,
-                                 lh_buffer *buffer, int32_t id)
+static void tjson_add_token(lh_context *ctx, const lh_tokenizer *k,
+                            lh_buffer *buffer, int32_t id)
 {
     const lh_bpe *b = k->bpe;
     size_t size, made = 0;
     const char *piece = lh_tokenizer_piece(k, id, &size);
     int byte = tjson_byte(b, piece, size, id);
-    if (byte >= 0)
-        return lh_buffer_printf(ctx, buffer, "\"<0x%02X>\"",
-                                (unsigned)byte);
     bool letters = !k->codes && !(b && b->characters);
+    if (byte >= 0) {
+        lh_buffer_printf(ctx, buffer, "\"<0x%02X>\"", (unsigned)byte);
+        return;
+    }
     if ((b && lh_bpe_find(k, piece, size) != id) ||
-        (!letters && !(b && b->spaces)))
-        return lh_json_add_string(ctx, buffer, piece, size);
+        (!letters && !(b && b->spaces))) {
+        lh_json_add_string(ctx, buffer, piece, size);
+        return;
+    }
     char *spelled = lh_alloc(ctx, 3 * size, 1);
-    if (!spelled)
-        return LH_ERROR_MEMORY;
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; spelled && i < size; i++)
         if (letters || piece[i] == ' ')
             made += (size_t)lh_utf8_encode(
                 letters ? lh_byte_letter((unsigned char)piece[i]) : TJSON_MARK,
                 spelled + made);
         else
             spelled[made++] = piece[i];
-    lh_status status = lh_json_add_string(ctx, buffer, spelled, made);
+    if (spelled)
+        lh_json_add_string(ctx, buffer, spelled, made);
+    else
+        buffer->status = LH_ERROR_MEMORY;
     lh_free(ctx, spelled);
-    return status;
 }
 
 /* Whether unknown characters become bytes. */
@@ -100,47 +104,38 @@ static bool tjson_numbered(const lh_tokenizer *k)
     return same;
 }
 
-static lh_status tjson_write_vocabulary(lh_context *ctx,
-                                        const lh_tokenizer *k,
-                                        lh_buffer *buffer)
+static void tjson_write_vocabulary(lh_context *ctx, const lh_tokenizer *k,
+                                   lh_buffer *buffer)
 {
-    lh_status status = LH_OK;
     bool first = true, numbered = tjson_numbered(k);
-    for (int32_t id = 0; id < k->vocabulary && !status; id++) {
+    for (int32_t id = 0; id < k->vocabulary && !buffer->status; id++) {
         bool inside = tjson_inside(k, id);
         for (int i = 0; k->bpe && i < k->bpe->added_count; i++)
             inside |= !numbered && k->bpe->added[i].id == id;
         if (!inside)
             continue;
-        status = tjson_add(ctx, buffer, first ? "\n      " : ",\n      ");
-        if (!status)
-            status = tjson_add_token(ctx, k, buffer, id);
-        if (!status)
-            status = lh_buffer_printf(ctx, buffer, ": %d", (int)id);
+        tjson_add(ctx, buffer, first ? "\n      " : ",\n      ");
+        tjson_add_token(ctx, k, buffer, id);
+        lh_buffer_printf(ctx, buffer, ": %d", (int)id);
         first = false;
     }
-    return status;
 }
 
-static lh_status tjson_write_merges(lh_context *ctx, const lh_tokenizer *k,
-                                    lh_buffer *buffer)
+static void tjson_write_merges(lh_context *ctx, const lh_tokenizer *k,
+                               lh_buffer *buffer)
 {
     size_t count = 0;
     lh_merge *merge = k->bpe ? lh_bpe_pairs(ctx, k, &count) : NULL;
-    lh_status status = k->bpe && !merge ? LH_ERROR_MEMORY : LH_OK;
-    for (size_t i = 0; i < count && !status; i++) {
-        status = tjson_add(ctx, buffer, i ? ",\n      [" : "\n      [");
-        if (!status)
-            status = tjson_add_token(ctx, k, buffer, merge[i].left);
-        if (!status)
-            status = tjson_add(ctx, buffer, ", ");
-        if (!status)
-            status = tjson_add_token(ctx, k, buffer, merge[i].right);
-        if (!status)
-            status = tjson_add(ctx, buffer, "]");
+    if (k->bpe && !merge)
+        buffer->status = LH_ERROR_MEMORY;
+    for (size_t i = 0; i < count && !buffer->status; i++) {
+        tjson_add(ctx, buffer, i ? ",\n      [" : "\n      [");
+        tjson_add_token(ctx, k, buffer, merge[i].left);
+        tjson_add(ctx, buffer, ", ");
+        tjson_add_token(ctx, k, buffer, merge[i].right);
+        tjson_add(ctx, buffer, "]");
     }
     lh_free(ctx, merge);
-    return status;
 }
 
 static const char *tjson_truth(bool x)
@@ -148,92 +143,91 @@ static const char *tjson_truth(bool x)
     return x ? "true" : "false";
 }
 
-static lh_status tjson_write_added(lh_context *ctx, const lh_tokenizer *k,
-                                   lh_buffer *buffer)
+static void tjson_write_added(lh_context *ctx, const lh_tokenizer *k,
+                              lh_buffer *buffer)
 {
     lh_added border = { .text = TJSON_BORDER, .size = strlen(TJSON_BORDER),
                         .id = lh_tokenizer_border(k), .special = true };
     const lh_added *added = k->bpe ? k->bpe->added : &border;
     int count = k->bpe ? k->bpe->added_count : 1;
-    lh_status status = LH_OK;
-    for (int i = 0; i < count && !status; i++) {
+    for (int i = 0; i < count; i++) {
         const lh_added *a = &added[i];
-        status = lh_buffer_printf(ctx, buffer, "%s\n    {\"id\": %d,"
-                                  " \"content\": ", i ? "," : "",
-                                  (int)a->id);
-        if (!status)
-            status = k->bpe ? tjson_add_token(ctx, k, buffer, a->id)
-                            : lh_json_add_string(ctx, buffer, a->text,
-                                                 a->size);
-        if (!status)
-            status = lh_buffer_printf(
-                ctx, buffer, ", \"single_word\": %s, \"lstrip\": %s,"
-                " \"rstrip\": %s, \"normalized\": %s, \"special\": %s}",
-                tjson_truth(a->single_word), tjson_truth(a->lstrip),
-                tjson_truth(a->rstrip), tjson_truth(a->normalized),
-                tjson_truth(a->special));
+        lh_buffer_printf(ctx, buffer, "%s\n    {\"id\": %d, \"content\": ",
+                         i ? "," : "", (int)a->id);
+        if (k->bpe)
+            tjson_add_token(ctx, k, buffer, a->id);
+        else
+            lh_json_add_string(ctx, buffer, a->text, a->size);
+        lh_buffer_printf(
+            ctx, buffer, ", \"single_word\": %s, \"lstrip\": %s,"
+            " \"rstrip\": %s, \"normalized\": %s, \"special\": %s}",
+            tjson_truth(a->single_word), tjson_truth(a->lstrip),
+            tjson_truth(a->rstrip), tjson_truth(a->normalized),
+            tjson_truth(a->special));
     }
-    return status;
 }
 
 /* What a buffer has of ", part, part" as a Sequence of them, or null; list
  * NULL: it is one part. */
-static lh_status tjson_sequence(lh_context *ctx, lh_buffer *parts,
-                                const char *list, lh_buffer *buffer)
+static void tjson_sequence(lh_context *ctx, lh_buffer *parts,
+                           const char *list, lh_buffer *buffer)
 {
-    lh_status status = !parts->size ? tjson_add(ctx, buffer, "null")
-        : !list ? tjson_add(ctx, buffer, parts->data + 2)
-        : lh_buffer_printf(ctx, buffer, "{\"type\": \"Sequence\", \"%s\":"
-                           " [%s]}", list, parts->data + 2);
+    if (parts->status)
+        buffer->status = parts->status;
+    else if (!parts->size)
+        tjson_add(ctx, buffer, "null");
+    else if (!list)
+        tjson_add(ctx, buffer, parts->data + 2);
+    else
+        lh_buffer_printf(ctx, buffer, "{\"type\": \"Sequence\", \"%s\":"
+                         " [%s]}", list, parts->data + 2);
     lh_buffer_free(ctx, parts);
-    return status;
 }
 
-static lh_status tjson_write_replace(lh_context *ctx, const char *pattern,
-                                     const char *by, lh_buffer *parts)
+static void tjson_write_regex(lh_context *ctx, const char *type,
+                              const char *pattern, const char *more,
+                              lh_buffer *parts)
 {
-    lh_status status = tjson_add(ctx, parts, ", {\"type\": \"Replace\","
-                                 " \"pattern\": {\"Regex\": ");
-    if (!status)
-        status = lh_json_add_string(ctx, parts, pattern, strlen(pattern));
-    return status ? status : lh_buffer_printf(ctx, parts, "}, \"content\":"
-                                              " \"%s\"}", by);
+    lh_buffer_printf(ctx, parts, ", {\"type\": \"%s\", \"pattern\":"
+                     " {\"Regex\": ", type);
+    lh_json_add_string(ctx, parts, pattern, strlen(pattern));
+    lh_buffer_printf(ctx, parts, "}, %s}", more);
 }
 
-static lh_status tjson_write_normalizer(lh_context *ctx, const lh_bpe *b,
-                                        lh_buffer *buffer)
+static void tjson_write_normalizer(lh_context *ctx, const lh_bpe *b,
+                                   lh_buffer *buffer)
 {
     static const char *const forms[] = { "NFD", "NFC", "NFKD", "NFKC" };
     lh_buffer parts = { 0 };
-    lh_status status = LH_OK;
     if (b && (b->strip_left || b->strip_right))
-        status = lh_buffer_printf(
-            ctx, &parts, ", {\"type\": \"Strip\", \"strip_left\": %s,"
-            " \"strip_right\": %s}", tjson_truth(b->strip_left),
-            tjson_truth(b->strip_right));
-    if (!status && b && b->form >= 0)
-        status = lh_buffer_printf(ctx, &parts, ", {\"type\": \"%s\"}",
-                                  forms[b->form]);
-    if (!status && b && b->lower)
-        status = tjson_add(ctx, &parts, ", {\"type\": \"Lowercase\"}");
-    if (!status && b && b->squeezed)
-        status = tjson_write_replace(ctx, LH_ENDS_REGEX, "", &parts);
-    if (!status && b && b->squeezed)
-        status = tjson_write_replace(ctx, LH_RUNS_REGEX, " ", &parts);
-    if (!status && b && b->prefix == LH_PREFIX_SPACE)
-        status = tjson_add(ctx, &parts, ", {\"type\": \"Prepend\","
-                           " \"prepend\": \"\u2581\"}");
-    if (!status && b && b->spaces && !b->spaces_late)
-        status = tjson_add(ctx, &parts, ", {\"type\": \"Replace\","
-                           " \"pattern\": {\"String\": \" \"},"
-                           " \"content\": \"\u2581\"}");
-    lh_status joined = tjson_sequence(ctx, &parts, "normalizers", buffer);
-    return status ? status : joined;
+        lh_buffer_printf(ctx, &parts, ", {\"type\": \"Strip\","
+                         " \"strip_left\": %s, \"strip_right\": %s}",
+                         tjson_truth(b->strip_left),
+                         tjson_truth(b->strip_right));
+    if (b && b->form >= 0)
+        lh_buffer_printf(ctx, &parts, ", {\"type\": \"%s\"}",
+                         forms[b->form]);
+    if (b && b->lower)
+        tjson_add(ctx, &parts, ", {\"type\": \"Lowercase\"}");
+    if (b && b->squeezed) {
+        tjson_write_regex(ctx, "Replace", LH_ENDS_REGEX,
+                          "\"content\": \"\"", &parts);
+        tjson_write_regex(ctx, "Replace", LH_RUNS_REGEX,
+                          "\"content\": \" \"", &parts);
+    }
+    if (b && b->prefix == LH_PREFIX_SPACE)
+        tjson_add(ctx, &parts, ", {\"type\": \"Prepend\","
+                  " \"prepend\": \"\u2581\"}");
+    if (b && b->spaces && !b->spaces_late)
+        tjson_add(ctx, &parts, ", {\"type\": \"Replace\","
+                  " \"pattern\": {\"String\": \" \"},"
+                  " \"content\": \"\u2581\"}");
+    tjson_sequence(ctx, &parts, "normalizers", buffer);
 }
 
 /* One way of cutting; nothing where it is ours alone. */
-static lh_status tjson_write_step(lh_context *ctx, const lh_scanner *scan,
-                                  lh_buffer *parts)
+static void tjson_write_step(lh_context *ctx, const lh_scanner *scan,
+                             lh_buffer *parts)
 {
     static const struct { const char *name, *part; } own[] = {
         { "digits", "Digits\", \"individual_digits\": false" },
@@ -243,109 +237,102 @@ static lh_status tjson_write_step(lh_context *ctx, const lh_scanner *scan,
     };
     const char *pattern = lh_scanner_pattern(scan);
     for (size_t i = 0; i < LH_COUNT(own); i++)
-        if (!strcmp(scan->name, own[i].name))
-            return lh_buffer_printf(ctx, parts, ", {\"type\": \"%s}",
-                                    own[i].part);
-    if (!pattern)
-        return LH_OK;
-    lh_status status = tjson_add(ctx, parts, ", {\"type\": \"Split\","
-                                 " \"pattern\": {\"Regex\": ");
-    if (!status)
-        status = lh_json_add_string(ctx, parts, pattern, strlen(pattern));
-    return status ? status
-        : tjson_add(ctx, parts, "}, \"behavior\": \"Isolated\","
-                    " \"invert\": false}");
+        if (!strcmp(scan->name, own[i].name)) {
+            lh_buffer_printf(ctx, parts, ", {\"type\": \"%s}", own[i].part);
+            return;
+        }
+    if (pattern)
+        tjson_write_regex(ctx, "Split", pattern, "\"behavior\":"
+                          " \"Isolated\", \"invert\": false", parts);
 }
 
 /* Metaspace first, the scanners, and ByteLevel last, which cuts by itself
  * where the only one is GPT-2's. */
-static lh_status tjson_write_before(lh_context *ctx, const lh_tokenizer *k,
-                                    lh_buffer *buffer)
+static void tjson_write_before(lh_context *ctx, const lh_tokenizer *k,
+                               lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
     lh_buffer parts = { 0 };
     bool own = b && b->steps == 1 && !strcmp(b->step[0]->name, "gpt2");
     bool bytes = !k->codes && !(b && b->characters), split = false;
-    lh_status status = LH_OK;
     for (int i = 0; b && i < b->steps; i++)
         split |= !strcmp(b->step[i]->name, "metaspace");
     if (b && b->spaces_late)
-        status = lh_buffer_printf(
+        lh_buffer_printf(
             ctx, &parts, ", {\"type\": \"Metaspace\", \"replacement\":"
             " \"\u2581\", \"prepend_scheme\": \"%s\", \"split\": %s}",
             b->prefix == LH_PREFIX_NONE ? "never"
             : b->prefix == LH_PREFIX_FIRST ? "first" : "always",
             tjson_truth(split));
-    for (int i = 0; b && i < b->steps && !status && !(own && bytes); i++)
-        status = tjson_write_step(ctx, b->step[i], &parts);
-    if (!status && bytes)
-        status = lh_buffer_printf(
+    for (int i = 0; b && i < b->steps && !(own && bytes); i++)
+        tjson_write_step(ctx, b->step[i], &parts);
+    if (bytes)
+        lh_buffer_printf(
             ctx, &parts, ", {\"type\": \"ByteLevel\", \"add_prefix_space\":"
             " %s, \"trim_offsets\": true, \"use_regex\": %s}",
             tjson_truth(b && b->prefix), tjson_truth(own));
     bool alone = bytes && (own || !b || !b->steps);
-    lh_status joined = tjson_sequence(ctx, &parts,
-                                      alone ? NULL : "pretokenizers", buffer);
-    return status ? status : joined;
+    tjson_sequence(ctx, &parts, alone ? NULL : "pretokenizers", buffer);
 }
 
 /* ", {"SpecialToken": ...}" or a text's place, which is a negative id. */
-static lh_status tjson_write_place(lh_context *ctx, const lh_tokenizer *k,
-                                   int32_t id, int text, lh_buffer *parts)
+static void tjson_write_place(lh_context *ctx, const lh_tokenizer *k,
+                              int32_t id, int text, lh_buffer *parts)
 {
-    if (id < 0)
-        return lh_buffer_printf(ctx, parts, ", {\"Sequence\": {\"id\":"
-                                " \"%c\", \"type_id\": %d}}", 'A' + text,
-                                text);
-    lh_status status = tjson_add(ctx, parts, ", {\"SpecialToken\": {\"id\":"
-                                 " ");
-    if (!status)
-        status = tjson_add_token(ctx, k, parts, id);
-    return status ? status : lh_buffer_printf(ctx, parts,
-                                              ", \"type_id\": %d}}", text);
+    if (id < 0) {
+        lh_buffer_printf(ctx, parts, ", {\"Sequence\": {\"id\": \"%c\","
+                         " \"type_id\": %d}}", 'A' + text, text);
+        return;
+    }
+    tjson_add(ctx, parts, ", {\"SpecialToken\": {\"id\": ");
+    tjson_add_token(ctx, k, parts, id);
+    lh_buffer_printf(ctx, parts, ", \"type_id\": %d}}", text);
 }
 
 /* ", "<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}". */
-static lh_status tjson_write_name(lh_context *ctx, const lh_tokenizer *k,
-                                  int32_t id, lh_buffer *names)
+static void tjson_write_name(lh_context *ctx, const lh_tokenizer *k,
+                             int32_t id, lh_buffer *names)
 {
-    lh_buffer name = { 0 };
-    lh_status status = tjson_add_token(ctx, k, &name, id);
-    if (!status)
-        status = lh_buffer_printf(ctx, names, ", %s: {\"id\": %s, \"ids\":"
-                                  " [%d], \"tokens\": [%s]}", name.data,
-                                  name.data, (int)id, name.data);
-    lh_buffer_free(ctx, &name);
-    return status;
+    tjson_add(ctx, names, ", ");
+    tjson_add_token(ctx, k, names, id);
+    tjson_add(ctx, names, ": {\"id\": ");
+    tjson_add_token(ctx, k, names, id);
+    lh_buffer_printf(ctx, names, ", \"ids\": [%d], \"tokens\": [", (int)id);
+    tjson_add_token(ctx, k, names, id);
+    tjson_add(ctx, names, "]}");
 }
 
 /* The template of what --bos puts around a text, and around each of two. */
-static lh_status tjson_write_frame(lh_context *ctx, const lh_tokenizer *k,
-                                   lh_buffer *buffer)
+static void tjson_write_frame(lh_context *ctx, const lh_tokenizer *k,
+                              lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
     lh_buffer parts[2] = { { 0 } }, names = { 0 };
-    lh_status status = LH_OK;
     int count = b ? b->before_count + b->behind_count : 0;
     int32_t place[2 * LH_BPE_FRAME + 1];
-    if (!count)
-        return tjson_add(ctx, buffer, "null");
+    if (!count) {
+        tjson_add(ctx, buffer, "null");
+        return;
+    }
     memcpy(place, b->before, sizeof b->before);
     place[b->before_count] = -1;
     memcpy(place + b->before_count + 1, b->behind,
            (size_t)b->behind_count * sizeof *place);
-    for (int i = 0; i <= count && !status; i++) {
+    for (int i = 0; i <= count; i++) {
         bool named = place[i] < 0;
         for (int j = 0; j < i; j++)
             named |= place[j] == place[i];
-        status = tjson_write_place(ctx, k, place[i], 0, &parts[0]);
-        if (!status)
-            status = tjson_write_place(ctx, k, place[i], 1, &parts[1]);
-        if (!status && !named)
-            status = tjson_write_name(ctx, k, place[i], &names);
+        tjson_write_place(ctx, k, place[i], 0, &parts[0]);
+        tjson_write_place(ctx, k, place[i], 1, &parts[1]);
+        if (!named)
+            tjson_write_name(ctx, k, place[i], &names);
     }
-    if (!status)
-        status = lh_buffer_printf(
+    lh_status status = parts[0].status ? parts[0].status
+                     : parts[1].status ? parts[1].status : names.status;
+    if (status)
+        buffer->status = status;
+    else
+        lh_buffer_printf(
             ctx, buffer, "{\"type\": \"TemplateProcessing\", \"single\": [%s],"
             " \"pair\": [%s%s], \"special_tokens\": {%s}}",
             parts[0].data + 2, parts[0].data + 2, parts[1].data,
@@ -353,55 +340,50 @@ static lh_status tjson_write_frame(lh_context *ctx, const lh_tokenizer *k,
     lh_buffer_free(ctx, &parts[0]);
     lh_buffer_free(ctx, &parts[1]);
     lh_buffer_free(ctx, &names);
-    return status;
 }
 
 /* Without a decoder the library would put blanks between tokens. */
-static lh_status tjson_write_decoder(lh_context *ctx, const lh_tokenizer *k,
-                                     lh_buffer *buffer)
+static void tjson_write_decoder(lh_context *ctx, const lh_tokenizer *k,
+                                lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
     if (k->codes)
-        return tjson_add(ctx, buffer, "{\"type\": \"Fuse\"}");
-    if (!b || !b->characters)
-        return tjson_add(ctx, buffer, "{\"type\": \"ByteLevel\","
-                         " \"add_prefix_space\": false, \"trim_offsets\":"
-                         " true, \"use_regex\": true}");
-    return lh_buffer_printf(
-        ctx, buffer, "{\"type\": \"Sequence\", \"decoders\": [%s%s{\"type\":"
-        " \"Fuse\"}%s]}", b->spaces ? "{\"type\": \"Replace\","
-        " \"pattern\": {\"String\": \"\u2581\"}, \"content\": \" \"}, " : "",
-        tjson_falls_back(b) ? "{\"type\": \"ByteFallback\"}, " : "",
-        b->spaces && b->prefix ? ", {\"type\": \"Strip\", \"content\":"
-        " \" \", \"start\": 1, \"stop\": 0}" : "");
+        tjson_add(ctx, buffer, "{\"type\": \"Fuse\"}");
+    else if (!b || !b->characters)
+        tjson_add(ctx, buffer, "{\"type\": \"ByteLevel\","
+                  " \"add_prefix_space\": false, \"trim_offsets\":"
+                  " true, \"use_regex\": true}");
+    else
+        lh_buffer_printf(
+            ctx, buffer, "{\"type\": \"Sequence\", \"decoders\":"
+            " [%s%s{\"type\": \"Fuse\"}%s]}", b->spaces ? "{\"type\":"
+            " \"Replace\", \"pattern\": {\"String\": \"\u2581\"},"
+            " \"content\": \" \"}, " : "",
+            tjson_falls_back(b) ? "{\"type\": \"ByteFallback\"}, " : "",
+            b->spaces && b->prefix ? ", {\"type\": \"Strip\","
+            " \"content\": \" \", \"start\": 1, \"stop\": 0}" : "");
 }
 
-static lh_status tjson_write_model(lh_context *ctx, const lh_tokenizer *k,
-                                   lh_buffer *buffer)
+static void tjson_write_model(lh_context *ctx, const lh_tokenizer *k,
+                              lh_buffer *buffer)
 {
     const lh_bpe *b = k->bpe;
-    lh_status status = tjson_add(
-        ctx, buffer, ",\n  \"model\": {\n    \"type\": \"BPE\",\n"
-        "    \"dropout\": null,\n    \"unk_token\": ");
-    if (!status)
-        status = b && b->unknown >= 0
-            ? tjson_add_token(ctx, k, buffer, b->unknown)
-            : tjson_add(ctx, buffer, "null");
-    if (!status)
-        status = lh_buffer_printf(
-            ctx, buffer, ",\n    \"continuing_subword_prefix\": null,\n"
-            "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
-            "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
-            "    \"vocab\": {", tjson_truth(b && b->fuse_unknown),
-            tjson_truth(tjson_falls_back(b)),
-            tjson_truth(b && b->whole_first));
-    if (!status)
-        status = tjson_write_vocabulary(ctx, k, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, "\n    },\n    \"merges\": [");
-    if (!status)
-        status = tjson_write_merges(ctx, k, buffer);
-    return status ? status : tjson_add(ctx, buffer, "]\n  }\n}\n");
+    tjson_add(ctx, buffer, ",\n  \"model\": {\n    \"type\": \"BPE\",\n"
+              "    \"dropout\": null,\n    \"unk_token\": ");
+    if (b && b->unknown >= 0)
+        tjson_add_token(ctx, k, buffer, b->unknown);
+    else
+        tjson_add(ctx, buffer, "null");
+    lh_buffer_printf(
+        ctx, buffer, ",\n    \"continuing_subword_prefix\": null,\n"
+        "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
+        "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n"
+        "    \"vocab\": {", tjson_truth(b && b->fuse_unknown),
+        tjson_truth(tjson_falls_back(b)), tjson_truth(b && b->whole_first));
+    tjson_write_vocabulary(ctx, k, buffer);
+    tjson_add(ctx, buffer, "\n    },\n    \"merges\": [");
+    tjson_write_merges(ctx, k, buffer);
+    tjson_add(ctx, buffer, "]\n  }\n}\n");
 }
 
 /* The library puts the space that begins a text before what it looks for in
@@ -431,43 +413,33 @@ LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
                                          lh_buffer *buffer)
 {
     lh_status status = lh_tokenizer_savable(ctx, k);
-    if (!status)
-        status = tjson_add(
-            ctx, buffer, "{\n  \"version\": \"1.0\",\n"
-            "  \"truncation\": null,\n  \"padding\": null,\n"
-            "  \"added_tokens\": [");
-    if (!status)
-        status = tjson_write_added(ctx, k, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, "\n  ],\n  \"normalizer\": ");
-    if (!status)
-        status = tjson_write_normalizer(ctx, k->bpe, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, ",\n  \"pre_tokenizer\": ");
-    if (!status)
-        status = tjson_write_before(ctx, k, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, ",\n  \"post_processor\": ");
-    if (!status)
-        status = tjson_write_frame(ctx, k, buffer);
-    if (!status)
-        status = tjson_add(ctx, buffer, ",\n  \"decoder\": ");
-    if (!status)
-        status = tjson_write_decoder(ctx, k, buffer);
-    return status ? status : tjson_write_model(ctx, k, buffer);
+    if (status)
+        return status;
+    tjson_add(ctx, buffer, "{\n  \"version\": \"1.0\",\n"
+              "  \"truncation\": null,\n  \"padding\": null,\n"
+              "  \"added_tokens\": [");
+    tjson_write_added(ctx, k, buffer);
+    tjson_add(ctx, buffer, "\n  ],\n  \"normalizer\": ");
+    tjson_write_normalizer(ctx, k->bpe, buffer);
+    tjson_add(ctx, buffer, ",\n  \"pre_tokenizer\": ");
+    tjson_write_before(ctx, k, buffer);
+    tjson_add(ctx, buffer, ",\n  \"post_processor\": ");
+    tjson_write_frame(ctx, k, buffer);
+    tjson_add(ctx, buffer, ",\n  \"decoder\": ");
+    tjson_write_decoder(ctx, k, buffer);
+    tjson_write_model(ctx, k, buffer);
+    return buffer->status;
 }
 
 /* "key": "token", as tokenizer.json's added_tokens have it. */
-static lh_status tjson_write_token(lh_context *ctx, const lh_tokenizer *k,
-                                   const char *key, int32_t id,
-                                   lh_buffer *buffer)
+static void tjson_write_token(lh_context *ctx, const lh_tokenizer *k,
+                              const char *key, int32_t id, lh_buffer *buffer)
 {
-    lh_status status = lh_buffer_printf(ctx, buffer, ",\n  \"%s\": ", key);
-    if (status)
-        return status;
-    return k->bpe ? tjson_add_token(ctx, k, buffer, id)
-                  : lh_json_add_string(ctx, buffer, TJSON_BORDER,
-                                       strlen(TJSON_BORDER));
+    lh_buffer_printf(ctx, buffer, ",\n  \"%s\": ", key);
+    if (k->bpe)
+        tjson_add_token(ctx, k, buffer, id);
+    else
+        lh_json_add_string(ctx, buffer, TJSON_BORDER, strlen(TJSON_BORDER));
 }
 
 LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,
@@ -477,15 +449,15 @@ LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,
 {
     int32_t end = k->border;
     int32_t begin = k->bpe && k->bpe->before_count ? k->bpe->before[0] : end;
-    lh_status status = lh_buffer_printf(
+    lh_buffer_printf(
         ctx, buffer, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
         "  \"clean_up_tokenization_spaces\": false,\n"
         "  \"model_max_length\": %lld", (long long)context);
-    if (!status && begin >= 0)
-        status = tjson_write_token(ctx, k, "bos_token", begin, buffer);
-    if (!status && end >= 0)
-        status = tjson_write_token(ctx, k, "eos_token", end, buffer);
-    return status ? status : tjson_add(ctx, buffer, "\n}\n");
+    if (begin >= 0)
+        tjson_write_token(ctx, k, "bos_token", begin, buffer);
+    if (end >= 0)
+        tjson_write_token(ctx, k, "eos_token", end, buffer);
+    return lh_buffer_add(ctx, buffer, "\n}\n", 3);
 }
 
 LH_API lh_status lh_tokenizer_save(lh_context *ctx, const lh_tokenizer *k,
