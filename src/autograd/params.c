@@ -68,17 +68,15 @@ static lh_tensor *params_tensor(lh_params *p, const char *name, int dims,
     lh_tensor *x = lh_alloc(ctx, 1, sizeof *x);
     if (!x)
         return NULL;
-    size_t length = strlen(name);
     x->parameter = lh_alloc(ctx, 1, sizeof *x->parameter);
     x->data = lh_arena_floats(&p->data, size);
     x->size = size;
     if (x->parameter)
-        x->parameter->name = lh_alloc(ctx, length + 1, 1);
+        x->parameter->name = lh_text_copy(ctx, name);
     if (!x->parameter || !x->data || !x->parameter->name) {
         params_free_tensor(p, x);
         return NULL;
     }
-    memcpy(x->parameter->name, name, length);
     x->parameter->ctx = ctx;
     x->parameter->grads = &p->grads;
     x->parameter->decay = decay;

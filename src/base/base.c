@@ -129,6 +129,12 @@ LH_INTERNAL void lh_free(lh_context *ctx, void *memory)
         ctx->allocator.release(ctx->allocator.user, memory);
 }
 
+LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text)
+{
+    char *copy = lh_alloc(ctx, strlen(text) + 1, 1);
+    return copy ? strcpy(copy, text) : NULL;
+}
+
 /* What lh_alloc gave stands right before the first aligned byte behind its
  * own first word. */
 LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count)

@@ -94,6 +94,7 @@ static inline bool lh_add_size(size_t a, size_t b, size_t *sum)
  * caller's allocator allows it (malloc does). */
 LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size);
 LH_INTERNAL void lh_free(lh_context *ctx, void *memory);
+LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text);
 
 /* The same for `count` floats aligned to LH_ALIGN: parameters, gradients and
  * moments, where a vector that lies across two cache lines costs twice. */
@@ -120,6 +121,13 @@ LH_INTERNAL lh_status lh_fit(lh_context *ctx, void *array, size_t *room,
 LH_INTERNAL lh_status lh_grow(lh_context *ctx, void *array, size_t *room,
                               size_t needed, size_t size);
 
+/* A word more into a hash of 64 bits. */
+static inline uint64_t lh_mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
 /* A hash for tables.  It is no secret: who looks up what a file decides must
  * bear that all of it collides. */
 static inline uint32_t lh_hash(const char *text, size_t size)
@@ -127,8 +135,7 @@ static inline uint32_t lh_hash(const char *text, size_t size)
     uint64_t hash = size, word;
     for (; size >= 8; text += 8, size -= 8) {
         memcpy(&word, text, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 29;
+        hash = lh_mix(hash, word);
     }
     word = 0;
     memcpy(&word, text, size);

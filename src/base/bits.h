@@ -1,4 +1,4 @@
-/* A number's bits, and the number of some bits. */
+/* A number's bits, and the number of some bits; its bytes, lowest first. */
 #ifndef LH_BITS_H
 #define LH_BITS_H
 
@@ -31,6 +31,22 @@ static inline double lh_double_of(uint64_t bits)
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+static inline uint64_t lh_little(const void *from, int count)
+{
+    const unsigned char *bytes = from;
+    uint64_t value = 0;
+    while (count-- > 0)
+        value = value << 8 | bytes[count];
+    return value;
+}
+
+static inline void lh_little_put(void *to, uint64_t value, int count)
+{
+    unsigned char *bytes = to;
+    for (int i = 0; i < count; i++)
+        bytes[i] = (unsigned char)(value >> 8 * i);
 }
 
 #endif

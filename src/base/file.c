@@ -213,9 +213,8 @@ LH_INTERNAL bool lh_file_there(lh_context *ctx, const char *path)
 LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
                                      const char *path)
 {
-    size_t length = strlen(path) + 1;
     *r = (lh_reader){ .fd = -1 };
-    char *copy = lh_alloc(ctx, length, 1);
+    char *copy = lh_text_copy(ctx, path);
     if (!copy)
         return LH_ERROR_MEMORY;
     int fd = file_open_again(ctx, path, O_RDONLY);
@@ -223,7 +222,6 @@ LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
         lh_free(ctx, copy);
         return file_fail(ctx, "open", path, errno);
     }
-    memcpy(copy, path, length);
     *r = (lh_reader){ ctx, copy, fd, ctx->io->size(fd) };
     return LH_OK;
 }
@@ -310,12 +308,11 @@ LH_INTERNAL lh_status lh_writer_begin(lh_context *ctx, lh_writer *w,
                                       const char *path)
 {
     *w = (lh_writer){ .ctx = ctx, .fd = -1 };
-    size_t length = strlen(path), room = length + 48;
-    w->path = lh_alloc(ctx, length + 1, 1);
+    size_t room = strlen(path) + 48;
+    w->path = lh_text_copy(ctx, path);
     w->aside = w->path ? lh_alloc(ctx, room, 1) : NULL;
     if (!w->aside)
         return writer_fail(w, LH_ERROR_MEMORY);
-    memcpy(w->path, path, length);
     lh_status status = writer_check_target(w);
     if (status)
         return writer_fail(w, status);

@@ -194,6 +194,8 @@ int cli_config(lh_context *ctx, const cli_options *o, const char *preset,
 int cli_settings(lh_context *ctx, const cli_options *o, const char *preset,
                  lh_train_settings *s);
 
+const char *cli_schedule(lh_schedule schedule);
+
 /* The instruction set that bf16's products run on, and whether they are the
  * CPU's own; else they are emulated. */
 const char *cli_bf16(lh_context *ctx, bool *fast);

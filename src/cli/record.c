@@ -103,8 +103,6 @@ static void record_data(const cli_record *r, FILE *f)
 
 static void record_settings(const cli_record *r, FILE *f)
 {
-    static const char *const schedule[] = { "constant", "linear", "cosine",
-                                            "trapezoid" };
     const lh_config *c = lh_model_config(r->m);
     const lh_train_settings *s = r->settings;
     const lh_adamw_settings *w = &s->adamw;
@@ -124,7 +122,7 @@ static void record_settings(const cli_record *r, FILE *f)
     cli_json_integer(f, "micro-batch", s->micro_batch ? s->micro_batch
                                                       : s->batch);
     record_real(f, "learning rate", w->learning_rate);
-    cli_json_text(f, "schedule", schedule[s->schedule]);
+    cli_json_text(f, "schedule", cli_schedule(s->schedule));
     cli_json_integer(f, "warm-up", s->warm_up);
     cli_json_integer(f, "cool-down", s->cool_down);
     record_real(f, "beta 1", w->beta1);

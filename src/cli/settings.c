@@ -73,9 +73,7 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     SETTINGS_REAL(s->adamw.clip, clip);
     SETTINGS_REAL(s->held_out, held_out);
     if (o->given[OPT_schedule]) {
-        static const lh_schedule schedule[] = { LH_CONSTANT, LH_LINEAR,
-                                                LH_COSINE, LH_TRAPEZOID };
-        s->schedule = schedule[o->integer[OPT_schedule]];
+        s->schedule = (lh_schedule)o->integer[OPT_schedule];
         if (s->schedule == LH_TRAPEZOID && !s->cool_down)
             s->cool_down = s->steps / 5;
     }
@@ -83,6 +81,13 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     s->recompute = o->given[OPT_recompute];
     s->dtype = o->integer[OPT_dtype] ? LH_BF16 : LH_F32;
     return CLI_DONE;
+}
+
+const char *cli_schedule(lh_schedule schedule)
+{
+    static const char *const name[] = { "constant", "linear", "cosine",
+                                        "trapezoid" };
+    return name[schedule];
 }
 
 const char *cli_bf16(lh_context *ctx, bool *fast)

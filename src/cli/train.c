@@ -231,8 +231,6 @@ static void train_say_bf16(lh_context *ctx)
 /* What the run is about, in a few lines. */
 static void train_say(const train_run *r)
 {
-    static const char *const schedule[] = { "constant", "linear", "cosine",
-                                            "trapezoid" };
     const lh_config *c = &r->config;
     const lh_train_settings *s = &r->settings;
     char a[32], b[32], text[CLI_DATA_TEXT];
@@ -253,7 +251,7 @@ static void train_say(const train_run *r)
            (long long)c->heads, (long long)c->context,
            cli_count(a, lh_params_size(lh_model_params(r->m))));
     printf("train  %s steps of %lld, %s rate from %g", cli_count(a, s->steps),
-           (long long)s->batch, schedule[s->schedule],
+           (long long)s->batch, cli_schedule(s->schedule),
            s->adamw.learning_rate);
     if (s->muon.learning_rate > 0)
         printf(", Muon's from %g", s->muon.learning_rate);

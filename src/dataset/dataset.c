@@ -123,8 +123,7 @@ static uint64_t dataset_mix(uint64_t hash, const void *data, size_t size)
     for (size_t at = 0; at < size; at += 8) {
         uint64_t word = 0;
         memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
+        hash = lh_mix(hash, word);
     }
     return hash;
 }
@@ -269,11 +268,8 @@ static lh_status dataset_by(lh_dataset *d, const lh_sources *what)
     if (status || d->facts.by != LH_DOCUMENTS_SEPARATED)
         return status;
     mark = mark ? mark : DATASET_SEPARATOR;
-    d->separator = lh_alloc(d->ctx, strlen(mark) + 1, 1);
-    if (!d->separator)
-        return LH_ERROR_MEMORY;
-    strcpy(d->separator, mark);
-    return LH_OK;
+    d->separator = lh_text_copy(d->ctx, mark);
+    return d->separator ? LH_OK : LH_ERROR_MEMORY;
 }
 
 /* -------------------------------------------------------------- public -- */

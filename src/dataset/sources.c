@@ -12,6 +12,7 @@
 #include <glob.h>
 #include <sys/stat.h>
 
+#include "base/bits.h"
 #include "base/file.h"
 #include "base/sort.h"
 #include "dataset/dataset.h"
@@ -25,12 +26,6 @@
 #define SOURCES_IDS16 20240520         /* version 1, ids of 2 bytes        */
 #define SOURCES_IDS32 20240801         /* version 7, ids of 4 bytes        */
 
-static char *sources_copy(lh_context *ctx, const char *text)
-{
-    char *copy = lh_alloc(ctx, strlen(text) + 1, 1);
-    return copy ? strcpy(copy, text) : NULL;
-}
-
 LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
                                      const char *name)
 {
@@ -38,19 +33,12 @@ LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
                 sizeof *d->source))
         return NULL;
     lh_source *s = &d->source[d->sources++];
-    *s = (lh_source){ .path = sources_copy(d->ctx, path),
-                      .name = sources_copy(d->ctx, name) };
+    *s = (lh_source){ .path = lh_text_copy(d->ctx, path),
+                      .name = lh_text_copy(d->ctx, name) };
     return s->path && s->name ? s : NULL;
 }
 
 /* ------------------------------------------------------- what it holds -- */
-
-static uint32_t sources_word(const char *text)
-{
-    const unsigned char *b = (const unsigned char *)text;
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-           (uint32_t)b[3] << 24;
-}
 
 /* What cannot be read as it is, by its first bytes: the words for it. */
 static const char *sources_foreign(const char *head, size_t size)
@@ -102,14 +90,14 @@ static bool sources_jsonl(const char *name, const char *head, size_t size)
 static lh_status sources_ids(lh_dataset *d, lh_source *s, const char *head,
                              size_t size)
 {
-    uint32_t magic = size >= SOURCES_IDS_HEADER ? sources_word(head) : 0;
+    uint64_t magic = size >= SOURCES_IDS_HEADER ? lh_little(head, 4) : 0;
     if (!d->tokenizer)
         return lh_fail(d->ctx, LH_ERROR_ARGUMENT, "%s holds token ids: of"
                        " which tokenizer? --tokenizer FILE", s->name);
     s->kind = LH_SOURCE_IDS16;
     if (magic == SOURCES_IDS16 || magic == SOURCES_IDS32) {
-        uint32_t version = sources_word(head + 4);
-        int64_t count = sources_word(head + 8);
+        uint64_t version = lh_little(head + 4, 4);
+        int64_t count = (int64_t)lh_little(head + 8, 4);
         if (version != (magic == SOURCES_IDS16 ? 1 : 7))
             return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: a token file of"
                            " version %u is not known", s->name,
@@ -134,7 +122,7 @@ static lh_status sources_sniff(lh_dataset *d, lh_source *s, const char *head,
                                size_t size, bool found)
 {
     const char *foreign = sources_foreign(head, size);
-    uint32_t magic = size >= 4 ? sources_word(head) : 0;
+    uint64_t magic = size >= 4 ? lh_little(head, 4) : 0;
     bool ids = magic == SOURCES_IDS16 || magic == SOURCES_IDS32 ||
                sources_ends(s->name, ".bin");
     if (ids && (d->tokenizer || !found))

@@ -22,14 +22,6 @@
 
 /* --------------------------------------------------------------- bytes -- */
 
-static uint64_t stored_little(const unsigned char *bytes, int count)
-{
-    uint64_t value = 0;
-    for (int i = count; i-- > 0;)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
 /* IEEE binary16; every one of its numbers is a float. */
 static float stored_f16(uint32_t half)
 {
@@ -52,22 +44,22 @@ static lh_status stored_convert(lh_context *ctx, const lh_stored *s,
     switch (s->dtype) {
     case LH_DTYPE_F32:
         for (size_t i = 0; i < count; i++)
-            data[i] = lh_float_of((uint32_t)stored_little(from + 4 * i, 4));
+            data[i] = lh_float_of((uint32_t)lh_little(from + 4 * i, 4));
         return LH_OK;
     case LH_DTYPE_F64:
         saved = lh_fpenv_enter();
         for (size_t i = 0; i < count; i++)
-            data[i] = (float)lh_double_of(stored_little(from + 8 * i, 8));
+            data[i] = (float)lh_double_of(lh_little(from + 8 * i, 8));
         lh_fpenv_leave(saved);
         return LH_OK;
     case LH_DTYPE_BF16:
         for (size_t i = 0; i < count; i++)
-            data[i] = lh_float_of((uint32_t)stored_little(from + 2 * i, 2)
+            data[i] = lh_float_of((uint32_t)lh_little(from + 2 * i, 2)
                                  << 16);
         return LH_OK;
     case LH_DTYPE_F16:
         for (size_t i = 0; i < count; i++)
-            data[i] = stored_f16((uint32_t)stored_little(from + 2 * i, 2));
+            data[i] = stored_f16((uint32_t)lh_little(from + 2 * i, 2));
         return LH_OK;
     default: {
         char shown[LH_UTF8_SHOWN];
@@ -349,7 +341,7 @@ static lh_status stored_parse(lh_context *ctx, const char *where,
     lh_status status = reads ? stored_begin(file, 8) : LH_OK;
     if (status)
         return status;
-    uint64_t length = stored_little((unsigned char *)file->bytes.data, 8);
+    uint64_t length = lh_little(file->bytes.data, 8);
     if (length > STORED_HEADER_MAX)
         return lh_fail(ctx, LH_ERROR_FORMAT,
                        "%s: a header of %llu bytes is none: this is no "

@@ -105,13 +105,6 @@ static lh_status storing_header(lh_context *ctx, const char *path,
 
 /* ---------------------------------------------------------------- data -- */
 
-static void storing_little(unsigned char *bytes, uint64_t value,
-                           size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        bytes[i] = (unsigned char)(value >> 8 * i);
-}
-
 /* `count` elements as the file has them.  NaNs differ between machines in
  * payload and sign; in files all are the positive quiet one. */
 static void storing_convert(lh_stored_dtype dtype, const void *from,
@@ -129,14 +122,14 @@ static void storing_convert(lh_stored_dtype dtype, const void *from,
             memcpy(&v64, in + 8 * i, 8);
             if (dtype == LH_DTYPE_F64 && v64 << 1 > UINT64_C(0xffe) << 52)
                 v64 = UINT64_C(0x7ff8) << 48;
-            storing_little(to + 8 * i, v64, 8);
+            lh_little_put(to + 8 * i, v64, 8);
             break;
         case LH_DTYPE_F32:
         case LH_DTYPE_I32:
             memcpy(&v32, in + 4 * i, 4);
             if (dtype == LH_DTYPE_F32 && (v32 & 0x7fffffffu) > 0x7f800000u)
                 v32 = 0x7fc00000u;
-            storing_little(to + 4 * i, v32, 4);
+            lh_little_put(to + 4 * i, v32, 4);
             break;
         case LH_DTYPE_BF16:
         case LH_DTYPE_F16:
@@ -145,7 +138,7 @@ static void storing_convert(lh_stored_dtype dtype, const void *from,
                 v16 = 0x7fc0;
             if (dtype == LH_DTYPE_F16 && (v16 & 0x7fff) > 0x7c00)
                 v16 = 0x7e00;
-            storing_little(to + 2 * i, v16, 2);
+            lh_little_put(to + 2 * i, v16, 2);
             break;
         default:
             to[i] = in[i];
@@ -183,7 +176,7 @@ static bool storing_narrow(lh_stored_dtype dtype, const unsigned char *from,
         memcpy(&x, from + 4 * i, sizeof x);
         uint16_t v = storing_round(dtype, x);
         fits = fits && ((v & 0x7fff) != infinite || x - x != 0);
-        storing_little(to + 2 * i, v, 2);
+        lh_little_put(to + 2 * i, v, 2);
     }
     return fits;
 }
@@ -234,7 +227,7 @@ LH_INTERNAL lh_status lh_safetensors_write_by(
         lh_writer w;
         status = lh_writer_begin(ctx, &w, path);
         if (!status) {
-            storing_little(chunk, header.size, 8);
+            lh_little_put(chunk, header.size, 8);
             status = lh_writer_add(&w, chunk, 8);
         }
         if (!status)

@@ -4,6 +4,7 @@
  * Each is a cursor over bytes that never passes the end: what is claimed and
  * not there fails.  Formats: sentencepiece_model.proto (Kudo, Richardson
  * 2018); the GGUF specification of ggml, versions 2 and 3. */
+#include "base/bits.h"
 #include "base/utf8.h"
 #include "tokenizer/read.h"
 #include "tokenizer/unicode.h"
@@ -30,17 +31,7 @@ static const unsigned char *binary_take(binary_cursor *c, uint64_t size)
 static uint64_t binary_number(binary_cursor *c, int bytes)
 {
     const unsigned char *p = binary_take(c, (uint64_t)bytes);
-    uint64_t n = 0;
-    for (int i = bytes - 1; p && i >= 0; i--)
-        n = n << 8 | p[i];
-    return n;
-}
-
-static float binary_float(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    return p ? lh_little(p, bytes) : 0;
 }
 
 /* The kinds of tokens, the same numbers in .model and GGUF files. */
@@ -174,7 +165,7 @@ static lh_status binary_piece(lh_gather *g, lh_bpe *rules, binary_cursor c)
             text = (const char *)f.bytes.at;
             size = (size_t)(f.bytes.end - f.bytes.at);
         } else if (f.number == 2)
-            score = binary_float((uint32_t)f.value);
+            score = lh_float_of((uint32_t)f.value);
         else if (f.number == 3)
             kind = f.value;
     }
@@ -280,7 +271,7 @@ LH_INTERNAL lh_tokenizer *lh_read_llama2c(lh_context *ctx, const char *where,
     lh_status status = LH_OK;
     binary_number(&c, 4);                        /* the longest token      */
     while (!status && !c.failed && c.at < c.end) {
-        float score = binary_float((uint32_t)binary_number(&c, 4));
+        float score = lh_float_of((uint32_t)binary_number(&c, 4));
         uint64_t length = binary_number(&c, 4);
         const char *token = (const char *)binary_take(&c, length);
         int64_t id = g.count;
@@ -446,7 +437,7 @@ static lh_status binary_gguf_tokens(lh_gather *g, binary_gguf *f,
         size_t size;
         const char *text = binary_string(&f->tokens, &size);
         float score = i < f->score_count
-            ? binary_float((uint32_t)binary_number(&f->scores, 4)) : 0;
+            ? lh_float_of((uint32_t)binary_number(&f->scores, 4)) : 0;
         uint64_t kind = i < f->kind_count ? binary_number(&f->kinds, 4)
                                           : BINARY_NORMAL;
         status = binary_token(g, rules, (int64_t)i, text, size, score, kind,

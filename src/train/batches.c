@@ -33,12 +33,6 @@ typedef struct batches_state {
     uint64_t tokens_hash, windows_hash;
 } batches_state;
 
-static uint64_t batches_mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 29;
-}
-
 /* Room for `more` tokens behind those that are there. */
 static lh_status batches_room(batches_state *s, int64_t more)
 {
@@ -61,7 +55,7 @@ static lh_status batches_put(batches_state *s, const int32_t *ids,
     if (status || !count)
         return status;
     for (int64_t i = 0; i < count; i++)
-        s->tokens_hash = batches_mix(s->tokens_hash, (uint64_t)ids[i]);
+        s->tokens_hash = lh_mix(s->tokens_hash, (uint64_t)ids[i]);
     if (!s->spool)
         memcpy(w->tokens + w->token_count, ids, (size_t)count * sizeof *ids);
     w->token_count += count;
@@ -106,7 +100,7 @@ static lh_status batches_cut(batches_state *s)
         if (!s->spool)
             w->window[w->count] = (lh_window){ first, count };
         w->count++;
-        s->windows_hash = batches_mix(s->windows_hash, (uint64_t)first);
+        s->windows_hash = lh_mix(s->windows_hash, (uint64_t)first);
         if (count > w->longest)
             w->longest = count;
     }
@@ -164,7 +158,7 @@ static lh_status batches_fill(void *user, lh_spool *spool)
     split.part = LH_PART_HELD_OUT;
     if (!status && held_out)
         status = lh_dataset_read(w->ctx, s->d, &split, batches_piece, s);
-    w->hash = batches_mix(batches_mix(batches_mix((uint64_t)w->count,
+    w->hash = lh_mix(lh_mix(lh_mix((uint64_t)w->count,
         (uint64_t)w->training), s->tokens_hash), s->windows_hash);
     lh_buffer_free(w->ctx, &s->text);
     return status;

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/context.h"
 #include "tokenizer/tokenizer.h"
 #include "train/spool.h"
@@ -33,20 +34,6 @@ enum {
     SPOOL_SIZE = 8 SPOOL_FACTS(SPOOL_ONE)        /* and their hash         */
 #undef SPOOL_ONE
 };
-
-static void spool_put(unsigned char *to, uint64_t value, int width)
-{
-    for (int i = 0; i < width; i++)
-        to[i] = (unsigned char)(value >> 8 * i);
-}
-
-static uint64_t spool_get(const unsigned char *from, int width)
-{
-    uint64_t value = 0;
-    for (int i = width; i-- > 0;)
-        value = value << 8 | from[i];
-    return value;
-}
 
 static uint64_t spool_hash(uint64_t hash, const void *data, size_t size)
 {
@@ -94,10 +81,10 @@ static bool spool_facts_read(lh_windows *w, uint64_t key, int64_t context,
     int64_t size = w->windows_file.size - SPOOL_SIZE;
     if (size < 0 || lh_reader_at(&w->windows_file, text, sizeof text, size))
         return false;
-#define SPOOL_FIELD(name) f->name = spool_get(at, 8), at += 8;
+#define SPOOL_FIELD(name) f->name = lh_little(at, 8), at += 8;
     SPOOL_FACTS(SPOOL_FIELD)
 #undef SPOOL_FIELD
-    return spool_get(at, 8) == spool_hash(2, text, sizeof text - 8) &&
+    return lh_little(at, 8) == spool_hash(2, text, sizeof text - 8) &&
            f->magic == SPOOL_MAGIC && f->key == key &&
            (f->width == 2 || f->width == 4) &&
            f->token_count <= INT64_MAX / 8 && f->count <= INT64_MAX / 16 &&
@@ -150,7 +137,7 @@ LH_INTERNAL lh_status lh_spool_window(const lh_windows *w, int64_t i,
                                     8 * i);
     if (status)
         return status;
-    uint64_t first = spool_get(text, 8), next = spool_get(text + 8, 8);
+    uint64_t first = lh_little(text, 8), next = lh_little(text + 8, 8);
     if (first >= next || next - first > (uint64_t)w->longest ||
         next >= (uint64_t)w->token_count)
         return spool_damaged(&w->windows_file);
@@ -171,7 +158,7 @@ LH_INTERNAL lh_status lh_spool_tokens(const lh_windows *w, int64_t first,
         if (status)
             return status;
         for (int64_t i = 0; i < part; i++) {
-            uint64_t id = spool_get(block + i * w->width, w->width);
+            uint64_t id = lh_little(block + i * w->width, w->width);
             if (id >= (uint64_t)w->vocabulary)
                 return spool_damaged(&w->tokens_file);
             ids[at + i] = (int32_t)id;
@@ -190,7 +177,7 @@ static lh_status spool_add(lh_spool_file *f, uint64_t value, int width)
         if (status)
             return status;
     }
-    spool_put(f->block + f->filled, value, width);
+    lh_little_put(f->block + f->filled, value, width);
     f->filled += (size_t)width;
     return LH_OK;
 }
@@ -252,12 +239,12 @@ static lh_status spool_make(lh_windows *w, const char *tokens,
         (uint64_t)w->bytes, w->hash,
     };
     unsigned char text[SPOOL_SIZE], *at = text;
-#define SPOOL_FIELD(name) spool_put(at, f.name, 8), at += 8;
+#define SPOOL_FIELD(name) lh_little_put(at, f.name, 8), at += 8;
     SPOOL_FACTS(SPOOL_FIELD)
 #undef SPOOL_FIELD
-    spool_put(at, spool_hash(2, text, sizeof text - 8), 8);
+    lh_little_put(at, spool_hash(2, text, sizeof text - 8), 8);
     for (size_t i = 0; i < sizeof text && !status; i += 8)
-        status = spool_add(&c.windows, spool_get(text + i, 8), 8);
+        status = spool_add(&c.windows, lh_little(text + i, 8), 8);
     if (!status)
         status = spool_commit(&c.tokens);
     if (!status)
