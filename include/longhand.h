@@ -651,6 +651,10 @@ typedef struct lh_sources {
     int64_t memory;               /* bytes of data that may be kept in
                                      memory; 0: 8 MB.  More is read again
                                      each time, and gives the same bits    */
+    bool (*on_read)(void *user);  /* asked before each MB that is read, now
+                                     and later; false: LH_ERROR_STOPPED.
+                                     NULL: nobody                          */
+    void *user;
 } lh_sources;
 
 /* What was found. */

@@ -239,17 +239,17 @@ static void test_folders(lh_context *ctx)
 
 static void test_jsonl(lh_context *ctx)
 {
-    enum { LONG = 20 << 20 };
+    static const size_t lines[] = { 20 << 20, (16 << 20) + 1, 16 << 20 };
     static const char text[] = "\xef\xbb\xbf{\"text\": \"one\"}\r\n\n"
         "{\"text\": \"tw\\u00f6\\n\", \"id\": 2}\n{\"text\": }\n"
         "{\"title\": \"x\"}\n{\"text\": 7}\n{\"text\": \"\"}\n"
-        "{\"text\": \"\xff\"}\n{\"text\": \"e\\u0000d\"}";
+        "{\"text\": \"\xff\"}\n{\"text\": \"e\\n\\u0000d\"}";
     const char *path = file_of("r.jsonl", text, sizeof text - 1);
     for (int64_t memory = 0; memory < 2; memory++) {
         lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL,
                                  memory, NULL);
         told t = read_all(ctx, d, NULL);
-        static const char wanted[] = "one\0tw\xc3\xb6\n\0e\0d";
+        static const char wanted[] = "one\0tw\xc3\xb6\n\0e\n\0d";
         CHECK(t.size == sizeof wanted && !memcmp(t.text, wanted, t.size));
         lh_data_facts facts;
         lh_dataset_facts(d, &facts);
@@ -259,30 +259,64 @@ static void test_jsonl(lh_context *ctx)
         CHECK(strstr(lh_dataset_note(d, 0), "r.jsonl, line 4"));
         CHECK(strstr(lh_dataset_note(d, 1), "line 5: has no \"text\""));
         CHECK(strstr(lh_dataset_note(d, 4), "line 8"));
+        CHECK(strstr(lh_dataset_note(d, 5), "line 9: a NUL"));
         free(t.text);
         lh_dataset_free(d);
     }
     CHECK_STR(lh_error_message(ctx), "");
     /* A line that is too long is said, and those behind it are read. */
-    char *more = malloc(LONG + 64);
-    memset(more, 'x', LONG);
-    memcpy(more, "{\"text\": \"", 10);
-    strcpy(more + LONG, "\"}\n{\"text\": \"end\"}\n");
-    path = text_of("long.ndjson", more);
+    char *more = malloc(lines[0] + 64);
+    for (int i = 0; i < 3; i++) {
+        memset(more, 'x', lines[i]);
+        memcpy(more, "{\"text\": \"", 10);
+        strcpy(more + lines[i] - 2, "\"}\n{\"text\": \"end\"}\n");
+        path = text_of("long.ndjson", more);
+        lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0,
+                                 NULL);
+        told t = read_all(ctx, d, NULL);
+        CHECK_EQ_INT(t.size, i < 2 ? 4 : lines[i] - 12 + 1 + 4);
+        CHECK(t.size < 4 || !memcmp(t.text + t.size - 4, "end", 4));
+        const char *note = lh_dataset_note(d, 0);
+        CHECK(!note == (i == 2));
+        CHECK(!note || strstr(note, "line 1: more than 16 MB"));
+        CHECK(!lh_dataset_note(d, 1));
+        free(t.text);
+        lh_dataset_free(d);
+    }
     free(more);
-    lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, NULL);
-    told t = read_all(ctx, d, NULL);
-    CHECK(t.size == 4 && !memcmp(t.text, "end", 4));
-    CHECK(strstr(lh_dataset_note(d, 0), "line 1: more than 16 MB"));
-    CHECK(!lh_dataset_note(d, 1));
-    free(t.text);
-    lh_dataset_free(d);
     path = text_of("none.jsonl", "{\"t\": 1}\n");
     CHECK(!open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, NULL));
     CHECK(strstr(lh_error_message(ctx), "has no \"text\""));
     lh_error_clear(ctx);
     DOCUMENTS(text_of("first", "{\"text\": \"by its first line\"}\n"),
               LH_DOCUMENTS_CHOSEN, NULL, "by its first line\0");
+}
+
+/* Each reading asks, and ends where it is told to. */
+static bool asked(void *user)
+{
+    int *left = user;
+    return --*left >= 0;
+}
+
+static void test_stopped(lh_context *ctx)
+{
+    const char *path = text_of("stopped", "one\ntwo\n");
+    for (int left = 0; left < 2; left++) {
+        int count = left;
+        lh_sources what = { .path = &path, .paths = 1, .memory = 1,
+                            .on_read = asked, .user = &count };
+        lh_dataset *d = lh_dataset_open(ctx, &what);
+        char *text;
+        size_t size;
+        CHECK(!d == !left);
+        if (d)
+            CHECK_EQ_INT(lh_dataset_alphabet(ctx, d, &text, &size),
+                         LH_ERROR_STOPPED);
+        CHECK(strstr(lh_error_message(ctx), "stopped as asked while reading"));
+        lh_error_clear(ctx);
+        lh_dataset_free(d);
+    }
 }
 
 static void test_odd(lh_context *ctx)
@@ -541,6 +575,7 @@ int main(void)
     test_folders(ctx);
     test_jsonl(ctx);
     test_odd(ctx);
+    test_stopped(ctx);
     test_held_out(ctx);
     test_ids(ctx);
     test_hostile(ctx);

@@ -40,6 +40,12 @@ static const char *data_input(int *code)
     return path;
 }
 
+static bool data_goes_on(void *user)
+{
+    (void)user;
+    return !cli_stop;
+}
+
 int cli_data_load(lh_context *ctx, const cli_options *o, int first,
                   const lh_tokenizer *k, int64_t memory, cli_corpus *data)
 {
@@ -48,7 +54,7 @@ int cli_data_load(lh_context *ctx, const cli_options *o, int first,
     lh_sources what = {
         .path = (const char *const *)(o->operand + first),
         .paths = o->operands - first, .tokenizer = k, .memory = memory,
-        .by = LH_DOCUMENTS_CHOSEN,
+        .by = LH_DOCUMENTS_CHOSEN, .on_read = data_goes_on,
     };
     *data = (cli_corpus){ .names = o->operands <= first };
     if (o->given[OPT_separator])

@@ -294,6 +294,8 @@ static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
                                                       : DATASET_MEMORY;
     bool once = false;
     d->tokenizer = what->tokenizer;
+    d->on_read = what->on_read;
+    d->user = what->user;
     for (int64_t i = 0; i < what->paths + what->held_outs && !status; i++) {
         bool held_out = i >= what->paths;
         status = lh_sources_add(d, held_out ? what->held_out[i - what->paths]

@@ -33,6 +33,8 @@ struct lh_dataset {
     lh_data_facts facts;
     char *separator;                   /* owned; NULL: none                */
     const lh_tokenizer *tokenizer;     /* of token files; borrowed         */
+    bool (*on_read)(void *user);       /* see lh_sources                   */
+    void *user;
     lh_buffer notes;                   /* each followed by a NUL           */
     int kept;                          /* notes in it                      */
     /* What is in memory: facts.loaded. */

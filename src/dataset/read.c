@@ -46,6 +46,13 @@ static int64_t read_lines(const char *text, size_t size)
     return lines;
 }
 
+/* The file's line in which text[at] is; a record stands in one line. */
+static long long read_line(const read_state *r, const char *text, size_t at)
+{
+    return (long long)(r->line + (r->s->kind == LH_SOURCE_JSONL
+                                  ? 0 : read_lines(text, at)));
+}
+
 /* Counts what is odd in a piece, once a document. */
 static lh_status read_check(read_state *r, const char *text, size_t size)
 {
@@ -57,9 +64,7 @@ static lh_status read_check(read_state *r, const char *text, size_t size)
         f->nuls += r->nul;
         if (nul && f->nuls == 1)
             status = lh_dataset_noted(r->report, "%s, line %lld: a NUL byte",
-                r->s->name, (long long)(r->line +
-                                        read_lines(text,
-                                                   (size_t)(nul - text))));
+                r->s->name, read_line(r, text, (size_t)(nul - text)));
     }
     for (size_t at = 0; at < size && !r->invalid && !status;) {
         uint32_t code;
@@ -77,8 +82,8 @@ static lh_status read_check(read_state *r, const char *text, size_t size)
         f->invalid += !length;
         if (!length && f->invalid == 1)
             status = lh_dataset_noted(r->report, "%s, line %lld: the byte"
-                " 0x%02x is no UTF-8", r->s->name, (long long)(r->line +
-                read_lines(text, at)), (unsigned)(unsigned char)text[at]);
+                " 0x%02x is no UTF-8", r->s->name, read_line(r, text, at),
+                (unsigned)(unsigned char)text[at]);
     }
     return status;
 }
@@ -137,6 +142,9 @@ static lh_status read_more(read_state *r)
         r->text = grown;
         r->room = room;
     }
+    if (r->d->on_read && !r->d->on_read(r->d->user))
+        return lh_fail(r->ctx, LH_ERROR_STOPPED, "stopped as asked while"
+                       " reading %s", r->s->name);
     int64_t left = r->s->offset + r->s->size - r->offset;
     size_t size = (size_t)lh_min64(left, (int64_t)READ_BLOCK);
     lh_status status = LH_OK;
@@ -312,21 +320,19 @@ static lh_status read_jsonl(read_state *r)
         size_t size = r->size - r->at;
         const char *found = size > seen
             ? memchr(line + seen, '\n', size - seen) : NULL;
-        if (!found && !r->end && (skips || size > READ_RECORD)) {
+        size = found ? (size_t)(found - line) : size;
+        if (!skips && size > READ_RECORD) {
             char where[READ_WHERE];
-            if (!skips)
-                status = read_left_out(r, read_where(r, where,
-                                                     "more than 16 MB"));
+            status = read_left_out(r, read_where(r, where,
+                                                 "more than 16 MB"));
             skips = true;
-            r->at = r->size;
-            size = 0;
         }
         if (!found && !r->end) {
-            seen = size;
+            r->at = skips ? r->size : r->at;
+            seen = r->size - r->at;
             status = status ? status : read_more(r);
             continue;
         }
-        size = found ? (size_t)(found - line) : size;
         r->at += size + (found != NULL);
         seen = 0;
         if (r->line == 1 && size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
