@@ -505,6 +505,41 @@ check "--resume starts where nothing is" succeeds train $long --quiet \
 check "threads, micro-batches, recompute: the same weights" cmp \
     "$out/whole/model.safetensors" "$out/fresh/model.safetensors"
 
+# From a model's weights: what a rate of 0 leaves are its own.
+printf 'ann\nbob\neve\n' >"$out/ann.txt"
+check "--from" succeeds train "$out/ann.txt" --from "$out/whole" --steps 5 \
+    --batch 4 --lr 0 --count 0 --out "$out/tuned"
+check "--from says so" says '^model  .*/whole: 1 layer, 16 wide, .*context 16'
+check "--from: the weights" cmp "$out/whole/model.safetensors" \
+    "$out/tuned/model.safetensors"
+check "--from: the tokenizer" cmp "$out/whole/tokenizer.json" \
+    "$out/tuned/tokenizer.json"
+check "--from, gone on with" succeeds train "$out/ann.txt" --quiet --resume \
+    --from "$out/whole" --steps 5 --batch 4 --lr 0 --out "$out/tuned"
+check "--from, another recipe" succeeds train "$out/ann.txt" $small \
+    --from "$out/whole" --recipe fast --dropout 0.1 --out "$out/tuned2"
+check "--from, other weights" sh -c \
+    "! cmp -s '$out/whole/model.safetensors' '$out/tuned2/model.safetensors'"
+check "--from has its sizes" refuses 2 "leave out --width" train $small \
+    --from "$out/whole" --width 32
+check "--from has its tokenizer" refuses 2 "leave out --tokenizer" train \
+    $small --from "$out/whole" --tokenizer bytes
+check "--from nothing" refuses 1 "config.json" train $small --from "$out"
+check "--from, into it" refuses 1 "holds a run" train $small \
+    --from "$out/whole" --out "$out/whole"
+printf 'b0b\nann\n' >"$out/digits.txt"
+check "--from, what it cannot say" refuses 1 "the character" train \
+    "$out/digits.txt" $small --from "$out/whole"
+
+# While it reads, nothing is to be lost: the first signal ends it.
+sleep 5 | $LONGHAND train - $small --out "$out/early" >/dev/null 2>&1 &
+pid=$!
+sleep 0.1
+kill -TERM $pid
+wait $pid 2>/dev/null
+check "stopped while reading" [ $? -eq 143 ]
+check "it leaves nothing" [ ! -e "$out/early" ]
+
 # A loss that is no number ends the run and keeps the checkpoint.
 check "a loss that is no number" refuses 1 "not finite" \
     train --steps 200 --batch 4 --quiet --lr 1000 --layers 8 \
@@ -538,8 +573,29 @@ check "a run that overfits" succeeds train "$out/over.txt" $tiny --lr 0.01 \
     --documents lines --steps 400 --batch 4 --held-out 0.3 --eval-every 20 \
     --out "$out/over"
 check "it says so" says '^overfitted: the held-out loss was least, [0-9.]*, at'
+check "it ends" says ' now, at step [0-9]* of 400: ended (--patience); the'
 check "its best model is kept" says '; the model of step [0-9]* is in .*/best$'
 check "it is a model" succeeds sample "$out/over/best"
+over="$tiny --lr 0.01 --documents lines --steps 400 --batch 4 --held-out 0.3"
+over="$over --eval-every 20"
+$LONGHAND train "$out/over.txt" $over --save-every 1 --out "$out/over2" \
+    >/dev/null 2>&1 &
+appears "$out/over2/best/config.json"
+kill -9 $! && wait $! 2>/dev/null
+touch "$out/over2/mine.tmp-1" "$out/over2/data.tokens.tmp-9" \
+    "$out/over2/best/model.safetensors.tmp-12-3"
+check "killed, it ends there too" succeeds train "$out/over.txt" $over \
+    --out "$out/over2" --resume
+check "the same bytes" same_run "$out/over" "$out/over2"
+check "the same best model" cmp "$out/over/best/model.safetensors" \
+    "$out/over2/best/model.safetensors"
+check "what the killed one was writing is gone" [ "$(find "$out/over2" \
+    -name '*.tmp-*')" = "$out/over2/mine.tmp-1" ]
+check "patience" succeeds train "$out/over.txt" $over --patience 0 \
+    --out "$out/over2" --resume
+check "patience" grep -q '^{"step": 400,' "$out/over2/train.jsonl"
+check "patience without held-out data" refuses 2 "--patience needs" \
+    train $small --patience 3
 check "another one than the last" sh -c \
     "! cmp -s '$out/over/best/model.safetensors' '$out/over/model.safetensors'"
 mkdir -p "$out/unwritten/report.html"

@@ -311,7 +311,7 @@ static void record_copy(cli_record *r, bool exchange)
     }
 }
 
-static int record_keep(cli_record *r, int64_t step)
+static int record_write(cli_record *r, int64_t step)
 {
     char path[4200];
     double start = cli_clock();
@@ -336,8 +336,19 @@ int cli_record_best(cli_record *r, int64_t step)
     r->copy_step = r->copy ? step : 0;
     if (r->copy)
         record_copy(r, false);
-    return cli_clock() - r->kept < 20 * r->keep_cost ? CLI_DONE
-         : record_keep(r, step);
+    return r->copy && cli_clock() - r->kept < 20 * r->keep_cost ? CLI_DONE
+         : record_write(r, step);
+}
+
+int cli_record_keep(cli_record *r, const cli_view *v)
+{
+    if (r->copy_step != v->best_step || r->kept_step == v->best_step ||
+        !r->copy_step)
+        return CLI_DONE;
+    record_copy(r, true);
+    int code = record_write(r, v->best_step);
+    record_copy(r, true);
+    return code;
 }
 
 /* ----------------------------------------------------------------- card -- */
@@ -395,24 +406,12 @@ static void record_card(const cli_record *r, FILE *f, const cli_view *v,
     fputs("\n`report.html` shows how it was trained.\n", f);
 }
 
-/* The best model, where it is not the last one. */
-static int record_end_best(cli_record *r, const cli_view *v, int64_t step)
-{
-    if (v->best_step == step || r->copy_step != v->best_step ||
-        r->kept_step == v->best_step || !r->copy_step)
-        return CLI_DONE;
-    record_copy(r, true);
-    int code = record_keep(r, v->best_step);
-    record_copy(r, true);
-    return code;
-}
-
 int cli_record_end(cli_record *r, const cli_view *v, int64_t step)
 {
     static const char *const file[] = { "model.safetensors", "config.json",
                                         "tokenizer.json", "" };
-    char path[4200], aside[4200];
-    int code = record_end_best(r, v, step);
+    char path[4200], aside[4240];
+    int code = v->best_step == step ? CLI_DONE : cli_record_keep(r, v);
     if (code)
         return code;
     snprintf(path, sizeof path, "%s/best/config.json", r->directory);
@@ -426,7 +425,7 @@ int cli_record_end(cli_record *r, const cli_view *v, int64_t step)
                  record_holds(path, "NanoChatForCausalLM") > 0 ||
                  record_holds(path, "LMHeadModel") > 0;
     snprintf(path, sizeof path, "%s/README.md", r->directory);
-    snprintf(aside, sizeof aside, "%s/README.md.tmp", r->directory);
+    snprintf(aside, sizeof aside, "%s.tmp-%ld", path, (long)getpid());
     if (record_holds(path, "made with Longhand") < 0)
         return CLI_DONE;          /* somebody's own                        */
     FILE *f = fopen(aside, "w");

@@ -38,10 +38,14 @@ bool cli_record_norms_due(const lh_progress *p);
 /* What a line of the log has beside the numbers: ", ..." for free(). */
 char *cli_record_more(cli_record *r, const cli_step *report);
 /* The step has the least held-out loss so far: keeps its model in
- * DIRECTORY/best, if that takes no more than a part of the time since; of a
- * small one a copy until the end. */
+ * DIRECTORY/best; of a small one a copy, if that would take more than a part
+ * of the time since. */
 int cli_record_best(cli_record *r, int64_t step);
-/* The end: no copy of what the directory itself holds; the card. */
+/* The copy goes to DIRECTORY/best too: before a checkpoint, since the run goes
+ * on from there without it. */
+int cli_record_keep(cli_record *r, const cli_view *v);
+/* The end, at `step`; below 0: not yet, the run was stopped.  No best model
+ * is kept where the directory itself holds it.  And the card. */
 int cli_record_end(cli_record *r, const cli_view *v, int64_t step);
 /* report.html; where it cannot be written the run goes on.  Not now: only if
  * it costs little. */

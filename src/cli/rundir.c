@@ -7,6 +7,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -127,6 +128,32 @@ static int rundir_lock(cli_rundir *d)
     return CLI_DONE;
 }
 
+/* What killed runs were writing stands beside the files: "NAME.tmp-<pid>",
+ * perhaps with "-<number>" behind it.  Nobody else writes here now. */
+static void rundir_sweep(const char *directory)
+{
+    static const char *const name[] = {
+        "trainer.safetensors", "model.safetensors", "config.json",
+        "tokenizer.json", "tokenizer_config.json", "data.tokens",
+        "data.windows", "report.html", "README.md",
+    };
+    char path[4200];
+    DIR *folder = opendir(directory);
+    for (struct dirent *e; folder && (e = readdir(folder));)
+        for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+            size_t size = strlen(name[i]);
+            const char *end = e->d_name + size;
+            if (strncmp(e->d_name, name[i], size) == 0 &&
+                strncmp(end, ".tmp-", 5) == 0 &&
+                !end[5 + strspn(end + 5, "0123456789-")] &&
+                snprintf(path, sizeof path, "%s/%s", directory, e->d_name) <
+                    (int)sizeof path)
+                unlink(path);
+        }
+    if (folder)
+        closedir(folder);
+}
+
 int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
 {
     d->path = path;
@@ -139,7 +166,15 @@ int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
         code = rundir_make(path);
     if (!code)
         code = rundir_lock(d);
-    return code ? code : rundir_own(d, resume);
+    if (!code)
+        code = rundir_own(d, resume);
+    if (code)
+        return code;
+    char best[sizeof d->checkpoint];
+    rundir_sweep(path);
+    if (snprintf(best, sizeof best, "%s/best", path) < (int)sizeof best)
+        rundir_sweep(best);
+    return CLI_DONE;
 }
 
 void cli_rundir_close(cli_rundir *d)

@@ -26,13 +26,14 @@ typedef struct train_run {
     lh_train_settings settings;
     cli_corpus data;
     lh_tokenizer *k;
-    lh_model *m;
+    lh_model *m, *from;           /* from: what --from names, or NULL      */
     lh_trainer *trainer;
     cli_rundir dir;               /* path NULL: nothing is saved           */
     cli_view view;
     cli_record record;
     cli_step last;                /* the step before                       */
     int64_t report_every, eval_every;
+    int64_t patience;             /* in evaluations; 0: endless            */
     double saved;                 /* when, by cli_clock()                  */
     int64_t begun;                /* steps done before this process        */
     int64_t saved_step;           /* of the checkpoint; 0: none            */
@@ -97,9 +98,14 @@ static int train_settings(train_run *r)
     r->eval_every = train_eval_every(r);
     if (o->given[OPT_eval_every])
         r->eval_every = o->integer[OPT_eval_every];
-    if (s->held_out <= 0 && o->given[OPT_eval_every])
-        return cli_usage("--eval-every needs documents to evaluate on; add"
-                         " --held-out 0.1");
+    int64_t quarter = s->steps / r->eval_every / 4;
+    r->patience = o->given[OPT_patience] ? o->integer[OPT_patience]
+                : quarter > 5 ? quarter : 5;
+    if (s->held_out <= 0 && (o->given[OPT_eval_every] ||
+                             o->given[OPT_patience]))
+        return cli_usage("--%s needs documents to evaluate on; add"
+                         " --held-out 0.1", o->given[OPT_eval_every]
+                         ? "eval-every" : "patience");
     return CLI_DONE;
 }
 
@@ -155,6 +161,12 @@ static int train_cache(train_run *r)
     return CLI_DONE;
 }
 
+static bool train_goes_on(void *user, int64_t tokens)
+{
+    (void)user, (void)tokens;
+    return !cli_stop;
+}
+
 /* Byte pairs of the training part. */
 static int train_pairs(train_run *r, int64_t vocabulary)
 {
@@ -165,10 +177,45 @@ static int train_pairs(train_run *r, int64_t vocabulary)
     int code = t ? cli_tokenizer_feed(r->ctx, t, r->data.dataset, &split,
                                       TRAIN_LEARN) : cli_error(r->ctx);
     if (!code)
-        r->k = lh_tokenizer_trainer_make(t, vocabulary, &special, 1, NULL,
-                                         NULL);
+        r->k = lh_tokenizer_trainer_make(t, vocabulary, &special, 1,
+                                         train_goes_on, NULL);
     lh_tokenizer_trainer_free(t);
     return code ? code : r->k ? CLI_DONE : cli_error(r->ctx);
+}
+
+/* The model of --from: tokenizer and sizes are its own. */
+static int train_from(train_run *r)
+{
+    static const cli_option own[] = {
+        OPT_tokenizer, OPT_layers, OPT_width, OPT_heads, OPT_kv_heads,
+        OPT_feed_forward, OPT_context, OPT_compatible,
+    };
+    const cli_options *o = r->o;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (o->given[own[i]])
+            return cli_usage("--from MODEL has its own tokenizer and sizes;"
+                             " leave out --%s", cli_option_table[own[i]].name);
+    int code = cli_model_load(r->ctx, o->text[OPT_from], &r->from, &r->k);
+    if (code)
+        return code;
+    r->config = *lh_model_config(r->from);
+    if (o->given[OPT_dropout])
+        r->config.dropout = o->real[OPT_dropout];
+    return CLI_DONE;
+}
+
+/* Its weights, which a new model of its sizes begins with. */
+static void train_take(train_run *r)
+{
+    const lh_params *p = lh_model_params(r->m);
+    for (int64_t i = 0; i < lh_params_count(p); i++) {
+        lh_tensor *x = lh_params_get(p, i, NULL);
+        memcpy(lh_tensor_data(x), lh_tensor_data(lh_params_get(
+               lh_model_params(r->from), i, NULL)),
+               (size_t)lh_tensor_size(x) * sizeof(float));
+    }
+    lh_model_free(r->from);
+    r->from = NULL;
 }
 
 /* What --tokenizer says, or what does best for so much text. */
@@ -194,16 +241,19 @@ static int train_make(train_run *r)
         return code;
     if (lh_tokenizer_border(r->k) < 0)
         return cli_fail("%s: it has no token that ends a document",
-                        r->o->text[OPT_tokenizer]);
+                        r->o->text[r->from ? OPT_from : OPT_tokenizer]);
     if (r->dir.path && lh_tokenizer_savable(r->ctx, r->k))
         return cli_error(r->ctx); /* not after hours                       */
-    r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
+    if (!r->from)
+        r->config.vocabulary = lh_tokenizer_vocabulary(r->k);
     if (!r->data.facts.loaded)
         code = train_cache(r);
     if (!code)
         code = train_plan(r);
     if (!code)
         r->m = lh_model_new(r->ctx, &r->config, r->settings.seed);
+    if (r->m && r->from)
+        train_take(r);
     if (r->m)
         r->trainer = lh_trainer_new(r->ctx, r->m, r->k, r->data.dataset,
                                     &r->settings);
@@ -228,6 +278,11 @@ static void train_say_bf16(lh_context *ctx)
            fast ? "" : "emulated: no faster than f32 here; ", row);
 }
 
+static const char *train_name(const train_run *r)
+{
+    return r->o->given[OPT_from] ? r->o->text[OPT_from] : r->preset;
+}
+
 /* What the run is about, in a few lines. */
 static void train_say(const train_run *r)
 {
@@ -246,7 +301,7 @@ static void train_say(const train_run *r)
            r->learned ? ", learned from it" : "");
     cli_data_notes(stdout, &r->data);
     printf("model  %s: %lld layer%s, %lld wide, %lld heads, context %lld;"
-           " %s parameters\n", r->preset, (long long)c->layers,
+           " %s parameters\n", train_name(r), (long long)c->layers,
            c->layers > 1 ? "s" : "", (long long)c->width,
            (long long)c->heads, (long long)c->context,
            cli_count(a, lh_params_size(lh_model_params(r->m))));
@@ -289,6 +344,9 @@ static int train_save(train_run *r)
     if (!r->dir.path || r->saved_step == r->last.progress.step)
         return CLI_DONE;
     int code = cli_rundir_sync(&r->dir);
+    /* A better model is not lost with the process that has a copy of it. */
+    if (!code && cli_record_keep(&r->record, &r->view))
+        lh_error_clear(r->ctx);
     if (!code && lh_trainer_save(r->trainer, r->dir.checkpoint))
         code = train_failed(r);
     r->saved = cli_clock();
@@ -316,7 +374,10 @@ static lh_status train_evaluate(train_run *r)
     lh_status status = lh_trainer_evaluate(r->trainer, &e);
     if (status)
         return status;
-    r->last.held_out = (e.nats + e.end_nats) / (double)(e.tokens + e.ends);
+    char text[32];                /* as it is read back from the log       */
+    snprintf(text, sizeof text, "%.9g", (e.nats + e.end_nats) /
+                                        (double)(e.tokens + e.ends));
+    r->last.held_out = strtod(text, NULL);
     r->last.bits = e.bytes ? e.nats / log(2) / (double)e.bytes : (double)NAN;
     return LH_OK;
 }
@@ -355,12 +416,23 @@ static int train_behind(train_run *r)
     return code;
 }
 
+/* It has overfitted: the held-out loss is clearly above its best, no longer
+ * falls, and has not been better for as long as --patience says.  All of this
+ * stands in the log, so that a resumed run ends where the whole one does. */
+static bool train_overfits(const train_run *r)
+{
+    const cli_view *v = &r->view;
+    return r->patience && v->since >= r->patience && !v->falls &&
+           v->held_out > 1.01 * v->best;
+}
+
 /* To the last step, a signal, or a failure. */
 static int train_steps(train_run *r)
 {
     int code = CLI_DONE;
     r->saved = cli_clock();
-    while (!cli_stop && !code && r->last.progress.step < r->settings.steps)
+    while (!cli_stop && !code && r->last.progress.step < r->settings.steps &&
+           !train_overfits(r))
         code = lh_trainer_step(r->trainer, &r->last.progress)
              ? train_failed(r) : train_behind(r);
     if (!code)                    /* else it would erase what was said     */
@@ -466,16 +538,23 @@ static void train_say_best(const train_run *r)
 {
     const cli_view *v = &r->view;
     char a[32], b[32];
-    if (!(v->held_out > 1.01 * v->best))
+    bool early = r->last.progress.step < r->settings.steps && !cli_stop;
+    FILE *f = r->view.mode <= CLI_VIEW_PLAIN ? stdout : stderr;
+    if (!(v->held_out > 1.01 * v->best) || (f == stderr && !early))
         return;
-    printf("\noverfitted: the held-out loss was least, %.4f, at step %s, and"
-           " is %.4f now", v->best, cli_count(a, v->best_step), v->held_out);
+    fprintf(f, "%soverfitted: the held-out loss was least, %.4f, at step %s,"
+            " and is %.4f now", f == stderr ? "" : "\n", v->best,
+            cli_count(a, v->best_step), v->held_out);
+    if (early)
+        fprintf(f, ", at step %s of %s: ended (--patience)",
+                cli_count(a, r->last.progress.step),
+                cli_count(b, r->settings.steps));
     if (r->record.kept_step)
-        printf("; the model of %s%s is in %s/best",
-               r->record.kept_step > 0 ? "step " : "a better step",
-               r->record.kept_step > 0 ? cli_count(b, r->record.kept_step)
-                                       : "", r->dir.path);
-    printf("\n");
+        fprintf(f, "; the model of %s%s is in %s/best",
+                r->record.kept_step > 0 ? "step " : "a better step",
+                r->record.kept_step > 0 ? cli_count(b, r->record.kept_step)
+                                        : "", r->dir.path);
+    fputs("\n", f);
 }
 
 static int train_end(train_run *r)
@@ -489,12 +568,12 @@ static int train_end(train_run *r)
             code = cli_error(r->ctx);
         if (!code)
             code = cli_record_end(&r->record, &r->view,
-                                  r->last.progress.step);
+                                  stopped ? -1 : r->last.progress.step);
         if (!code)
             cli_record_report(&r->record, true);
-        if (!code && r->view.mode <= CLI_VIEW_PLAIN)
-            train_say_best(r);
     }
+    if (!code && r->last.progress.step)
+        train_say_best(r);
     if (code)
         return code;
     if (stopped)
@@ -513,17 +592,23 @@ static int train_prepare(train_run *r)
     const cli_options *o = r->o;
     if (o->given[OPT_resume] && !o->given[OPT_out])
         return cli_usage("--resume needs --out DIR: the run to go on with");
-    if (cli_data_tokenizer_given(o)) {
+    int code = o->given[OPT_from] ? train_from(r) : CLI_DONE;
+    if (!code && !r->from && cli_data_tokenizer_given(o)) {
         r->k = cli_data_tokenizer(r->ctx, o, NULL);
         if (!r->k)
             return cli_error(r->ctx);
     }
-    int code = cli_data_load(r->ctx, o, 0, r->k, 0, &r->data);
+    if (!code)
+        code = cli_data_load(r->ctx, o, 0, r->k, 0, &r->data);
     if (code)
         return code;
+    cli_signals();                /* until here one may kill it as well    */
+    bool small = r->data.by == LH_DOCUMENTS_LINES &&
+                 !(r->from && r->config.width > 16);
     r->preset = o->given[OPT_preset] ? o->text[OPT_preset]
-              : r->data.by == LH_DOCUMENTS_LINES ? "micro" : "nano";
-    code = cli_config(r->ctx, o, r->preset, &r->config);
+              : small ? "micro" : "nano";
+    if (!r->from)
+        code = cli_config(r->ctx, o, r->preset, &r->config);
     if (!code)
         code = train_settings(r);
     /* A run that cannot be leaves no directory, but tokens need one. */
@@ -554,7 +639,8 @@ static int train_prepare(train_run *r)
     if (r->settings.dtype == LH_BF16 && fast)
         r->view.flops /= 2;       /* of a peak that is twice as high       */
     r->view.ctx = r->ctx;
-    r->record = (cli_record){ .o = o, .ctx = r->ctx, .preset = r->preset,
+    r->record = (cli_record){ .o = o, .ctx = r->ctx,
+        .preset = train_name(r),
         .directory = r->dir.path, .data = &r->data, .k = r->k, .m = r->m,
         .settings = &r->settings, .trainer = r->trainer, .peak = r->peak };
     code = cli_record_start(&r->record);
@@ -568,6 +654,7 @@ static void train_free(train_run *r)
     cli_rundir_close(&r->dir);
     lh_trainer_free(r->trainer);
     lh_model_free(r->m);
+    lh_model_free(r->from);
     lh_tokenizer_free(r->k);
     lh_dataset_free(r->data.dataset);
 }
@@ -575,7 +662,6 @@ static void train_free(train_run *r)
 int cli_train(const cli_options *o, lh_context *ctx)
 {
     train_run r = { .o = o, .ctx = ctx };
-    cli_signals();
     int code = train_prepare(&r);
     if (!code) {
         train_say(&r);

@@ -63,9 +63,11 @@ void cli_view_past(cli_view *v, int64_t step, double loss, double held_out)
     v->binned[i]++;
     if (held_out - held_out != 0)
         return;
+    v->falls = held_out < v->held_out;
     v->single[i] = v->held_out = held_out;
+    v->since++;
     if (!(v->best <= held_out))
-        v->best = held_out, v->best_step = step;
+        v->best = held_out, v->best_step = step, v->since = 0;
 }
 
 /* ----------------------------------------------------------------- JSON -- */

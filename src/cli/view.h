@@ -27,6 +27,8 @@ typedef struct cli_view {
     int64_t summed;
     double best;                  /* the least held-out loss; NaN: none    */
     int64_t best_step;
+    int64_t since;                /* evaluations behind the best one       */
+    bool falls;                   /* the last one is below that before     */
     double flops, peak;           /* a token; a second, 0: not measured    */
     lh_context *ctx;              /* to measure it on                      */
     const char *sample;           /* borrowed; NULL: none                  */
