@@ -11,6 +11,7 @@
  * do not compute is an error that names it; other unknown keys are left. */
 #include "formats/hf_config.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -310,8 +311,14 @@ typedef struct hfconf_reader {
     lh_status status;              /* of the first failure                 */
 } hfconf_reader;
 
-static void hfconf_fail(hfconf_reader *r, const char *key, const char *what)
+static LH_PRINTF(3, 4) void hfconf_fail(hfconf_reader *r, const char *key,
+                                        const char *format, ...)
 {
+    char what[192];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
     if (!r->status)
         r->status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: \"%s\" %s",
                             r->where, key, what);
@@ -334,11 +341,10 @@ static const lh_json *hfconf_get(hfconf_reader *r, const char *key,
 static void hfconf_fail_range(hfconf_reader *r, const char *key, double low,
                               double high)
 {
-    char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE], text[128];
+    char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE];
     lh_number_write(a, low);
     lh_number_write(b, high);
-    snprintf(text, sizeof text, "must be a number from %s to %s", a, b);
-    hfconf_fail(r, key, text);
+    hfconf_fail(r, key, "must be a number from %s to %s", a, b);
 }
 
 /* An integer from 1 to high; `missing` where it is not there, 0 there
@@ -349,12 +355,9 @@ static int64_t hfconf_integer(hfconf_reader *r, const char *key,
     const lh_json *m = hfconf_get(r, key, !missing);
     if (!m)
         return missing;
-    if (!m->integral || m->integer < 1 || m->integer > high) {
-        char text[64];
-        snprintf(text, sizeof text, "must be an integer from 1 to %lld",
-                 (long long)high);
-        hfconf_fail(r, key, text);
-    }
+    if (!m->integral || m->integer < 1 || m->integer > high)
+        hfconf_fail(r, key, "must be an integer from 1 to %lld",
+                    (long long)high);
     return m->integer;
 }
 
@@ -396,11 +399,10 @@ static int hfconf_word_read(hfconf_reader *r, const char *key,
     for (; list->text; list++)
         if (hfconf_is(m, list->text))
             return list->value;
-    char shown[LH_UTF8_SHOWN], text[128];
-    snprintf(text, sizeof text, "is \"%s\", which is not computed here",
-             m->type == LH_JSON_STRING
-             ? lh_utf8_show(shown, m->string, m->size) : "?");
-    hfconf_fail(r, key, text);
+    char shown[LH_UTF8_SHOWN];
+    hfconf_fail(r, key, "is \"%s\", which is not computed here",
+                m->type == LH_JSON_STRING
+                ? lh_utf8_show(shown, m->string, m->size) : "?");
     return 0;
 }
 
@@ -455,11 +457,8 @@ static void hfconf_architecture(hfconf_reader *r, const char *wanted)
     bool found = !list;
     for (const lh_json *m = list ? list->child : NULL; m; m = m->next)
         found = found || hfconf_is(m, wanted);
-    if (!found) {
-        char text[128];
-        snprintf(text, sizeof text, "must hold \"%s\"", wanted);
-        hfconf_fail(r, "architectures", text);
-    }
+    if (!found)
+        hfconf_fail(r, "architectures", "must hold \"%s\"", wanted);
 }
 
 static void hfconf_read_gpt2(hfconf_reader *r, lh_config *c)
@@ -518,11 +517,10 @@ static double hfconf_read_rope(hfconf_reader *r)
             if (base)
                 theta = m->number;
             if (!base && !part && !(type && hfconf_is(m, "default"))) {
-                char shown[LH_UTF8_SHOWN], text[160];
-                snprintf(text, sizeof text, "has a \"%s\" that is not "
-                         "computed here, or contradicts \"rope_theta\"",
-                         lh_utf8_show(shown, m->key, m->key_size));
-                hfconf_fail(r, list[i], text);
+                char shown[LH_UTF8_SHOWN];
+                hfconf_fail(r, list[i], "has a \"%s\" that is not computed "
+                            "here, or contradicts \"rope_theta\"",
+                            lh_utf8_show(shown, m->key, m->key_size));
             }
         }
         if (rope->type != LH_JSON_OBJECT)
@@ -531,8 +529,9 @@ static double hfconf_read_rope(hfconf_reader *r)
     return theta == 0 ? 10000 : theta;
 }
 
-static void hfconf_read_llama(hfconf_reader *r, lh_config *c,
-                              const hfconf_word *activations)
+/* What Llama and NanoChat have in common. */
+static void hfconf_read_both(hfconf_reader *r, lh_config *c,
+                             const hfconf_word *activations)
 {
     c->layers = hfconf_integer(r, "num_hidden_layers", 0, 10000);
     c->width = hfconf_integer(r, "hidden_size", 0, HFCONF_LARGE);
@@ -564,12 +563,18 @@ static void hfconf_read_llama(hfconf_reader *r, lh_config *c,
     c->init_zero = hfconf_flag(r, "init_zero", 0);
 }
 
+static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
+{
+    hfconf_architecture(r, "LlamaForCausalLM");
+    hfconf_read_both(r, c, hfconf_llama_activations);
+}
+
 /* The names of the fields of theirs that Llama has too, what is always so, and
  * a soft-cap on the logits. */
 static void hfconf_read_nanochat(hfconf_reader *r, lh_config *c)
 {
     hfconf_architecture(r, "NanoChatForCausalLM");
-    hfconf_read_llama(r, c, hfconf_nanochat_activations);
+    hfconf_read_both(r, c, hfconf_nanochat_activations);
     c->norm_gain = false;
     c->embedding_norm = c->qk_norm = true;
     /* transformers' default is 15; null is none. */
@@ -642,18 +647,6 @@ static void hfconf_check(hfconf_reader *r, const lh_config *c)
 {
     if (r->status)
         return;
-#define HFCONF_INTEGER(name, low, high) \
-    if (c->name < low || c->name > high) \
-        hfconf_fail_range(r, #name, low, high);
-#define HFCONF_NUMBER(name, low, high) \
-    if (!(c->name >= low && c->name <= high)) \
-        hfconf_fail_range(r, #name, low, high);
-#define HFCONF_NONE(...)
-    HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_NONE, HFCONF_NONE,
-                  HFCONF_INTEGER, HFCONF_NONE)
-#undef HFCONF_INTEGER
-#undef HFCONF_NUMBER
-#undef HFCONF_NONE
     bool rotary = c->positions == LH_POSITIONS_ROTARY;
     if (!r->status && c->heads % c->kv_heads)
         r->status = lh_fail(r->ctx, LH_ERROR_FORMAT,
@@ -665,6 +658,17 @@ static void hfconf_check(hfconf_reader *r, const lh_config *c)
                             "%s: rotary positions need an even head size "
                             "and a positive theta", r->where);
 }
+
+static const struct {
+    const char *name;
+    lh_layout layout;
+    void (*read)(hfconf_reader *r, lh_config *c);
+} hfconf_types[] = {
+    { "gpt2", LH_LAYOUT_GPT2, hfconf_read_gpt2 },
+    { "llama", LH_LAYOUT_LLAMA, hfconf_read_llama },
+    { "nanochat", LH_LAYOUT_NANOCHAT, hfconf_read_nanochat },
+    { "longhand", LH_LAYOUT_LONGHAND, hfconf_read_longhand },
+};
 
 LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
                                      const char *text, size_t size,
@@ -679,23 +683,14 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
     lh_config c = { .norm_gain = true, .final_norm = true,
                     .embedding_scale = 1 };
     const lh_json *type = hfconf_get(&r, "model_type", true);
-    if (hfconf_is(type, "gpt2")) {
-        *layout = LH_LAYOUT_GPT2;
-        hfconf_refuse(&r, false);
-        hfconf_read_gpt2(&r, &c);
-    } else if (hfconf_is(type, "llama")) {
-        *layout = LH_LAYOUT_LLAMA;
-        hfconf_refuse(&r, false);
-        hfconf_architecture(&r, "LlamaForCausalLM");
-        hfconf_read_llama(&r, &c, hfconf_llama_activations);
-    } else if (hfconf_is(type, "nanochat")) {
-        *layout = LH_LAYOUT_NANOCHAT;
-        hfconf_refuse(&r, true);
-        hfconf_read_nanochat(&r, &c);
-    } else if (hfconf_is(type, "longhand")) {
-        *layout = LH_LAYOUT_LONGHAND;
-        hfconf_refuse(&r, false);
-        hfconf_read_longhand(&r, &c);
+    size_t i = 0;
+    while (i < LH_COUNT(hfconf_types) &&
+           !hfconf_is(type, hfconf_types[i].name))
+        i++;
+    if (i < LH_COUNT(hfconf_types)) {
+        *layout = hfconf_types[i].layout;
+        hfconf_refuse(&r, *layout == LH_LAYOUT_NANOCHAT);
+        hfconf_types[i].read(&r, &c);
     } else if (type) {
         char shown[LH_UTF8_SHOWN];
         r.status = lh_fail(ctx, LH_ERROR_FORMAT,
