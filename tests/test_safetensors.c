@@ -28,6 +28,13 @@ static const unsigned char *stored_raw(const lh_stored *s)
     return bytes;
 }
 
+static lh_status write_tensors(const lh_stored *tensor, size_t count,
+                               const char *const *metadata, int64_t pairs)
+{
+    return lh_safetensors_write(&ctx, path, tensor, (int64_t)count, metadata,
+                                pairs, NULL, NULL);
+}
+
 /* ----------------------------------------------------------- round trip -- */
 
 /* The format's own words, byte for byte: whatever the machine's order. */
@@ -46,7 +53,7 @@ static void test_bytes(void)
         "\"b\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[8,12]}}";
     static const unsigned char data[12] = { 0, 0, 0x80, 0x3f, 0, 0, 0x20,
                                             0xc0, 4, 3, 2, 1 };
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, tensor, 2, metadata, 1),
+    CHECK_EQ_INT(write_tensors(tensor, 2, metadata, 1),
                  LH_OK);
     lh_buffer got;
     CHECK_EQ_INT(lh_file_read(&ctx, path, &got), LH_OK);
@@ -87,7 +94,7 @@ static void test_padding(void)
     for (int n = 0; n < 9; n++) {
         const char *name = &"abcdefghi"[n];
         const lh_stored t = { name, LH_DTYPE_U8, 1, { 1 }, 1, "x" };
-        CHECK_EQ_INT(lh_safetensors_write(&ctx, path, &t, 1, NULL, 0),
+        CHECK_EQ_INT(write_tensors(&t, 1, NULL, 0),
                      LH_OK);
         lh_buffer got;
         CHECK_EQ_INT(lh_file_read(&ctx, path, &got), LH_OK);
@@ -117,7 +124,7 @@ static void test_round_trip(void)
         { "empty", LH_DTYPE_F32, 3, { 2, 0, 3 }, 0, f },
         { "u", LH_DTYPE_U8, 1, { 5 }, 5, "hello" },
     };
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, tensor, LH_COUNT(tensor),
+    CHECK_EQ_INT(write_tensors(tensor, LH_COUNT(tensor),
                                       NULL, 0), LH_OK);
     lh_safetensors file;
     CHECK_EQ_INT(lh_safetensors_open(&ctx, path, &file), LH_OK);
@@ -145,7 +152,7 @@ static void test_round_trip(void)
     lh_error_clear(&ctx);
     lh_safetensors_close(&file);
     /* A file without tensors is one. */
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, NULL, 0, NULL, 0), LH_OK);
+    CHECK_EQ_INT(write_tensors(NULL, 0, NULL, 0), LH_OK);
     CHECK_EQ_INT(lh_safetensors_open(&ctx, path, &file), LH_OK);
     CHECK_EQ_INT(file.count, 0);
     lh_safetensors_close(&file);
@@ -164,7 +171,7 @@ static void test_halves(void)
     for (int k = 0; k < 2; k++) {
         int bits = k ? 7 : 10, bias = k ? 127 : 15, top = k ? 255 : 31;
         const lh_stored t = { "h", kind[k], 1, { 65536 }, 65536, half };
-        CHECK_EQ_INT(lh_safetensors_write(&ctx, path, &t, 1, NULL, 0),
+        CHECK_EQ_INT(write_tensors(&t, 1, NULL, 0),
                      LH_OK);
         lh_safetensors file;
         CHECK_EQ_INT(lh_safetensors_open(&ctx, path, &file), LH_OK);
@@ -202,7 +209,7 @@ static void test_halves(void)
         0, 0, 0, 0, 0, 0, 0xf0, 0xff,
         0, 0, 0xc0, 0x7f, 0, 0, 0xc0, 0x7f, 0, 0, 0x80, 0x7f };
     lh_buffer bytes;
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, t, 2, NULL, 0), LH_OK);
+    CHECK_EQ_INT(write_tensors(t, 2, NULL, 0), LH_OK);
     CHECK_EQ_INT(lh_file_read(&ctx, path, &bytes), LH_OK);
     CHECK(bytes.size > 36
           && !memcmp(bytes.data + bytes.size - 36, wanted, 36));
@@ -235,11 +242,11 @@ static void test_refused_writes(void)
             { "b", LH_DTYPE_F32, 2, { INT64_MAX, 3 }, 2, f } },
           "\"b\": its shape" },
     };
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, row[0].tensor, 1, NULL, 0),
+    CHECK_EQ_INT(write_tensors(row[0].tensor, 1, NULL, 0),
                  LH_OK);
     for (size_t i = 0; i < LH_COUNT(row); i++) {
         lh_error_clear(&ctx);
-        lh_status status = lh_safetensors_write(&ctx, path, row[i].tensor, 2,
+        lh_status status = write_tensors(row[i].tensor, 2,
                                                 NULL, 0);
         CHECK(status == LH_ERROR_ARGUMENT
               || (i == 0 && status == LH_ERROR_FORMAT));
@@ -418,7 +425,7 @@ static void make_small(void)
         { "half", LH_DTYPE_F16, 1, { 3 }, 3, h },
     };
     static const char *const metadata[] = { "format", "pt", "x", "\xc3\xa9" };
-    CHECK_EQ_INT(lh_safetensors_write(&ctx, path, tensor, 3, metadata, 2),
+    CHECK_EQ_INT(write_tensors(tensor, 3, metadata, 2),
                  LH_OK);
     lh_buffer bytes;
     CHECK_EQ_INT(lh_file_read(&ctx, path, &bytes), LH_OK);
@@ -493,7 +500,8 @@ static lh_status write_small(lh_context *with, void *arg)
     static const float f[2] = { 1, 2 };
     const lh_stored tensor = { "a", LH_DTYPE_F32, 1, { 2 }, 2, f };
     static const char *const metadata[] = { "k", "v" };
-    return lh_safetensors_write(with, path, &tensor, 1, metadata, 1);
+    return lh_safetensors_write(with, path, &tensor, 1, metadata, 1,
+                                NULL, NULL);
 }
 
 /* A disk that is full at every byte of the file. */

@@ -59,6 +59,26 @@ LH_INTERNAL int lh_utf8_encode(uint32_t code, char text[4])
     return length;
 }
 
+LH_INTERNAL size_t lh_utf8_mark(uint32_t seen[LH_UTF8_CODES / 32],
+                                const char *text, size_t size)
+{
+    size_t at = 0;
+    uint32_t code = 0;
+    for (int length; (length = lh_utf8_decode(text + at, size - at, &code));
+         at += (size_t)length)
+        seen[code / 32] |= 1u << code % 32;
+    return at;
+}
+
+LH_INTERNAL uint32_t lh_utf8_marked(const uint32_t seen[LH_UTF8_CODES / 32],
+                                    uint32_t code)
+{
+    for (; code < LH_UTF8_CODES && !(seen[code / 32] >> code % 32 & 1); code++)
+        if (!seen[code / 32])
+            code |= 31;                /* 32 absent ones at once           */
+    return code;
+}
+
 LH_INTERNAL const char *lh_utf8_show(char out[LH_UTF8_SHOWN],
                                      const char *text, size_t size)
 {

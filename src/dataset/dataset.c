@@ -333,11 +333,9 @@ LH_API lh_dataset *lh_dataset_open(lh_context *ctx, const lh_sources *what)
     for (int64_t i = 0; there && i < what->paths + what->held_outs; i++)
         there = i < what->paths ? what->path[i] != NULL
                                 : what->held_out[i - what->paths] != NULL;
-    if (!there) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT,
-                "lh_dataset_open: NULL where a path is needed");
-        return NULL;
-    }
+    if (!there)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_dataset_open: NULL"
+                            " where a path is needed");
     lh_dataset *d = dataset_new(ctx, what->by);
     if (!d || !dataset_open(d, what))
         return d;
@@ -392,11 +390,9 @@ LH_API lh_dataset *lh_dataset_text(lh_context *ctx, const char *text,
 {
     if (!ctx)
         return NULL;
-    if (!text && size) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT,
-                "lh_dataset_text: NULL where a text is needed");
-        return NULL;
-    }
+    if (!text && size)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_dataset_text: NULL"
+                            " where a text is needed");
     return dataset_make(ctx, "the text", text, size, by);
 }
 

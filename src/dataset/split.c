@@ -12,8 +12,6 @@
 /* So many documents are drawn as cards are, from a table; more are numbered
  * by a permutation that needs none. */
 #define SPLIT_TABLE ((int64_t)1 << 20)
-/* Every code point, one bit each. */
-#define SPLIT_CODES 0x110000u
 
 typedef struct split_state {
     const lh_dataset *d;
@@ -151,7 +149,7 @@ LH_API lh_status lh_dataset_read(lh_context *ctx, const lh_dataset *d,
 typedef struct split_alphabet {
     lh_context *ctx;
     const lh_dataset *d;
-    uint32_t *seen;                    /* [SPLIT_CODES / 32]               */
+    uint32_t *seen;                    /* [LH_UTF8_CODES / 32]             */
     size_t at;                         /* in the document                  */
 } split_alphabet;
 
@@ -159,21 +157,16 @@ static lh_status split_gather(void *user, const lh_piece *p)
 {
     split_alphabet *a = user;
     a->at = p->first ? 0 : a->at;
-    for (size_t at = 0; at < p->size;) {
-        uint32_t code = 0;
-        int length = lh_utf8_decode(p->text + at, p->size - at, &code);
-        char where[48] = "";
-        if (!length && a->d->facts.documents > 1)
-            snprintf(where, sizeof where, "document %lld, ",
-                     (long long)p->document + 1);
-        if (!length)
-            return lh_fail(a->ctx, LH_ERROR_FORMAT, "%sbyte %zu (0x%02X) is"
-                           " not UTF-8 text: convert the text, or use the"
-                           " byte tokenizer", where, a->at + at,
-                           (unsigned)(unsigned char)p->text[at]);
-        a->seen[code / 32] |= 1u << code % 32;
-        at += (size_t)length;
-    }
+    size_t at = lh_utf8_mark(a->seen, p->text, p->size);
+    char where[48] = "";
+    if (at < p->size && a->d->facts.documents > 1)
+        snprintf(where, sizeof where, "document %lld, ",
+                 (long long)p->document + 1);
+    if (at < p->size)
+        return lh_fail(a->ctx, LH_ERROR_FORMAT, "%sbyte %zu (0x%02X) is not"
+                       " UTF-8 text: convert the text, or use the byte"
+                       " tokenizer", where, a->at + at,
+                       (unsigned)(unsigned char)p->text[at]);
     a->at += p->size;
     return LH_OK;
 }
@@ -188,16 +181,14 @@ LH_API lh_status lh_dataset_alphabet(lh_context *ctx, const lh_dataset *d,
     *size = 0;
     split_alphabet a = { .ctx = ctx, .d = d };
     lh_buffer made = { 0 };
-    a.seen = lh_alloc(ctx, SPLIT_CODES / 32, sizeof *a.seen);
+    a.seen = lh_alloc(ctx, LH_UTF8_CODES / 32, sizeof *a.seen);
     lh_status status = a.seen ? split_all(ctx, d, split_gather, &a)
                               : LH_ERROR_MEMORY;
-    for (uint32_t code = 0; code < SPLIT_CODES && !status; code++) {
+    for (uint32_t code = 0; !status && (code = lh_utf8_marked(a.seen, code)) <
+         LH_UTF8_CODES; code++) {
         char spelled[4];
-        if (!a.seen[code / 32])
-            code |= 31;                /* 32 absent ones at once           */
-        else if (a.seen[code / 32] >> code % 32 & 1)
-            status = lh_buffer_add(ctx, &made, spelled, (size_t)
-                                   lh_utf8_encode(code, spelled));
+        status = lh_buffer_add(ctx, &made, spelled,
+                               (size_t)lh_utf8_encode(code, spelled));
     }
     lh_free(ctx, a.seen);
     if (status) {
@@ -210,4 +201,3 @@ LH_API lh_status lh_dataset_alphabet(lh_context *ctx, const lh_dataset *d,
 }
 
 #undef SPLIT_TABLE
-#undef SPLIT_CODES

@@ -95,16 +95,10 @@ LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b);
 
 /* Writes tensors (native byte order in memory, little-endian in the file)
  * and metadata pairs key, value, key, value, ..., in this order, aside and
- * renamed (file.h).  NaNs become the canonical one. */
-LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
-                                           const lh_stored *tensor,
-                                           int64_t count,
-                                           const char *const *metadata,
-                                           int64_t pairs);
-
-/* The same, where tensors without data get it from fill(user, i) when their
- * turn comes: until the next call. */
-LH_INTERNAL lh_status lh_safetensors_write_by(
+ * renamed (file.h).  NaNs become the canonical one.  Tensors without data get
+ * it from fill(user, i) when their turn comes, until the next call; fill may
+ * be NULL where there are none. */
+LH_INTERNAL lh_status lh_safetensors_write(
     lh_context *ctx, const char *path, const lh_stored *tensor,
     int64_t count, const char *const *metadata, int64_t pairs,
     const void *(*fill)(void *user, int64_t i), void *user);

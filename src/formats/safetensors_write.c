@@ -202,17 +202,7 @@ static lh_status storing_data(lh_writer *w, const lh_stored *s,
     return status;
 }
 
-LH_INTERNAL lh_status lh_safetensors_write(lh_context *ctx, const char *path,
-                                           const lh_stored *tensor,
-                                           int64_t count,
-                                           const char *const *metadata,
-                                           int64_t pairs)
-{
-    return lh_safetensors_write_by(ctx, path, tensor, count, metadata, pairs,
-                                   NULL, NULL);
-}
-
-LH_INTERNAL lh_status lh_safetensors_write_by(
+LH_INTERNAL lh_status lh_safetensors_write(
     lh_context *ctx, const char *path, const lh_stored *tensor,
     int64_t count, const char *const *metadata, int64_t pairs,
     const void *(*fill)(void *user, int64_t i), void *user)

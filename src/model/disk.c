@@ -207,7 +207,7 @@ static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
     if (stored)
         saving.room = lh_alloc(ctx, (size_t)most, sizeof(float));
     status = saving.room
-        ? lh_safetensors_write_by(ctx, path, stored, count, metadata, 1,
+        ? lh_safetensors_write(ctx, path, stored, count, metadata, 1,
                                   disk_gather, &saving)
         : LH_ERROR_MEMORY;
     lh_free(ctx, saving.room);

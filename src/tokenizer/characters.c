@@ -4,9 +4,6 @@
 #include "base/utf8.h"
 #include "tokenizer/kinds.h"
 
-/* Every code point, one bit each. */
-#define CHARACTERS_ALL 0x110000u
-
 /* The id of a code point, or -1. */
 static int32_t characters_find(const lh_tokenizer *k, uint32_t code)
 {
@@ -106,64 +103,37 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_from_codes(lh_context *ctx,
     return k;
 }
 
-/* Marks the text's code points in seen and counts the distinct ones; -1:
- * not UTF-8, recorded. */
-static int32_t characters_gather(lh_context *ctx, const char *text,
-                                 size_t size, uint32_t *seen)
-{
-    int32_t count = 0;
-    for (size_t at = 0; at < size;) {
-        uint32_t code = 0;
-        int length = lh_utf8_decode(text + at, size - at, &code);
-        if (!length) {
-            characters_invalid(ctx, text, at);
-            return -1;
-        }
-        uint32_t bit = 1u << code % 32;
-        if (!(seen[code / 32] & bit)) {
-            seen[code / 32] |= bit;
-            count++;
-        }
-        at += (size_t)length;
-    }
-    return count;
-}
-
 LH_API lh_tokenizer *lh_tokenizer_characters(lh_context *ctx,
                                              const char *text, size_t size)
 {
     if (!ctx)
         return NULL;
-    if (!text && size) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT,
-                "lh_tokenizer_characters: NULL where a text is needed");
-        return NULL;
-    }
-    if (!size) {
-        lh_fail(ctx, LH_ERROR_FORMAT,
-                "the text is empty: a character tokenizer needs at least "
-                "one character");
-        return NULL;
-    }
+    if (!text && size)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_characters:"
+                            " NULL where a text is needed");
+    if (!size)
+        return LH_FAIL_NULL(ctx, LH_ERROR_FORMAT, "the text is empty: a"
+                            " character tokenizer needs at least one"
+                            " character");
     lh_tokenizer *k = NULL;
     uint32_t *codes = NULL;
-    uint32_t *seen = lh_alloc(ctx, CHARACTERS_ALL / 32, sizeof *seen);
-    int32_t count = seen ? characters_gather(ctx, text, size, seen) : -1;
-    if (count > 0)
+    uint32_t *seen = lh_alloc(ctx, LH_UTF8_CODES / 32, sizeof *seen);
+    size_t fine = seen ? lh_utf8_mark(seen, text, size) : 0;
+    int32_t count = 0;
+    uint32_t code = 0;
+    if (seen && fine < size)
+        characters_invalid(ctx, text, fine);
+    else
+        while (seen && (code = lh_utf8_marked(seen, code)) < LH_UTF8_CODES)
+            code++, count++;
+    if (count)
         codes = lh_alloc(ctx, (size_t)count, sizeof *codes);
-    if (codes) {
-        int32_t filled = 0;
-        for (uint32_t code = 0; code < CHARACTERS_ALL; code++) {
-            if (!seen[code / 32])
-                code |= 31;            /* 32 absent ones at once           */
-            else if (seen[code / 32] >> code % 32 & 1)
-                codes[filled++] = code;
-        }
+    code = 0;
+    for (int32_t i = 0; codes && i < count; i++)
+        codes[i] = code = lh_utf8_marked(seen, code + (i > 0));
+    if (codes)
         k = lh_tokenizer_from_codes(ctx, codes, count);
-    }
     lh_free(ctx, codes);
     lh_free(ctx, seen);
     return k;
 }
-
-#undef CHARACTERS_ALL

@@ -295,10 +295,9 @@ static lh_tokenizer *load_any(lh_context *ctx, const char *where,
     size_t at = 0;
     while (at < size && text[at] && strchr(" \t\r\n", text[at]))
         at++;
-    if (!size) {
-        lh_fail(ctx, LH_ERROR_FORMAT, "%s: the file is empty", where);
-        return NULL;
-    }
+    if (!size)
+        return LH_FAIL_NULL(ctx, LH_ERROR_FORMAT, "%s: the file is empty",
+                            where);
     if (at < size && text[at] == '{')
         return load_json(ctx, where, text, size, pre, settings);
     if (size >= 4 && !memcmp(text, "GGUF", 4))
@@ -361,10 +360,9 @@ LH_API lh_tokenizer *lh_tokenizer_load(lh_context *ctx, const char *path,
 {
     if (!ctx)
         return NULL;
-    if (!path) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_load: no path");
-        return NULL;
-    }
+    if (!path)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_tokenizer_load: no"
+                            " path");
     lh_buffer text = { 0 }, set = { 0 };
     lh_json_document settings = { .root = NULL };
     lh_tokenizer *k = NULL;

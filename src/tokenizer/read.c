@@ -64,30 +64,18 @@ LH_INTERNAL size_t lh_marks_decode(const char *text, size_t size, char *out)
 
 /* ----------------------------------------------------------- gathering -- */
 
-/* A longer array in *array; false: no memory, and it is as before. */
-static bool read_grow(lh_gather *g, void *array, size_t from, size_t to,
-                      size_t size)
-{
-    void *old;
-    memcpy(&old, array, sizeof old);
-    void *grown = lh_resize(g->ctx, old, from, to, size);
-    if (grown)
-        memcpy(array, &grown, sizeof grown);
-    return grown != NULL;
-}
-
 /* Grows what there is of each token to hold token `id`. */
 static lh_status read_room(lh_gather *g, int64_t id)
 {
-    size_t from = (size_t)g->capacity;
+    size_t from = (size_t)g->capacity, room[4] = { from, from, from, from };
     if (id < g->capacity)
         return LH_OK;
     size_t to = (size_t)lh_min64(LH_VOCABULARY_MOST,
                                  lh_max64(id + 1, 2 * (int64_t)from + 512));
-    if (!read_grow(g, &g->piece, from, to, sizeof *g->piece) ||
-        !read_grow(g, &g->piece_size, from, to, sizeof *g->piece_size) ||
-        !read_grow(g, &g->hidden, from, to, sizeof *g->hidden) ||
-        !read_grow(g, &g->score, from, to, sizeof *g->score))
+    if (lh_fit(g->ctx, &g->piece, &room[0], to, sizeof *g->piece) ||
+        lh_fit(g->ctx, &g->piece_size, &room[1], to, sizeof *g->piece_size) ||
+        lh_fit(g->ctx, &g->hidden, &room[2], to, sizeof *g->hidden) ||
+        lh_fit(g->ctx, &g->score, &room[3], to, sizeof *g->score))
         return LH_ERROR_MEMORY;
     g->capacity = (int32_t)to;
     return LH_OK;
@@ -150,15 +138,9 @@ LH_INTERNAL lh_status lh_gather_added(lh_gather *g, lh_spelling spelling,
     if (status)
         return status;
     g->hidden[added->id] |= !there;
-    if (g->added_count == g->added_capacity) {
-        int grown = 2 * g->added_capacity + 16;
-        lh_added *more = lh_resize(g->ctx, g->added, (size_t)g->added_count,
-                                   (size_t)grown, sizeof *more);
-        if (!more)
-            return LH_ERROR_MEMORY;
-        g->added = more;
-        g->added_capacity = grown;
-    }
+    if (lh_grow(g->ctx, &g->added, &g->added_room,
+                (size_t)g->added_count + 1, sizeof *g->added))
+        return LH_ERROR_MEMORY;
     g->added[g->added_count++] = *added;
     return LH_OK;
 }
@@ -192,30 +174,23 @@ LH_INTERNAL lh_status lh_gather_byte(lh_gather *g, lh_bpe *rules, int64_t id,
 LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
                                          int32_t border)
 {
-    if (!g->count) {
-        lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: it has no tokens", g->where);
-        return NULL;
-    }
+    if (!g->count)
+        return LH_FAIL_NULL(g->ctx, LH_ERROR_FORMAT, "%s: it has no tokens",
+                            g->where);
     lh_bpe_parts parts = {
         .rules = *rules, .vocabulary = g->count, .piece = g->piece,
         .piece_size = g->piece_size, .hidden = g->hidden,
-        .score = rules->by_rank && rules->spaces ? g->score : NULL, .added = g->added,
-        .added_count = g->added_count, .border = border,
+        .score = rules->by_rank && rules->spaces ? g->score : NULL,
+        .added = g->added, .added_count = g->added_count, .border = border,
     };
     return lh_bpe_make(g->ctx, &parts);
 }
 
 LH_INTERNAL lh_status lh_gather_pair(lh_gather *g, lh_merge merge)
 {
-    if (g->merges == g->merge_capacity) {
-        size_t grown = 2 * g->merge_capacity + 1024;
-        lh_merge *more = lh_resize(g->ctx, g->merge, g->merges, grown,
-                                   sizeof *more);
-        if (!more)
-            return LH_ERROR_MEMORY;
-        g->merge = more;
-        g->merge_capacity = grown;
-    }
+    if (lh_grow(g->ctx, &g->merge, &g->merge_room, g->merges + 1,
+                sizeof *g->merge))
+        return LH_ERROR_MEMORY;
     g->merge[g->merges++] = merge;
     return LH_OK;
 }

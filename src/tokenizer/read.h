@@ -20,9 +20,10 @@ typedef struct lh_gather {
     float *score;                      /* NULL: there are none             */
     int32_t count, capacity;           /* count: the highest id and one    */
     lh_added *added;                   /* [added_count]                    */
-    int added_count, added_capacity;
+    int added_count;
+    size_t added_room;
     lh_merge *merge;                   /* [merges]                         */
-    size_t merges, merge_capacity;
+    size_t merges, merge_room;
     const lh_json *settings;           /* a tokenizer_config.json, or NULL */
 } lh_gather;
 

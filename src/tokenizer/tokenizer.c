@@ -61,10 +61,9 @@ LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more)
     size_t need;
     if (more <= ids->capacity - ids->count && ids->id)
         return ids->id + ids->count;
-    if (!lh_add_size(ids->count, more, &need) || need > SIZE_MAX / 16) {
-        lh_fail(ctx, LH_ERROR_MEMORY, "the text has too many tokens");
-        return NULL;
-    }
+    if (!lh_add_size(ids->count, more, &need) || need > SIZE_MAX / 16)
+        return LH_FAIL_NULL(ctx, LH_ERROR_MEMORY, "the text has too many"
+                            " tokens");
     need += ids->capacity / 2 + 16;
     int32_t *id = lh_resize_raw(ctx, ids->id, ids->capacity, need,
                                 sizeof *id);

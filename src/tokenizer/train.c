@@ -276,12 +276,11 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
         return NULL;
     lh_context *ctx = t->ctx;
     if (specials < 1 || !special || vocabulary < 256 + specials ||
-        vocabulary > 1 << 20) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "a vocabulary of %lld: it is at least"
-                " the 256 bytes and the special tokens, of which there is one"
-                " or more, and at most 2^20", (long long)vocabulary);
-        return NULL;
-    }
+        vocabulary > 1 << 20)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "a vocabulary of %lld: it"
+                            " is at least the 256 bytes and the special"
+                            " tokens, of which there is one or more, and at"
+                            " most 2^20", (long long)vocabulary);
     lh_gather g = { .ctx = ctx, .where = "training", .arena = { .ctx = ctx } };
     lh_tokenizer *k = NULL;
     lh_status status = train_gather(t->counter, t->threads);

@@ -189,14 +189,6 @@ LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
     return status;
 }
 
-LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
-                                      const lh_tokenizer *k,
-                                      const lh_dataset *d, int64_t context,
-                                      double held_out, uint64_t seed)
-{
-    return lh_windows_open(ctx, w, k, d, context, held_out, seed, NULL);
-}
-
 LH_INTERNAL void lh_windows_free(lh_windows *w)
 {
     lh_free(w->ctx, w->tokens);

@@ -207,8 +207,8 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
     status = checkpoint_finite(r, &list);
     if (!status)
         status = lh_safetensors_write(r->ctx, path, list.stored,
-                                      list.count, pairs,
-                                      CHECKPOINT_PAIRS);
+                                      list.count, pairs, CHECKPOINT_PAIRS,
+                                      NULL, NULL);
     checkpoint_list_free(r->ctx, &list);
     return status;
 }

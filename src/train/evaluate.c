@@ -136,8 +136,9 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
     lh_scoring s = { k, facts.loaded && !facts.ids ? d : NULL, on_window,
                      user, 0, 0, { 0 } };
     lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = lh_windows_make(ctx, &windows, k, d,
-                                       lh_model_config(m)->context, 0, 0);
+    lh_status status = lh_windows_open(ctx, &windows, k, d,
+                                       lh_model_config(m)->context, 0, 0,
+                                       NULL);
     lh_tape *t = status ? NULL : lh_tape_new(ctx);
     if (!status && !t)
         status = LH_ERROR_MEMORY;

@@ -37,13 +37,9 @@ typedef struct lh_windows {
     int64_t vocabulary;                /* all ids are below                */
 } lh_windows;
 
-/* Tokenizes and cuts.  What is held out: see lh_split. */
-LH_INTERNAL lh_status lh_windows_make(lh_context *ctx, lh_windows *w,
-                                      const lh_tokenizer *k,
-                                      const lh_dataset *d, int64_t context,
-                                      double held_out, uint64_t seed);
-/* The same; of data that is not in memory into the files CACHE.tokens and
- * CACHE.windows (NULL: into memory). */
+/* Tokenizes and cuts.  What is held out: see lh_split.  Data that is not in
+ * memory goes into the files CACHE.tokens and CACHE.windows (NULL: into
+ * memory). */
 LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
                                       const lh_tokenizer *k,
                                       const lh_dataset *d, int64_t context,

@@ -118,19 +118,16 @@ LH_API lh_trainer *lh_trainer_new(lh_context *ctx, lh_model *m,
 {
     if (!ctx)
         return NULL;
-    if (!m || !k || !d || !settings) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_trainer_new: no model, no"
-                " tokenizer, no data or no settings");
-        return NULL;
-    }
+    if (!m || !k || !d || !settings)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_trainer_new: no model,"
+                            " no tokenizer, no data or no settings");
     if (lh_train_check(ctx, settings))
         return NULL;
-    if (lh_tokenizer_vocabulary(k) > lh_model_config(m)->vocabulary) {
-        lh_fail(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld tokens, the"
-                " model takes %lld", (long long)lh_tokenizer_vocabulary(k),
-                (long long)lh_model_config(m)->vocabulary);
-        return NULL;
-    }
+    if (lh_tokenizer_vocabulary(k) > lh_model_config(m)->vocabulary)
+        return LH_FAIL_NULL(ctx, LH_ERROR_SHAPE, "the tokenizer has %lld"
+                            " tokens, the model takes %lld",
+                            (long long)lh_tokenizer_vocabulary(k),
+                            (long long)lh_model_config(m)->vocabulary);
     lh_fpenv saved = lh_fpenv_enter();
     lh_trainer *r = trainer_new(ctx, m, k, d, settings);
     lh_fpenv_leave(saved);
