@@ -825,6 +825,13 @@ LH_API lh_status lh_trainer_step(lh_trainer *r, lh_progress *progress);
 /* Where the run stands: steps, tokens and documents, those before a load
  * included; the numbers that only a step has are 0. */
 LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress);
+/* From now on the run has so many steps, a trapezoid so many falling ones.
+ * LH_ERROR_STATE, and nothing changed, where a step that is done would have
+ * had another learning rate: what comes is the run that had them from its
+ * start.  So only a constant schedule, and a trapezoid that does not fall
+ * yet, can be changed; loading a checkpoint asks for no more either. */
+LH_API lh_status lh_trainer_resize(lh_trainer *r, int64_t steps,
+                                   int64_t cool_down);
 /* Norms of each parameter's gradient in the last step (before clipping), and
  * of itself now: [lh_params_count()] each. */
 LH_API lh_status lh_trainer_norms(lh_trainer *r, double *gradient,

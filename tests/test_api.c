@@ -364,6 +364,8 @@ static void nulls_world(const world *w)
     CHECK_EQ_INT(progress.step, 0);
     UNHEARD(lh_trainer_evaluate(NULL, NULL));
     double norms[64];
+    UNHEARD(lh_trainer_resize(NULL, 5, 0));
+    DENIED(lh_trainer_resize(w->r, 0, 0));
     UNHEARD(lh_trainer_norms(NULL, norms, norms));
     DENIED(lh_trainer_norms(w->r, NULL, norms));
     DENIED(lh_trainer_norms(w->r, norms, NULL));

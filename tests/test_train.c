@@ -201,6 +201,59 @@ static void test_resume(int kind, double dropout)
     rmdir(directory);
 }
 
+/* A run whose length changes before its rates fall is the run that had the new
+ * length from its start: changed as it goes, or when it is loaded. */
+static void test_resize(void)
+{
+    char directory[64], path[96];
+    fresh_directory(directory);
+    snprintf(path, sizeof path, "%s/trainer.safetensors", directory);
+    setup whole = setup_make(train_names, 2, 1);
+    whole.settings.schedule = LH_TRAPEZOID;
+    whole.settings.cool_down = 4;
+    setup_trainer(&whole, 3);
+    lh_progress want, got;
+    while (!lh_trainer_step(whole.trainer, &want) && want.step < want.steps)
+        ;
+    for (int64_t k = 0; k <= 6; k++) {           /* of 12, 6 of them fall  */
+        setup s = setup_make(train_names, 2, 1);
+        s.settings.schedule = LH_TRAPEZOID;
+        s.settings.steps = 12;
+        s.settings.cool_down = 6;
+        setup_trainer(&s, 3);
+        for (int64_t i = 0; i < k; i++)
+            CHECK_OK(s.ctx, lh_trainer_step(s.trainer, NULL));
+        CHECK_OK(s.ctx, lh_trainer_save(s.trainer, path));
+        if (k > 5) {
+            CHECK_FAILS(s.ctx, LH_ERROR_STATE, "of a run of 9",
+                        lh_trainer_resize(s.trainer, 9, 4));
+            setup_drop_trainer(&s);
+            s.settings = whole.settings;
+            setup_trainer(&s, 3);
+            CHECK_FAILS(s.ctx, LH_ERROR_STATE, "training.steps",
+                        lh_trainer_load(s.trainer, path));
+            setup_free(&s);
+            break;
+        }
+        CHECK_OK(s.ctx, lh_trainer_resize(s.trainer, 9, 4));
+        for (int64_t i = k; i < 9; i++)
+            CHECK_OK(s.ctx, lh_trainer_step(s.trainer, &got));
+        CHECK(models_equal(whole.model, s.model));
+        CHECK(memcmp(&got, &want, sizeof got) == 0);
+        setup_drop_trainer(&s);
+        s.settings = whole.settings;
+        setup_trainer(&s, 99);
+        CHECK_OK(s.ctx, lh_trainer_load(s.trainer, path));
+        for (int64_t i = k; i < 9; i++)
+            CHECK_OK(s.ctx, lh_trainer_step(s.trainer, &got));
+        CHECK(models_equal(whole.model, s.model));
+        setup_free(&s);
+    }
+    setup_free(&whole);
+    unlink(path);
+    rmdir(directory);
+}
+
 /* -------------------------------------------------------- refused ones -- */
 
 static void refuse_load(setup *s, const char *path, lh_status status,
@@ -665,6 +718,7 @@ int main(void)
         test_splits(kind, kind % 2 ? 0.1 : 0);
         test_resume(kind, kind % 2 ? 0 : 0.1);
     }
+    test_resize();
     test_refusals();
     refuse_settings("steps", long_warm_up);
     refuse_settings("1 step", no_steps);

@@ -71,10 +71,10 @@ static void checkpoint_real(checkpoint_pair *pair, const char *key,
 }
 
 static void checkpoint_fields(const lh_trainer *r,
+                              const lh_train_settings *training,
                               checkpoint_pair pair[CHECKPOINT_COUNT])
 {
     const lh_config *config = lh_model_config(r->model);
-    const lh_train_settings *training = &r->settings;
 #define CHECKPOINT_INTEGER(object, member) \
     checkpoint_integer(pair++, #object "." #member, (int64_t)object->member);
 #define CHECKPOINT_REAL(object, member) \
@@ -190,7 +190,7 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
         "format", CHECKPOINT_FORMAT, "version", LH_VERSION,
         "dtype", checkpoint_dtype(r),
     };
-    checkpoint_fields(r, field);
+    checkpoint_fields(r, &r->settings, field);
     checkpoint_integer(&state[0], "data", (int64_t)r->data_hash);
     checkpoint_integer(&state[1], "step", r->adamw->step);
     checkpoint_integer(&state[2], "tokens", r->tokens);
@@ -240,6 +240,25 @@ static lh_status checkpoint_count(lh_context *ctx, const lh_safetensors *file,
                    " %lld", path, key, (long long)least, (long long)most);
 }
 
+/* Makes the file's numbers of steps those of the run, if it may go on so. */
+static void checkpoint_length(const lh_trainer *r, const lh_safetensors *file,
+                              lh_train_settings *s)
+{
+    static const char *const key[] = { "training.steps",
+                                       "training.cool_down", "step" };
+    int64_t number[3];
+    for (int i = 0; i < 3; i++) {
+        const char *text = lh_safetensors_text(file, key[i]);
+        if (!text || !lh_integer_parse(text, strlen(text), &number[i]))
+            return;
+    }
+    if (number[2] <= number[0] &&
+        lh_schedule_same(&r->settings, number[0], number[1], number[2])) {
+        s->steps = number[0];
+        s->cool_down = number[1];
+    }
+}
+
 static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
                                   const char *path)
 {
@@ -249,7 +268,9 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
                        " version of Longhand: its format is not \"%s\"",
                        path, CHECKPOINT_FORMAT);
     checkpoint_pair field[CHECKPOINT_COUNT], data;
-    checkpoint_fields(r, field);
+    lh_train_settings settings = r->settings;
+    checkpoint_length(r, file, &settings);
+    checkpoint_fields(r, &settings, field);
     lh_status status = LH_OK;
     for (int i = 0; i < CHECKPOINT_COUNT && !status; i++)
         status = checkpoint_same(r->ctx, file, path, field[i].key,

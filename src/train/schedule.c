@@ -38,4 +38,15 @@ LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s, double peak,
                                  (double)s->cool_down, s->final_rate);
 }
 
+LH_INTERNAL bool lh_schedule_same(const lh_train_settings *s, int64_t steps,
+                                  int64_t cool_down, int64_t done)
+{
+    if (steps == s->steps && cool_down == s->cool_down)
+        return true;
+    /* The step behind i done ones falls where steps - i < cool_down. */
+    return s->schedule == LH_CONSTANT ||
+           (s->schedule == LH_TRAPEZOID && done <= s->steps - s->cool_down &&
+            done <= steps - cool_down);
+}
+
 #undef SCHEDULE_PI

@@ -98,6 +98,10 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
  * `peak`. */
 LH_INTERNAL double lh_schedule_rate(const lh_train_settings *s, double peak,
                                     int64_t step);
+/* Whether the first `done` steps have the same rates where so many steps, and
+ * so many falling ones, are set instead. */
+LH_INTERNAL bool lh_schedule_same(const lh_train_settings *s, int64_t steps,
+                                  int64_t cool_down, int64_t done);
 
 /* ---------------------------------------------------------- optimizer -- */
 

@@ -212,6 +212,26 @@ LH_API void lh_trainer_progress(const lh_trainer *r, lh_progress *progress)
     progress->documents = r->documents;
 }
 
+LH_API lh_status lh_trainer_resize(lh_trainer *r, int64_t steps,
+                                   int64_t cool_down)
+{
+    if (!r)
+        return LH_ERROR_ARGUMENT;
+    lh_train_settings settings = r->settings;
+    settings.steps = steps;
+    settings.cool_down = cool_down;
+    lh_status status = lh_train_check(r->ctx, &settings);
+    if (status)
+        return status;
+    if (steps < r->adamw->step ||
+        !lh_schedule_same(&r->settings, steps, cool_down, r->adamw->step))
+        return lh_fail(r->ctx, LH_ERROR_STATE, "the %lld steps that are done"
+                       " would not be those of a run of %lld",
+                       (long long)r->adamw->step, (long long)steps);
+    r->settings = settings;
+    return LH_OK;
+}
+
 static lh_status trainer_step(lh_trainer *r, lh_progress *p)
 {
     float loss;
