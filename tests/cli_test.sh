@@ -126,8 +126,8 @@ check "bad choice" refuses 2 "expected one of lines|whole" \
     train --documents words
 check "tokenizer that is not there" refuses 1 "words" \
     train --tokenizer words
-check "bad period" refuses 2 "--save-every 5m: expected" \
-    train --save-every 5m
+check "bad period" refuses 2 "--save-every 5w: expected" \
+    train --save-every 5w
 check "missing value" refuses 2 "--out needs a value" train --out
 check "empty value" refuses 2 "--out: expected DIR" train --out ""
 check "value for a flag" refuses 2 "takes no value" train --json=1
@@ -539,6 +539,66 @@ kill -TERM $pid
 wait $pid 2>/dev/null
 check "stopped while reading" [ $? -eq 143 ]
 check "it leaves nothing" [ ! -e "$out/early" ]
+
+# ----------------------------------------------------------------- budget --
+
+check "a budget is a time" refuses 2 "--budget 500: expected a time" \
+    train --budget 500
+check "a budget picks the steps" refuses 2 "give it or --steps" \
+    train --budget 5s --steps 10
+check "a budget for nothing" refuses 1 "fewer than ten make no model" \
+    train --budget 0.001s --quiet
+awk 'BEGIN { srand(1); for (i = 0; i < 40000; i++) {
+    x = int(rand() * 900); printf "%s%s", substr("thequickbrownfoxjumps",
+    x % 18 + 1, x % 4 + 1), rand() < 0.2 ? "\n" : " " } }' >"$out/words"
+words="$out/words --documents whole --layers 1 --width 16 --heads 2 --batch 2
+    --context 32 --held-out 0.1 --count 0"
+# The command that a budget's run says is its last line but what is held.
+same_command() {
+    sed -n 's/.*the same run, to the bit: //p' "$1" | tail -n 1 |
+        sed "s, $out/$2 , $out/$3 ,"
+}
+check "a budget" succeeds train --budget 2s --out "$out/budget" $words
+check "it says what it measured" says '^budget 2s: a step takes .* ms here$'
+cp "$out/stdout" "$out/said"
+check "its command" sh -c "$(same_command "$out/said" budget again)" \
+    >"$out/stdout" 2>"$out/stderr"
+check "is the same run" cmp "$out/budget/model.safetensors" \
+    "$out/again/model.safetensors"
+check "and has the same log" [ "$(losses "$out/again" | grep -c held_out)" \
+    -gt 0 ]
+
+# A machine that stands still for a while: fewer steps, which a run that goes
+# on has too.
+rm -rf "$out/again"
+$LONGHAND train --budget 3s --save-every 1 --out "$out/slow" $words \
+    >"$out/said" 2>&1 &
+pid=$!
+appears "$out/slow/trainer.safetensors"
+kill -STOP $pid
+sleep 2
+kill -CONT $pid
+tries=0
+until grep -q corrected_steps "$out/slow/train.jsonl" || [ $tries -ge 400 ]
+do
+    sleep 0.01
+    tries=$((tries + 1))
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+check "the number of steps was corrected" \
+    grep -q corrected_steps "$out/slow/train.jsonl"
+check "a killed run with a budget goes on" succeeds train --resume \
+    --budget 3s --out "$out/slow" $words
+cp "$out/stdout" "$out/said"
+check "its command too" sh -c "$(same_command "$out/said" slow again |
+    sed 's/ --resume / /')" >"$out/stdout" 2>"$out/stderr"
+check "is the same run, kill and correction and all" cmp \
+    "$out/slow/model.safetensors" "$out/again/model.safetensors"
+check "a budget for a model's weights" succeeds train "$out/ann.txt" \
+    --from "$out/whole" --budget 2s --out "$out/tuned3" --count 0
+check "whose sizes stay" sh -c "! grep -q -- --width '$out/stdout'"
+
 
 # A loss that is no number ends the run and keeps the checkpoint.
 check "a loss that is no number" refuses 1 "not finite" \

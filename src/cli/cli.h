@@ -34,7 +34,7 @@ extern const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS];
 /* ------------------------------------------------------------ options -- */
 
 typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_INTEGER, CLI_REAL,
-                        CLI_CHOICE, CLI_PERIOD, CLI_SHARE } cli_kind;
+                        CLI_CHOICE, CLI_PERIOD, CLI_TIME, CLI_SHARE } cli_kind;
 
 typedef enum cli_option {
 #define OPTION(id, name, letter, value, holder, standard, who, help) \
@@ -64,7 +64,7 @@ const char *cli_option_heading(cli_option o);
 
 /* What a command line says.  Option o's value stands in integer (a whole
  * number; a choice's place in its list; a period's steps; 1: a share is a
- * file), real (a number, a share; a period's seconds) or text. */
+ * file), real (a number, a share; seconds of a period or time) or text. */
 typedef struct cli_options {
     cli_subcommand subcommand;
     bool given[OPT_COUNT];
@@ -81,6 +81,9 @@ typedef struct cli_options {
  * has room for argc pointers and receives the operands. */
 int cli_options_parse(cli_options *o, cli_subcommand subcommand, int argc,
                       char **argv, char **memory);
+/* Gives an option as the command line would; value: borrowed, NULL of a flag.
+ * CLI_DONE, or CLI_USAGE with the line printed. */
+int cli_option_give(cli_options *o, cli_option option, const char *value);
 /* The name nearest to `name` among the subcommands; NULL if none is near. */
 const char *cli_subcommand_near(const char *name);
 
@@ -105,6 +108,12 @@ const char *cli_count(char *text, int64_t n);
 const char *cli_duration(char *text, double seconds);
 /* "2.36 GB" into text[32]. */
 const char *cli_bytes(char *text, int64_t bytes);
+/* The command of o as a shell takes it, with `more` (may be NULL, ends with
+ * NULL) behind the subcommand and without the option `without` (OPT_COUNT:
+ * none); in front of the data, which may stand behind a "--".  False where it
+ * does not fit. */
+bool cli_command(const cli_options *o, const char *const *more,
+                 cli_option without, char *text, size_t size);
 
 /* JSON: a string with its quotes (invalid UTF-8 becomes U+FFFD); and members
  * of an object with what parts them, the name of its first one as "{name".  A

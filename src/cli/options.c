@@ -30,6 +30,7 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define FLAG { CLI_FLAG, 0, 0, NULL }
 #define TEXT { CLI_TEXT, 0, 0, NULL }
 #define PERIOD { CLI_PERIOD, 0, 0, NULL }
+#define TIME { CLI_TIME, 0, 0, NULL }
 #define INTEGER(low, high) { CLI_INTEGER, low, (double)(high), NULL }
 #define REAL(low, high) { CLI_REAL, low, high, NULL }
 #define SHARE(low, high) { CLI_SHARE, low, high, NULL }
@@ -180,7 +181,7 @@ static bool options_real(const char *text, double *value)
            strspn(text, "+-.0123456789eE") == strlen(text);
 }
 
-/* "500" steps, or "60s". */
+/* "500" steps, or "60s", "10m", "2h". */
 static bool options_period(const char *text, int64_t *steps, double *seconds)
 {
     char digits[32];
@@ -188,11 +189,15 @@ static bool options_period(const char *text, int64_t *steps, double *seconds)
     *steps = 0, *seconds = 0;
     if (size < 1 || size >= sizeof digits)
         return false;
-    if (text[size - 1] != 's')
+    char unit = text[size - 1];
+    if (!strchr("smh", unit))
         return options_integer(text, steps) && *steps > 0;
     memcpy(digits, text, size - 1);
     digits[size - 1] = 0;
-    return options_real(digits, seconds) && *seconds > 0;
+    if (!options_real(digits, seconds) || !(*seconds > 0))
+        return false;
+    *seconds *= unit == 's' ? 1 : unit == 'm' ? 60 : 3600;
+    return *seconds < 1e9;
 }
 
 static bool options_value(cli_options *o, cli_option option,
@@ -219,6 +224,8 @@ static bool options_value(cli_options *o, cli_option option,
         return *integer >= 0;
     case CLI_PERIOD:
         return options_period(text, integer, real);
+    case CLI_TIME:
+        return options_period(text, integer, real) && !*integer;
     case CLI_SHARE:
         *integer = !options_real(text, real);
         return *integer ? text[0] != 0 : *real >= row->value.low &&
@@ -243,8 +250,11 @@ static int options_refuse(cli_option option, const char *text)
         return cli_usage("--%s %s: expected one of %s", row->name, text,
                          row->value.choices);
     case CLI_PERIOD:
-        return cli_usage("--%s %s: expected steps (500) or seconds (60s)",
+        return cli_usage("--%s %s: expected steps (500) or a time (60s, 5m)",
                          row->name, text);
+    case CLI_TIME:
+        return cli_usage("--%s %s: expected a time: 90s, 10m, 2h", row->name,
+                         text);
     default:
         return cli_usage("--%s: expected %s, got nothing", row->name,
                          row->holder);
@@ -261,6 +271,14 @@ static void options_defaults(cli_options *o)
             options_value(o, (cli_option)i, cli_option_table[i].standard);
 }
 
+int cli_option_give(cli_options *o, cli_option option, const char *value)
+{
+    o->given[option] = true;
+    if (value && !options_value(o, option, value))
+        return options_refuse(option, value);
+    return CLI_DONE;
+}
+
 /* An option's value is behind '=', behind the letter, or the next word. */
 static int options_take(cli_options *o, cli_option option,
                         const char *value, int *at)
@@ -274,10 +292,7 @@ static int options_take(cli_options *o, cli_option option,
                          row->name, row->holder);
     if (!flag && !value)
         value = o->argv[++*at];
-    o->given[option] = true;
-    if (!flag && !options_value(o, option, value))
-        return options_refuse(option, value);
-    return CLI_DONE;
+    return cli_option_give(o, option, value);
 }
 
 static int options_long(cli_options *o, const char *word, int *at)

@@ -287,6 +287,9 @@ char *cli_record_more(cli_record *r, const cli_step *report)
     if (!r->told)
         fprintf(f, ", \"run\": %s", r->run);
     r->told = true;
+    if (r->steps)
+        cli_json_integer(f, "corrected_steps", r->steps);
+    r->steps = 0;
     if (fclose(f) == 0)
         return text;
     free(text);

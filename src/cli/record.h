@@ -17,6 +17,7 @@ typedef struct cli_record {
     int64_t peak;                 /* bytes of memory                       */
     char *run;                    /* the "run" object, for the first line  */
     bool told;                    /* that line is written                  */
+    int64_t steps;                /* corrected, not told yet; or 0         */
     char *sample;                 /* the last one, or NULL                 */
     bool fresh;                   /* it is of this step                    */
     double sampled, sample_cost;  /* when, by the clock; seconds           */

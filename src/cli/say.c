@@ -204,6 +204,54 @@ void cli_json_integer(FILE *f, const char *name, int64_t n)
     fprintf(f, "%lld", (long long)n);
 }
 
+/* -------------------------------------------------------------- command -- */
+
+/* Appends a word as a shell takes it; false where it does not fit. */
+static bool say_quote(char *text, size_t size, const char *word)
+{
+    size_t at = strlen(text);
+    bool plain = word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_")] == 0;
+    if (at && at + 1 < size)
+        text[at++] = ' ';
+    if (!plain && at + 1 < size)
+        text[at++] = '\'';
+    for (; *word && at + 8 < size; word++) {
+        if (*word == '\'') {
+            memcpy(text + at, "'\\''", 4);
+            at += 4;
+        } else {
+            text[at++] = *word;
+        }
+    }
+    if (!plain && at + 1 < size)
+        text[at++] = '\'';
+    text[at] = 0;
+    return !*word && at + 2 < size;
+}
+
+bool cli_command(const cli_options *o, const char *const *more,
+                 cli_option without, char *text, size_t size)
+{
+    const char *name = without < OPT_COUNT ? cli_option_table[without].name
+                                           : NULL;
+    bool fits = true;
+    text[0] = 0;
+    for (int i = 0; i < o->argc && fits; i++) {
+        const char *word = o->argv[i];
+        size_t n = name ? strlen(name) : 0;
+        bool is = name && strncmp(word, "--", 2) == 0 &&
+                  strncmp(word + 2, name, n) == 0;
+        if (is && !word[2 + n])
+            i++;                  /* its value is the next word            */
+        else if (!is || word[2 + n] != '=')
+            fits = say_quote(text, size, word);
+        for (int j = 0; i == 1 && fits && more && more[j]; j++)
+            fits = say_quote(text, size, more[j]);
+    }
+    return fits;
+}
+
 /* ----------------------------------------------------------- model text -- */
 
 void cli_text(FILE *f, const char *text, size_t size)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/budget.h"
 #include "cli/record.h"
 #include "cli/rundir.h"
 
@@ -20,6 +21,7 @@
 
 typedef struct train_run {
     const cli_options *o;
+    cli_budget budget;            /* seconds 0: none is set                */
     lh_context *ctx;
     const char *preset;
     lh_config config;
@@ -38,6 +40,7 @@ typedef struct train_run {
     int64_t begun;                /* steps done before this process        */
     int64_t saved_step;           /* of the checkpoint; 0: none            */
     int64_t peak;                 /* bytes that it will hold               */
+    int64_t planned;              /* steps, before they were corrected     */
     char cache[4200];             /* path of data that is not in memory    */
     bool learned;                 /* the tokenizer was, for this run       */
 } train_run;
@@ -283,6 +286,19 @@ static const char *train_name(const train_run *r)
     return r->o->given[OPT_from] ? r->o->text[OPT_from] : r->preset;
 }
 
+/* What the time was spent on picking, and the command that needs no picking:
+ * with all of its numbers it is the same run on every machine. */
+static void train_say_budget(const train_run *r)
+{
+    const cli_budget *b = &r->budget;
+    char text[CLI_BUDGET_COMMAND];
+    if (b->step > 0)
+        printf("budget %s: a step takes %.3g ms here\n",
+               b->o.text[OPT_budget], 1e3 * b->step);
+    if (cli_budget_command(b, text))
+        printf("       the same run, to the bit: %s\n", text);
+}
+
 /* What the run is about, in a few lines. */
 static void train_say(const train_run *r)
 {
@@ -320,7 +336,10 @@ static void train_say(const train_run *r)
            : "nothing is saved; --out DIR does");
     if (r->dir.resumes)
         printf(", going on from step %s", cli_count(a, r->begun));
-    printf("\n\n");
+    printf("\n");
+    if (r->budget.seconds > 0)
+        train_say_budget(r);
+    printf("\n");
     fflush(stdout);
 }
 
@@ -426,15 +445,38 @@ static bool train_overfits(const train_run *r)
            v->held_out > 1.01 * v->best;
 }
 
+/* Another number of steps, where the machine is not as fast as measured. */
+static int train_correct(train_run *r)
+{
+    lh_train_settings *s = &r->settings;
+    int64_t steps, cool_down, planned = s->steps;
+    if (!(r->budget.seconds > 0) ||
+        !cli_budget_correct(&r->budget, s, r->last.progress.step, &steps,
+                            &cool_down))
+        return CLI_DONE;
+    if (lh_trainer_resize(r->trainer, steps, cool_down))
+        return train_failed(r);
+    r->planned = planned;
+    r->record.steps = s->steps = steps;
+    s->cool_down = cool_down;
+    cli_view_resize(&r->view, steps);
+    int code = cli_budget_resize(&r->budget, s);
+    return code || !r->dir.path ? code
+         : cli_budget_write(&r->budget, r->dir.path);
+}
+
 /* To the last step, a signal, or a failure. */
 static int train_steps(train_run *r)
 {
     int code = CLI_DONE;
-    r->saved = cli_clock();
+    r->saved = r->budget.steps_begun = cli_clock();
     while (!cli_stop && !code && r->last.progress.step < r->settings.steps &&
-           !train_overfits(r))
+           !train_overfits(r)) {
         code = lh_trainer_step(r->trainer, &r->last.progress)
              ? train_failed(r) : train_behind(r);
+        if (!code)
+            code = train_correct(r);
+    }
     if (!code)                    /* else it would erase what was said     */
         cli_view_end(&r->view, &r->last);
     return code;
@@ -442,34 +484,10 @@ static int train_steps(train_run *r)
 
 /* ------------------------------------------------------------------ end -- */
 
-/* Appends a word as a shell takes it; false where it does not fit. */
-static bool train_quote(char *text, size_t size, const char *word)
-{
-    size_t at = strlen(text);
-    bool plain = word[0] && word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_")] == 0;
-    if (at && at + 1 < size)
-        text[at++] = ' ';
-    if (!plain && at + 1 < size)
-        text[at++] = '\'';
-    for (; *word && at + 8 < size; word++) {
-        if (*word == '\'') {
-            memcpy(text + at, "'\\''", 4);
-            at += 4;
-        } else {
-            text[at++] = *word;
-        }
-    }
-    if (!plain && at + 1 < size)
-        text[at++] = '\'';
-    text[at] = 0;
-    return !*word && at + 2 < size;
-}
-
 /* One line: where it stopped, and the command that goes on. */
 static int train_stopped(const train_run *r)
 {
-    char command[768] = "", step[32], steps[32];
+    char command[768], step[32], steps[32];
     const cli_options *o = r->o;
     cli_count(step, r->last.progress.step);
     cli_count(steps, r->settings.steps);
@@ -480,13 +498,8 @@ static int train_stopped(const train_run *r)
                         " --out DIR to be able to go on", step, steps);
     if (!r->last.progress.step)
         return cli_fail("stopped before the first step");
-    /* --resume goes in front of the data, which may stand behind a "--". */
-    bool fits = true;
-    for (int i = 0; i < o->argc && fits; i++) {
-        fits = train_quote(command, sizeof command, o->argv[i]);
-        if (fits && i == 1 && !o->given[OPT_resume])
-            fits = train_quote(command, sizeof command, "--resume");
-    }
+    const char *more[] = { o->given[OPT_resume] ? NULL : "--resume", NULL };
+    bool fits = cli_command(o, more, OPT_COUNT, command, sizeof command);
     return cli_fail("stopped at step %s of %s, saved in %s; go on with: %s",
                     step, steps, r->dir.path, fits ? command
                     : "the same command and --resume");
@@ -578,6 +591,13 @@ static int train_end(train_run *r)
         return code;
     if (stopped)
         return train_stopped(r);
+    if (r->planned && r->view.mode <= CLI_VIEW_PLAIN) {
+        char a[32], b[32];
+        printf("\n%s steps, not %s: the machine was %s than measured\n",
+               cli_count(a, r->settings.steps), cli_count(b, r->planned),
+               r->settings.steps < r->planned ? "slower" : "faster");
+        train_say_budget(r);
+    }
     if (r->begun == r->settings.steps && r->view.mode == CLI_VIEW_PLAIN)
         printf("all %lld steps were done\n", (long long)r->settings.steps);
     lh_trainer_free(r->trainer);  /* its memory is the sampling's          */
@@ -586,6 +606,28 @@ static int train_end(train_run *r)
 }
 
 /* ------------------------------------------------------------------ run -- */
+
+/* Sizes, steps and the rest for the time there is: measured, or what was
+ * picked when the run began. */
+static int train_budget(train_run *r)
+{
+    cli_budget *b = &r->budget;
+    const cli_options *o = r->o;
+    int code = CLI_DONE;
+    if (!(o->given[OPT_resume] && cli_budget_read(b, o->text[OPT_out]))) {
+        if (!r->k)
+            code = train_tokenizer(r);
+        b->own = r->from ? &r->config : NULL;
+        if (!code)
+            code = cli_budget_pick(b, r->ctx, r->preset, &r->data, r->k,
+                                   r->settings.held_out);
+    }
+    if (!code && !r->from)
+        code = cli_config(r->ctx, o, r->preset, &r->config);
+    else if (o->given[OPT_dropout])
+        r->config.dropout = o->real[OPT_dropout];
+    return code ? code : train_settings(r);
+}
 
 static int train_prepare(train_run *r)
 {
@@ -611,6 +653,8 @@ static int train_prepare(train_run *r)
         code = cli_config(r->ctx, o, r->preset, &r->config);
     if (!code)
         code = train_settings(r);
+    if (!code && r->budget.seconds > 0)
+        code = train_budget(r);
     /* A run that cannot be leaves no directory, but tokens need one. */
     bool early = !r->data.facts.loaded;
     for (int i = 0; i < 2 && !code; i++)
@@ -619,6 +663,8 @@ static int train_prepare(train_run *r)
         else if (o->given[OPT_out])
             code = cli_rundir_open(&r->dir, o->text[OPT_out],
                                    o->given[OPT_resume]);
+    if (!code && r->budget.seconds > 0 && r->dir.path && !r->budget.settled)
+        code = cli_budget_write(&r->budget, r->dir.path);
     if (!code && r->dir.resumes &&
         lh_trainer_load(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);
@@ -661,8 +707,11 @@ static void train_free(train_run *r)
 
 int cli_train(const cli_options *o, lh_context *ctx)
 {
-    train_run r = { .o = o, .ctx = ctx };
-    int code = train_prepare(&r);
+    train_run r = { .ctx = ctx };
+    int code = cli_budget_start(&r.budget, o);
+    r.o = &r.budget.o;
+    if (!code)
+        code = train_prepare(&r);
     if (!code) {
         train_say(&r);
         code = train_steps(&r);

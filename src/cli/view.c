@@ -70,6 +70,28 @@ void cli_view_past(cli_view *v, int64_t step, double loss, double held_out)
         v->best = held_out, v->best_step = step, v->since = 0;
 }
 
+/* Each bin to its new place, from the side where none waits that moves. */
+void cli_view_resize(cli_view *v, int64_t steps)
+{
+    double ratio = (double)v->steps / (double)steps;
+    v->steps = steps;
+    for (int n = 0; n < CLI_VIEW_BINS; n++) {
+        int i = ratio > 1 ? CLI_VIEW_BINS - 1 - n : n;
+        int to = (int)(ratio * i);
+        if (to == i)
+            continue;
+        if (to < CLI_VIEW_BINS) {
+            v->bin[to] += v->bin[i];
+            v->binned[to] += v->binned[i];
+            if (v->single[i] - v->single[i] == 0)
+                v->single[to] = v->single[i];
+        }
+        v->bin[i] = 0;
+        v->binned[i] = 0;
+        v->single[i] = (double)NAN;
+    }
+}
+
 /* ----------------------------------------------------------------- JSON -- */
 
 static void view_member(FILE *f, const char *name, double x)
@@ -287,9 +309,10 @@ static void view_plain(cli_view *v, const cli_step *r)
 {
     char speed[64], left[64], step[32], steps[32], held[64] = "";
     view_speed(v, r, speed, left);
-    if (r->held_out - r->held_out == 0)
+    if (v->fresh)
         snprintf(held, sizeof held, "  held out %.4f (%.3f bits/byte)",
-                 r->held_out, r->bits);
+                 v->held_out, v->bits);
+    v->fresh = false;
     cli_count(steps, v->steps);
     printf("step %*s of %s  loss %.4f%s  %s  %s\n", (int)strlen(steps),
            cli_count(step, r->progress.step), steps,
@@ -320,7 +343,7 @@ void cli_view_step(cli_view *v, cli_step *r)
     r->share = v->peak > 0 ? r->tokens_per_second * v->flops / v->peak
                            : (double)NAN;
     if (r->held_out - r->held_out == 0)
-        v->bits = r->bits;
+        v->bits = r->bits, v->fresh = true;
     cli_view_past(v, p->step, p->loss, r->held_out);
     view_recent(v, p);
     v->sum += p->loss;

@@ -23,6 +23,7 @@ typedef struct cli_view {
     int64_t begun_step, begun_documents, begun_tokens;
     double recent;                /* the loss, smoothed                    */
     double held_out, bits;        /* NaN: none yet                         */
+    bool fresh;                   /* since the last plain line             */
     double sum;                   /* of losses since the last plain line   */
     int64_t summed;
     double best;                  /* the least held-out loss; NaN: none    */
@@ -52,6 +53,8 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
                     const lh_progress *begun);
 /* Losses of an earlier part of the run, for the chart; NaN: not measured. */
 void cli_view_past(cli_view *v, int64_t step, double loss, double held_out);
+/* The run has another number of steps than it began with. */
+void cli_view_resize(cli_view *v, int64_t steps);
 /* Completes `report` (seconds, tokens_per_second) and shows it. */
 void cli_view_step(cli_view *v, cli_step *report);
 /* The last frame stays on the screen. */
