@@ -53,6 +53,12 @@ static inline int64_t lh_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 /* One cache line and one AVX-512 register: the alignment of tensor memory. */
 #define LH_ALIGN 64
 
+/* Whether text[0..size-1] is this word. */
+static inline bool lh_text_is(const char *text, size_t size, const char *word)
+{
+    return size == strlen(word) && !memcmp(text, word, size);
+}
+
 /* Floats in whole lines. */
 static inline int64_t lh_lines(int64_t floats)
 {
@@ -71,8 +77,9 @@ static inline int64_t lh_lines(int64_t floats)
  * ctx may be NULL: then nothing is recorded.  LH_OK is never passed. */
 LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
                               const char *format, ...) LH_PRINTF(3, 4);
-/* The same for who returns a pointer: NULL. */
-#define LH_FAIL_NULL(...) ((void)lh_fail(__VA_ARGS__), NULL)
+/* The same for who returns something else: NULL, false, -1. */
+#define LH_FAIL_AS(value, ...) ((void)lh_fail(__VA_ARGS__), value)
+#define LH_FAIL_NULL(...) LH_FAIL_AS(NULL, __VA_ARGS__)
 
 /* ------------------------------------------------------------- memory -- */
 

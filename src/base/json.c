@@ -374,9 +374,8 @@ LH_INTERNAL const lh_json *lh_json_get(const lh_json *object,
 {
     if (!object || object->type != LH_JSON_OBJECT)
         return NULL;
-    size_t size = strlen(key);
     for (const lh_json *m = object->child; m; m = m->next)
-        if (m->key_size == size && !memcmp(m->key, key, size))
+        if (lh_text_is(m->key, m->key_size, key))
             return m;
     return NULL;
 }

@@ -42,6 +42,13 @@ LH_INTERNAL void lh_json_free(lh_json_document *document);
 LH_INTERNAL const lh_json *lh_json_get(const lh_json *object,
                                        const char *key);
 
+/* Whether it is that string; NULL is none. */
+static inline bool lh_json_is(const lh_json *value, const char *text)
+{
+    return value && value->type == LH_JSON_STRING &&
+           lh_text_is(value->string, value->size, text);
+}
+
 /* Writing: a quoted, escaped string; a number.  The rest is
  * lh_buffer_printf. */
 LH_INTERNAL lh_status lh_json_add_string(lh_context *ctx, lh_buffer *buffer,

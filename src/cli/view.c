@@ -34,11 +34,11 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
 {
     const char *term = getenv("TERM"), *plain = getenv("NO_COLOR");
     *v = (cli_view){ .unit = unit, .steps = begun->steps,
-                     .start = cli_clock(), .held_out = (double)NAN, .bits = (double)NAN,
+                     .start = cli_clock(), .held_out = (double)NAN,
+                     .bits = (double)NAN, .best = (double)NAN,
                      .begun_step = begun->step,
                      .begun_documents = begun->documents,
                      .begun_tokens = begun->tokens };
-    v->best = (double)NAN;
     for (int i = 0; i < CLI_VIEW_BINS; i++)
         v->single[i] = (double)NAN;
     v->utf8 = view_utf8();

@@ -383,12 +383,6 @@ static bool hfconf_flag(hfconf_reader *r, const char *key, int missing)
     return m ? m->type == LH_JSON_TRUE : missing > 0;
 }
 
-static bool hfconf_is(const lh_json *m, const char *text)
-{
-    return m && m->type == LH_JSON_STRING && m->size == strlen(text)
-        && !memcmp(m->string, text, m->size);
-}
-
 /* missing: -1 where it must be there. */
 static int hfconf_word_read(hfconf_reader *r, const char *key,
                             const hfconf_word *list, int missing)
@@ -397,7 +391,7 @@ static int hfconf_word_read(hfconf_reader *r, const char *key,
     if (!m)
         return missing < 0 ? 0 : missing;
     for (; list->text; list++)
-        if (hfconf_is(m, list->text))
+        if (lh_json_is(m, list->text))
             return list->value;
     char shown[LH_UTF8_SHOWN];
     hfconf_fail(r, key, "is \"%s\", which is not computed here",
@@ -444,7 +438,7 @@ static void hfconf_refuse(hfconf_reader *r, bool nanochat)
     bool full = !types || types->type == LH_JSON_ARRAY;
     for (const lh_json *m = types ? types->child : NULL; m && full;
          m = m->next)
-        full = hfconf_is(m, "full_attention");
+        full = lh_json_is(m, "full_attention");
     if (!full)
         hfconf_fail(r, "layer_types", "has other layers than "
                                       "\"full_attention\"");
@@ -456,7 +450,7 @@ static void hfconf_architecture(hfconf_reader *r, const char *wanted)
     const lh_json *list = hfconf_get(r, "architectures", false);
     bool found = !list;
     for (const lh_json *m = list ? list->child : NULL; m; m = m->next)
-        found = found || hfconf_is(m, wanted);
+        found = found || lh_json_is(m, wanted);
     if (!found)
         hfconf_fail(r, "architectures", "must hold \"%s\"", wanted);
 }
@@ -516,7 +510,7 @@ static double hfconf_read_rope(hfconf_reader *r)
                      && m->type == LH_JSON_NUMBER && m->number == 1;
             if (base)
                 theta = m->number;
-            if (!base && !part && !(type && hfconf_is(m, "default"))) {
+            if (!base && !part && !(type && lh_json_is(m, "default"))) {
                 char shown[LH_UTF8_SHOWN];
                 hfconf_fail(r, list[i], "has a \"%s\" that is not computed "
                             "here, or contradicts \"rope_theta\"",
@@ -604,8 +598,8 @@ static void hfconf_unknown(hfconf_reader *r)
     for (const lh_json *m = r->root->child; m; m = m->next) {
         size_t i = 0;
         char shown[LH_UTF8_SHOWN];
-        while (i < LH_COUNT(known) && (strlen(known[i]) != m->key_size ||
-                                       memcmp(known[i], m->key, m->key_size)))
+        while (i < LH_COUNT(known) &&
+               !lh_text_is(m->key, m->key_size, known[i]))
             i++;
         if (i == LH_COUNT(known))
             hfconf_fail(r, lh_utf8_show(shown, m->key, m->key_size),
@@ -685,7 +679,7 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
     const lh_json *type = hfconf_get(&r, "model_type", true);
     size_t i = 0;
     while (i < LH_COUNT(hfconf_types) &&
-           !hfconf_is(type, hfconf_types[i].name))
+           !lh_json_is(type, hfconf_types[i].name))
         i++;
     if (i < LH_COUNT(hfconf_types)) {
         *layout = hfconf_types[i].layout;

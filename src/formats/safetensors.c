@@ -142,9 +142,7 @@ static lh_status stored_read_dtype(const stored_reader *r,
     if (text->type != LH_JSON_STRING)
         return stored_fail(r, entry, "its dtype is no string");
     for (int i = 0; i < LH_DTYPE_COUNT; i++)
-        if (strlen(lh_dtype_name((lh_stored_dtype)i)) == text->size
-            && !memcmp(lh_dtype_name((lh_stored_dtype)i), text->string,
-                       text->size)) {
+        if (lh_json_is(text, lh_dtype_name((lh_stored_dtype)i))) {
             s->dtype = (lh_stored_dtype)i;
             return LH_OK;
         }
@@ -308,7 +306,7 @@ static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
         return LH_ERROR_MEMORY;
     lh_status status = LH_OK;
     for (const lh_json *m = root->child; m && !status; m = m->next) {
-        if (m->key_size == 12 && !memcmp(m->key, "__metadata__", 12))
+        if (lh_text_is(m->key, m->key_size, "__metadata__"))
             status = stored_metadata(r, m, file);
         else
             status = stored_read(r, m, &file->tensor[file->count++]);

@@ -89,12 +89,10 @@ static int32_t sampler_greedy(lh_context *ctx, const float *logits,
 {
     int64_t best = 0;
     for (int64_t i = 0; i < vocabulary; i++) {
-        if (!(logits[i] < __builtin_inff())) {
-            lh_fail(ctx, LH_ERROR_NUMBER, "the logit of token %lld is not"
-                    " finite; the model's weights are damaged",
-                    (long long)i);
-            return -1;
-        }
+        if (!(logits[i] < __builtin_inff()))
+            return LH_FAIL_AS(-1, ctx, LH_ERROR_NUMBER, "the logit of token"
+                              " %lld is not finite; the model's weights are"
+                              " damaged", (long long)i);
         if (logits[i] > logits[best])
             best = i;
     }
@@ -106,11 +104,10 @@ LH_INTERNAL int32_t lh_sampler_draw(lh_context *ctx, lh_rng *rng,
                                     const lh_sampling *how, lh_draw *room)
 {
     if (!(how->temperature >= 0 && how->top_k >= 0 && how->top_p >= 0 &&
-          how->top_p <= 1 && how->min_p >= 0 && how->min_p <= 1)) {
-        lh_fail(ctx, LH_ERROR_ARGUMENT, "sampling: temperature and top-k"
-                " must be 0 or more, top-p and min-p 0 to 1");
-        return -1;
-    }
+          how->top_p <= 1 && how->min_p >= 0 && how->min_p <= 1))
+        return LH_FAIL_AS(-1, ctx, LH_ERROR_ARGUMENT, "sampling: temperature"
+                          " and top-k must be 0 or more, top-p and min-p 0 to"
+                          " 1");
     int32_t best = sampler_greedy(ctx, logits, vocabulary);
     if (best < 0 || how->temperature == 0)
         return best;

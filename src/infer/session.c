@@ -77,10 +77,9 @@ static bool session_grow(lh_session *s, float **rows, int64_t capacity)
     const lh_config *c = &s->model->config;
     size_t columns = (size_t)(c->kv_heads * c->head_size);
     size_t old = *rows ? (size_t)s->cache.past * columns : 0, size;
-    if (!lh_mul_size((size_t)capacity, columns, &size)) {
-        lh_fail(s->ctx, LH_ERROR_MEMORY, "the key/value cache is too large");
-        return false;
-    }
+    if (!lh_mul_size((size_t)capacity, columns, &size))
+        return LH_FAIL_AS(false, s->ctx, LH_ERROR_MEMORY, "the key/value cache"
+                          " is too large");
     float *grown = lh_resize(s->ctx, *rows, old, size, sizeof *grown);
     if (!grown)
         return false;
@@ -177,11 +176,9 @@ LH_API int64_t lh_session_position(const lh_session *s)
 LH_INTERNAL int32_t lh_session_draw(lh_session *s, const lh_sampling *how,
                                     int64_t vocabulary)
 {
-    if (!s->cache.past) {
-        lh_fail(s->ctx, LH_ERROR_STATE, "nothing to sample from: feed the"
-                " session a token first");
-        return -1;
-    }
+    if (!s->cache.past)
+        return LH_FAIL_AS(-1, s->ctx, LH_ERROR_STATE, "nothing to sample from:"
+                          " feed the session a token first");
     lh_fpenv saved = lh_fpenv_enter();
     int32_t token = lh_sampler_draw(s->ctx, &s->rng, s->logits, vocabulary,
                                     how, &s->draw);
@@ -191,11 +188,10 @@ LH_INTERNAL int32_t lh_session_draw(lh_session *s, const lh_sampling *how,
 
 LH_API int32_t lh_session_sample(lh_session *s, const lh_sampling *how)
 {
-    if (!s || !how) {
-        lh_fail(s ? s->ctx : NULL, LH_ERROR_ARGUMENT, "lh_session_sample: no"
-                " session, or nothing that says how");
-        return -1;
-    }
+    if (!s || !how)
+        return LH_FAIL_AS(-1, s ? s->ctx : NULL, LH_ERROR_ARGUMENT,
+                          "lh_session_sample: no session, or nothing that says"
+                          " how");
     return lh_session_draw(s, how, s->model->config.vocabulary);
 }
 

@@ -22,7 +22,8 @@ static inline float lh_fmaf(float a, float b, float c)
 #else
 
 /* Not inline: it would be half of what compiling plain.c takes. */
-static __attribute__((noinline, unused)) float lh_fmaf(float a, float b, float c)
+static __attribute__((noinline, unused)) float lh_fmaf(float a, float b,
+                                                       float c)
 {
     double product = (double)a * (double)b, addend = (double)c;
     double sum = product + addend;

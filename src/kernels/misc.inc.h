@@ -3,7 +3,7 @@
 
 /* ------------------------------------------------------------- rotary -- */
 
-/* Backward turns the other way, which is another sign of the sine, and adds. */
+/* Backward turns the other way, another sign of the sine, and adds. */
 LANES_INLINE void VEC_SUFFIX(rotary)(const lh_rotary_args *a, int64_t begin,
                                      int64_t end, bool forward)
 {

@@ -153,10 +153,10 @@ LH_INTERNAL const lh_kernels *lh_kernels_get(lh_context *ctx,
             limit++;
         table_list(features, list);
         if (limit == LH_ISA_COUNT)
-            return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "%s is \"%.40s\", which"
-                                " is no instruction set that Longhand knows;"
-                                " it may be one of %s here", source, cpu,
-                                list);
+            return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "%s is \"%.40s\","
+                                " which is no instruction set that Longhand"
+                                " knows; it may be one of %s here", source,
+                                cpu, list);
         lacks = lh_cpu_lacks(features, limit);
         if (lacks)
             return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "%s is \"%s\", but %s;"

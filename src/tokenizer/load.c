@@ -150,7 +150,7 @@ static lh_tokenizer *load_ranks(lh_context *ctx, const char *where,
     return k;
 }
 
-/* ---------------------------------------------------- vocabulary, merges -- */
+/* --------------------------------------------------- vocabulary, merges -- */
 
 /* merges.txt: "a b" a line, "#version" first. */
 static lh_status load_merges(lh_gather *g, const lh_tokenizer *k,

@@ -335,11 +335,6 @@ static void binary_skip(binary_cursor *c, uint64_t type, uint64_t count)
         c->failed = true;
 }
 
-static bool binary_key(const char *key, size_t size, const char *name)
-{
-    return size == strlen(name) && !memcmp(key, name, size);
-}
-
 /* One key and its value. */
 static void binary_pair(binary_cursor *c, binary_gguf *f)
 {
@@ -351,13 +346,13 @@ static void binary_pair(binary_cursor *c, binary_gguf *f)
         uint64_t count = binary_number(c, 8);
         binary_cursor begin = *c;
         bool strings = type == BINARY_GGUF_STRING;
-        if (binary_key(key, size, "tokenizer.ggml.tokens") && strings)
+        if (lh_text_is(key, size, "tokenizer.ggml.tokens") && strings)
             f->tokens = begin, f->token_count = count;
-        else if (binary_key(key, size, "tokenizer.ggml.merges") && strings)
+        else if (lh_text_is(key, size, "tokenizer.ggml.merges") && strings)
             f->merges = begin, f->merge_count = count;
-        else if (binary_key(key, size, "tokenizer.ggml.scores") && type == 6)
+        else if (lh_text_is(key, size, "tokenizer.ggml.scores") && type == 6)
             f->scores = begin, f->score_count = count;
-        else if (binary_key(key, size, "tokenizer.ggml.token_type") &&
+        else if (lh_text_is(key, size, "tokenizer.ggml.token_type") &&
                  (type == 5 || type == 4))
             f->kinds = begin, f->kind_count = count;
         binary_skip(c, type, count);
@@ -366,24 +361,24 @@ static void binary_pair(binary_cursor *c, binary_gguf *f)
     if (type == BINARY_GGUF_STRING) {
         size_t length;
         const char *text = binary_string(c, &length);
-        if (binary_key(key, size, "tokenizer.ggml.model"))
+        if (lh_text_is(key, size, "tokenizer.ggml.model"))
             f->model = text, f->model_size = length;
-        else if (binary_key(key, size, "tokenizer.ggml.pre"))
+        else if (lh_text_is(key, size, "tokenizer.ggml.pre"))
             f->pre = text, f->pre_size = length;
         return;
     }
     int each = binary_gguf_size(type);
     uint64_t value = each ? binary_number(c, each) : 0;
     c->failed |= !each;
-    if (binary_key(key, size, "tokenizer.ggml.eos_token_id"))
+    if (lh_text_is(key, size, "tokenizer.ggml.eos_token_id"))
         f->eos = (int64_t)(uint32_t)value;
-    else if (binary_key(key, size, "tokenizer.ggml.bos_token_id"))
+    else if (lh_text_is(key, size, "tokenizer.ggml.bos_token_id"))
         f->bos = (int64_t)(uint32_t)value;
-    else if (binary_key(key, size, "tokenizer.ggml.add_space_prefix"))
+    else if (lh_text_is(key, size, "tokenizer.ggml.add_space_prefix"))
         f->space = value != 0;
-    else if (binary_key(key, size, "tokenizer.ggml.add_bos_token"))
+    else if (lh_text_is(key, size, "tokenizer.ggml.add_bos_token"))
         f->add_bos = value != 0;
-    else if (binary_key(key, size, "tokenizer.ggml.add_eos_token"))
+    else if (lh_text_is(key, size, "tokenizer.ggml.add_eos_token"))
         f->add_eos = value != 0;
 }
 
@@ -404,8 +399,8 @@ static lh_status binary_gguf_rules(lh_gather *g, const binary_gguf *f,
                                    lh_bpe *rules, bool *letters)
 {
     char shown[LH_UTF8_SHOWN];
-    *letters = binary_key(f->model, f->model_size, "gpt2");
-    if (binary_key(f->model, f->model_size, "llama")) {
+    *letters = lh_text_is(f->model, f->model_size, "gpt2");
+    if (lh_text_is(f->model, f->model_size, "llama")) {
         *rules = binary_rules();
         rules->prefix = f->space ? LH_PREFIX_SPACE : LH_PREFIX_NONE;
         return LH_OK;
@@ -415,7 +410,7 @@ static lh_status binary_gguf_rules(lh_gather *g, const binary_gguf *f,
                        " \"%s\", which is not known here", g->where,
                        lh_utf8_show(shown, f->model, f->model_size));
     for (size_t i = 0; i < LH_COUNT(binary_pres); i++)
-        if (binary_key(f->pre, f->pre_size, binary_pres[i].pre)) {
+        if (lh_text_is(f->pre, f->pre_size, binary_pres[i].pre)) {
             rules->whole_first = binary_pres[i].whole;
             for (int s = 0; s < LH_BPE_STEPS && binary_pres[i].scanner[s];
                  s++)

@@ -27,13 +27,6 @@ typedef struct tjson_reader {
 
 /* -------------------------------------------------------------- members -- */
 
-static bool tjson_is(const lh_json *value, const char *text)
-{
-    return value && value->type == LH_JSON_STRING
-        && value->size == strlen(text)
-        && !memcmp(value->string, text, value->size);
-}
-
 static bool tjson_nothing(const lh_json *value)
 {
     return !value || value->type == LH_JSON_NULL;
@@ -79,15 +72,12 @@ static bool tjson_members(const tjson_reader *r, const char *part,
         bool fine = m->type == LH_JSON_NULL || m->type == LH_JSON_FALSE
             || (m->type == LH_JSON_STRING && !m->size);
         for (int i = 0; known[i] && !fine; i++)
-            fine = m->key_size == strlen(known[i])
-                && !memcmp(m->key, known[i], m->key_size);
-        if (!fine) {
-            lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: its %s has \"%s\" set,"
-                    " which is not known here; docs/tokenizers.md lists what"
-                    " is", r->where, part,
-                    lh_utf8_show(shown, m->key, m->key_size));
-            return false;
-        }
+            fine = lh_text_is(m->key, m->key_size, known[i]);
+        if (!fine)
+            return LH_FAIL_AS(false, r->ctx, LH_ERROR_FORMAT, "%s: its %s has"
+                              " \"%s\" set, which is not known here;"
+                              " docs/tokenizers.md lists what is", r->where,
+                              part, lh_utf8_show(shown, m->key, m->key_size));
     }
     return true;
 }
@@ -100,7 +90,7 @@ static bool tjson_each(tjson_reader *r, const char *what, const char *list,
 {
     if (tjson_nothing(part))
         return true;
-    if (!tjson_is(lh_json_get(part, "type"), "Sequence"))
+    if (!lh_json_is(lh_json_get(part, "type"), "Sequence"))
         return read(r, part);
     const lh_json *parts = lh_json_get(part, list);
     if (!parts || parts->type != LH_JSON_ARRAY)
@@ -128,42 +118,42 @@ static bool tjson_normalizer(tjson_reader *r, const lh_json *part)
                                            NULL };
     const lh_json *type = lh_json_get(part, "type");
     for (size_t i = 0; i < LH_COUNT(forms); i++)
-        if (tjson_is(type, forms[i].name) && r->rules.form < 0 &&
+        if (lh_json_is(type, forms[i].name) && r->rules.form < 0 &&
             !r->rules.lower) {
             r->rules.form = forms[i].form;
             return tjson_members(r, "normalizer", part, known);
         }
-    if (tjson_is(type, "Lowercase") && !r->rules.lower) {
+    if (lh_json_is(type, "Lowercase") && !r->rules.lower) {
         r->rules.lower = true;
         return tjson_members(r, "normalizer", part, known);
     }
-    if (tjson_is(type, "Strip") && r->rules.form < 0 && !r->rules.lower) {
+    if (lh_json_is(type, "Strip") && r->rules.form < 0 && !r->rules.lower) {
         r->rules.strip_left = tjson_unless(part, "strip_left");
         r->rules.strip_right = tjson_unless(part, "strip_right");
         return tjson_members(r, "normalizer", part, strip);
     }
     const lh_json *from = lh_json_get(part, "pattern");
     const lh_json *content = lh_json_get(part, "content");
-    bool replaces = tjson_is(type, "Replace") && !r->rules.prefix;
-    if (replaces && tjson_is(lh_json_get(from, "Regex"), LH_ENDS_REGEX) &&
-        tjson_is(content, "") && !r->ends) {
+    bool replaces = lh_json_is(type, "Replace") && !r->rules.prefix;
+    if (replaces && lh_json_is(lh_json_get(from, "Regex"), LH_ENDS_REGEX) &&
+        lh_json_is(content, "") && !r->ends) {
         r->ends = true;
         return tjson_members(r, "normalizer", part, replace);
     }
-    if (replaces && tjson_is(lh_json_get(from, "Regex"), LH_RUNS_REGEX) &&
-        tjson_is(content, " ") && r->ends) {
+    if (replaces && lh_json_is(lh_json_get(from, "Regex"), LH_RUNS_REGEX) &&
+        lh_json_is(content, " ") && r->ends) {
         r->rules.squeezed = true;
         return tjson_members(r, "normalizer", part, replace);
     }
     /* U+2581 for spaces, as SentencePiece's models have it. */
-    if (tjson_is(type, "Prepend") && !r->rules.prefix &&
-        tjson_is(lh_json_get(part, "prepend"), TJSON_MARK)) {
+    if (lh_json_is(type, "Prepend") && !r->rules.prefix &&
+        lh_json_is(lh_json_get(part, "prepend"), TJSON_MARK)) {
         r->rules.prefix = LH_PREFIX_SPACE;
         return tjson_members(r, "normalizer", part, prepend);
     }
-    if (tjson_is(type, "Replace") &&
-        tjson_is(lh_json_get(from, "String"), " ") &&
-        tjson_is(content, TJSON_MARK)) {
+    if (lh_json_is(type, "Replace") &&
+        lh_json_is(lh_json_get(from, "String"), " ") &&
+        lh_json_is(content, TJSON_MARK)) {
         r->rules.spaces = true;
         return tjson_members(r, "normalizer", part, replace);
     }
@@ -211,29 +201,23 @@ static bool tjson_split(tjson_reader *r, const lh_json *part)
     const lh_json *regex = lh_json_get(pattern, "Regex");
     const lh_json *behavior = lh_json_get(part, "behavior");
     bool invert = tjson_true(part, "invert");
-    if (!regex || regex->type != LH_JSON_STRING) {
-        lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: its Split has no regular"
-                " expression", r->where);
-        return false;
-    }
+    if (!regex || regex->type != LH_JSON_STRING)
+        return LH_FAIL_AS(false, r->ctx, LH_ERROR_FORMAT, "%s: its Split has"
+                          " no regular expression", r->where);
     const lh_scanner *scan = lh_scanner_of_pattern(regex->string,
                                                    regex->size);
-    if (!scan) {
-        lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: the pattern \"%s\" of its Split"
-                " is not known here; docs/tokenizers.md lists those that"
-                " are", r->where, lh_utf8_show(shown, regex->string,
-                                               regex->size));
-        return false;
-    }
+    if (!scan)
+        return LH_FAIL_AS(false, r->ctx, LH_ERROR_FORMAT, "%s: the pattern"
+                          " \"%s\" of its Split is not known here;"
+                          " docs/tokenizers.md lists those that are", r->where,
+                          lh_utf8_show(shown, regex->string, regex->size));
     /* What is not matched goes in the second: so all must be. */
-    if (!tjson_is(behavior, "Isolated") &&
-        !(tjson_is(behavior, "Removed") && invert &&
-          scan->family != LH_SCAN_NONE)) {
-        lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: its Split is neither Isolated"
-                " nor Removed with invert, which alone are known here",
-                r->where);
-        return false;
-    }
+    if (!lh_json_is(behavior, "Isolated") &&
+        !(lh_json_is(behavior, "Removed") && invert &&
+          scan->family != LH_SCAN_NONE))
+        return LH_FAIL_AS(false, r->ctx, LH_ERROR_FORMAT, "%s: its Split is"
+                          " neither Isolated nor Removed with invert, which"
+                          " alone are known here", r->where);
     return tjson_step(r, part, scan) &&
            tjson_members(r, "Split", part, known);
 }
@@ -247,11 +231,11 @@ static bool tjson_metaspace(tjson_reader *r, const lh_json *part)
                                          "add_prefix_space", NULL };
     const lh_json *scheme = lh_json_get(part, "prepend_scheme");
     if (r->rules.steps || r->rules.prefix || r->rules.spaces ||
-        !tjson_is(lh_json_get(part, "replacement"), TJSON_MARK))
+        !lh_json_is(lh_json_get(part, "replacement"), TJSON_MARK))
         return tjson_refuse(r, "pre_tokenizer", part);
     r->rules.spaces = r->rules.spaces_late = true;
-    r->rules.prefix = tjson_is(scheme, "never") ? LH_PREFIX_NONE
-                    : tjson_is(scheme, "first") ? LH_PREFIX_FIRST
+    r->rules.prefix = lh_json_is(scheme, "never") ? LH_PREFIX_NONE
+                    : lh_json_is(scheme, "first") ? LH_PREFIX_FIRST
                     : tjson_unless(part, "add_prefix_space")
                     ? LH_PREFIX_UNLESS_THERE : LH_PREFIX_NONE;
     return (!tjson_unless(part, "split") ||
@@ -264,23 +248,23 @@ static bool tjson_pre_tokenizer(tjson_reader *r, const lh_json *part)
     static const char *const digits[] = { "type", "individual_digits", NULL };
     static const char *const marks[] = { "type", "behavior", NULL };
     const lh_json *type = lh_json_get(part, "type");
-    if (tjson_is(type, "ByteLevel"))
+    if (lh_json_is(type, "ByteLevel"))
         return tjson_byte_level(r, part);
     if (r->byte_level)
         return tjson_refuse(r, "pre_tokenizer behind ByteLevel", part);
-    if (tjson_is(type, "Split"))
+    if (lh_json_is(type, "Split"))
         return tjson_split(r, part);
-    if (tjson_is(type, "Metaspace"))
+    if (lh_json_is(type, "Metaspace"))
         return tjson_metaspace(r, part);
-    if (tjson_is(type, "Digits"))
+    if (lh_json_is(type, "Digits"))
         return tjson_step(r, part, tjson_scanner(
                               tjson_true(part, "individual_digits")
                               ? "digit" : "digits")) &&
                tjson_members(r, "Digits", part, digits);
-    if (tjson_is(type, "Punctuation")) {
+    if (lh_json_is(type, "Punctuation")) {
         const lh_json *behavior = lh_json_get(part, "behavior");
-        bool together = tjson_is(behavior, "Contiguous");
-        if (behavior && !together && !tjson_is(behavior, "Isolated"))
+        bool together = lh_json_is(behavior, "Contiguous");
+        if (behavior && !together && !lh_json_is(behavior, "Isolated"))
             return tjson_refuse(r, "pre_tokenizer", part);
         return tjson_step(r, part, tjson_scanner(together ? "marks"
                                                           : "mark")) &&
@@ -324,9 +308,9 @@ static bool tjson_template(tjson_reader *r, const lh_json *part)
 static bool tjson_post_processor(tjson_reader *r, const lh_json *part)
 {
     const lh_json *type = lh_json_get(part, "type");
-    if (tjson_is(type, "TemplateProcessing"))
+    if (lh_json_is(type, "TemplateProcessing"))
         return tjson_template(r, part);
-    return tjson_is(type, "ByteLevel")           /* offsets alone          */
+    return lh_json_is(type, "ByteLevel")           /* offsets alone          */
         ? true : tjson_refuse(r, "post_processor", part);
 }
 
@@ -340,14 +324,14 @@ static bool tjson_decoder(tjson_reader *r, const lh_json *part)
     const lh_json *start = lh_json_get(part, "start");
     const lh_json *stop = lh_json_get(part, "stop");
     bool spaces = r->rules.spaces;
-    bool fine = r->byte_level ? tjson_is(type, "ByteLevel")
-              : tjson_is(type, "Fuse") ||
-                (r->fallback && tjson_is(type, "ByteFallback")) ||
-                (spaces && tjson_is(type, "Metaspace") &&
-                 tjson_is(lh_json_get(part, "replacement"), TJSON_MARK)) ||
-                (spaces && tjson_is(type, "Replace") &&
-                 tjson_is(from, TJSON_MARK) && tjson_is(to, " ")) ||
-                (spaces && tjson_is(type, "Strip") && tjson_is(to, " ") &&
+    bool fine = r->byte_level ? lh_json_is(type, "ByteLevel")
+              : lh_json_is(type, "Fuse") ||
+                (r->fallback && lh_json_is(type, "ByteFallback")) ||
+                (spaces && lh_json_is(type, "Metaspace") &&
+                 lh_json_is(lh_json_get(part, "replacement"), TJSON_MARK)) ||
+                (spaces && lh_json_is(type, "Replace") &&
+                 lh_json_is(from, TJSON_MARK) && lh_json_is(to, " ")) ||
+                (spaces && lh_json_is(type, "Strip") && lh_json_is(to, " ") &&
                  start && start->integral && start->integer == 1 &&
                  stop && stop->integral && stop->integer == 0);
     return fine || tjson_refuse(r, "decoder", part);
@@ -519,8 +503,7 @@ static int32_t tjson_border(const lh_gather *g)
                                          "</s>", "<eos>", "<|eot_id|>" };
     for (size_t n = 0; n < LH_COUNT(names); n++)
         for (int i = 0; i < g->added_count; i++)
-            if (g->added[i].size == strlen(names[n]) &&
-                !memcmp(g->added[i].text, names[n], g->added[i].size))
+            if (lh_text_is(g->added[i].text, g->added[i].size, names[n]))
                 return g->added[i].id;
     return -1;
 }
@@ -530,7 +513,7 @@ static bool tjson_model_members(tjson_reader *r, const lh_json *model)
     static const char *const known[] = { "type", "vocab", "merges",
                                          "ignore_merges", "byte_fallback",
                                          "fuse_unk", "unk_token", NULL };
-    if (!tjson_is(lh_json_get(model, "type"), "BPE") &&
+    if (!lh_json_is(lh_json_get(model, "type"), "BPE") &&
         lh_json_get(model, "type"))
         return tjson_refuse(r, "model", model);
     r->rules.whole_first = tjson_true(model, "ignore_merges");
@@ -657,8 +640,8 @@ static bool tjson_own(const lh_json *root, const lh_json *vocab, bool *bytes)
            tjson_nothing(lh_json_get(root, "post_processor")) &&
            tjson_nothing(lh_json_get(model, "unk_token")) &&
            id && id->integral && (uint64_t)id->integer == vocab->size &&
-           tjson_is(lh_json_get(one, "content"), TJSON_BORDER) &&
-           (!*bytes || (tjson_is(lh_json_get(before, "type"), "ByteLevel") &&
+           lh_json_is(lh_json_get(one, "content"), TJSON_BORDER) &&
+           (!*bytes || (lh_json_is(lh_json_get(before, "type"), "ByteLevel") &&
                         !tjson_unless(before, "use_regex") &&
                         !tjson_unless(before, "add_prefix_space")));
 }
@@ -696,9 +679,9 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
         lh_fail(ctx, LH_ERROR_FORMAT, "%s: it has no \"model\": this is no"
                 " tokenizer.json", where);
     else if (lh_json_get(model, "type") &&
-             !tjson_is(lh_json_get(model, "type"), "BPE"))
+             !lh_json_is(lh_json_get(model, "type"), "BPE"))
         tjson_refuse(&r, "model", model);
-    else if (!tjson_is(lh_json_get(root, "version"), "1.0"))
+    else if (!lh_json_is(lh_json_get(root, "version"), "1.0"))
         lh_fail(ctx, LH_ERROR_FORMAT, "%s: its version is not \"1.0\", the one"
                 " known here", where);
     else if (!vocab || vocab->type != LH_JSON_OBJECT || !vocab->size ||
