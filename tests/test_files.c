@@ -72,14 +72,14 @@ static int bad_open(const char *path, int flags, int mode)
     return fd;
 }
 
-static int64_t bad_read(int fd, void *data, size_t size)
+static ssize_t bad_read(int fd, void *data, size_t size)
 {
     if (fault_here('r'))
         return -1;
     return lh_io_system.read(fd, data, fault.is_short && size ? 1 : size);
 }
 
-static int64_t bad_write(int fd, const void *data, size_t size)
+static ssize_t bad_write(int fd, const void *data, size_t size)
 {
     if (fault_here('w'))
         return -1;
@@ -128,7 +128,7 @@ static int bad_unlink(const char *path)
     return fault_here('u') ? -1 : lh_io_system.unlink(path);
 }
 
-static int bad_mkdir(const char *path, int mode)
+static int bad_mkdir(const char *path, mode_t mode)
 {
     return fault_here('k') ? -1 : lh_io_system.mkdir(path, mode);
 }

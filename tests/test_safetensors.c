@@ -506,7 +506,7 @@ static lh_status write_small(lh_context *with, void *arg)
 
 /* A disk that is full at every byte of the file. */
 static int64_t room;
-static int64_t full_write(int fd, const void *data, size_t size)
+static ssize_t full_write(int fd, const void *data, size_t size)
 {
     if (room <= 0) {
         errno = ENOSPC;

@@ -256,7 +256,7 @@ static bool fails(void)
     return true;
 }
 
-static int64_t failing_write(int fd, const void *data, size_t size)
+static ssize_t failing_write(int fd, const void *data, size_t size)
 {
     return fails() ? -1 : lh_io_system.write(fd, data, size);
 }

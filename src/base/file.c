@@ -37,16 +37,6 @@ static int file_open(const char *path, int flags, int mode)
     return open(path, flags, mode);
 }
 
-static int64_t file_read(int fd, void *data, size_t size)
-{
-    return read(fd, data, size);
-}
-
-static int64_t file_write(int fd, const void *data, size_t size)
-{
-    return write(fd, data, size);
-}
-
 static int64_t file_size(int fd)
 {
     struct stat facts = { 0 };   /* clang 14's MSan does not know fstat()  */
@@ -65,19 +55,14 @@ static int file_sync(int fd)
     return fsync(fd);
 }
 
-static int file_mkdir(const char *path, int mode)
-{
-    return mkdir(path, (mode_t)mode);
-}
-
 static int64_t file_read_at(int fd, void *data, size_t size, int64_t offset)
 {
     return pread(fd, data, size, offset);
 }
 
 LH_TABLE_DEFINED const lh_io lh_io_system = {
-    file_open, file_read, file_write, file_size, file_sync,
-    close, rename, unlink, file_mkdir, file_read_at,
+    file_open, read, write, file_size, file_sync,
+    close, rename, unlink, mkdir, file_read_at,
 };
 
 /* -------------------------------------------------------------- errors -- */

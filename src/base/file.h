@@ -5,19 +5,21 @@
 #ifndef LH_FILE_H
 #define LH_FILE_H
 
+#include <sys/types.h>
+
 #include "base/base.h"
 
 /* The system calls.  Each returns as the POSIX one does, errno set. */
 typedef struct lh_io {
     int (*open)(const char *path, int flags, int mode);
-    int64_t (*read)(int fd, void *data, size_t size);
-    int64_t (*write)(int fd, const void *data, size_t size);
+    ssize_t (*read)(int fd, void *data, size_t size);
+    ssize_t (*write)(int fd, const void *data, size_t size);
     int64_t (*size)(int fd);                   /* of a regular file, or -1 */
     int (*sync)(int fd);
     int (*close)(int fd);
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
-    int (*mkdir)(const char *path, int mode);
+    int (*mkdir)(const char *path, mode_t mode);
     int64_t (*read_at)(int fd, void *data, size_t size, int64_t offset);
 } lh_io;
 

@@ -135,6 +135,10 @@ void cli_text(FILE *f, const char *text, size_t size);
 /* Flushes stdout: CLI_DONE, or CLI_FAILED with the line printed. */
 int cli_flush(void);
 
+/* An array of *room things, `array` the address of its pointer, made long
+ * enough for `needed`, twice as long at least; false: there is no memory. */
+bool cli_grow(void *array, size_t *room, size_t needed, size_t size);
+
 double cli_clock(void);           /* seconds, monotonic                    */
 
 /* From cli_signals() on the first signal that asks to stop sets cli_stop; the

@@ -144,24 +144,20 @@ void cli_log_show(FILE *f, const char *value)
 
 static int log_file(cli_log *log, const char *path)
 {
-    size_t room = 0, got;
+    size_t room = 0;
     FILE *f = fopen(path, "rb");
     if (!f)
         return cli_fail("%s: cannot be opened: %s; name the directory of a"
                         " run", path, strerror(errno));
     size_t size = 0;
     do {
-        room = 2 * room + 65536;
-        char *grown = realloc(log->text, room + 1);
-        if (!grown) {
+        if (!cli_grow(&log->text, &room, size + 65536, 1)) {
             fclose(f);
             return cli_fail("%s: no memory for its text", path);
         }
-        log->text = grown;
-        got = fread(log->text + size, 1, room - size, f);
-        size += got;
+        size += fread(log->text + size, 1, room - 1 - size, f);
         log->text[size] = 0;
-    } while (size == room);
+    } while (size == room - 1);
     bool failed = ferror(f);
     fclose(f);
     return failed ? cli_fail("%s: reading failed", path) : CLI_DONE;

@@ -6,6 +6,7 @@
 #endif
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,6 +113,21 @@ const char *cli_duration(char *text, double seconds)
     else
         snprintf(text, 32, "%ld:%02ld", whole / 60, whole % 60);
     return text;
+}
+
+bool cli_grow(void *array, size_t *room, size_t needed, size_t size)
+{
+    void *memory;
+    if (needed <= *room)
+        return true;
+    memcpy(&memory, array, sizeof memory);
+    needed = needed > 2 * *room + 64 ? needed : 2 * *room + 64;
+    memory = needed < SIZE_MAX / size ? realloc(memory, needed * size) : NULL;
+    if (!memory)
+        return false;
+    memcpy(array, &memory, sizeof memory);
+    *room = needed;
+    return true;
 }
 
 double cli_clock(void)

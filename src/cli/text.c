@@ -24,21 +24,16 @@ typedef struct text_writer {
     lh_session *s;
     int64_t context;
     int32_t *token;               /* [count]: border, prompt, what came    */
-    int64_t count, capacity;
+    int64_t count;
+    size_t tokens;                /* there is room for                     */
     char *text;
     size_t size, room;
 } text_writer;
 
 static int text_put(text_writer *w, const char *bytes, size_t size)
 {
-    if (w->size + size + 1 > w->room) {
-        size_t room = 2 * w->room + size + 64;
-        char *grown = realloc(w->text, room);
-        if (!grown)
-            return cli_fail("out of memory");
-        w->text = grown;
-        w->room = room;
-    }
+    if (!cli_grow(&w->text, &w->room, w->size + size + 1, 1))
+        return cli_fail("out of memory");
     memcpy(w->text + w->size, bytes, size);
     w->size += size;
     w->text[w->size] = 0;
@@ -61,15 +56,9 @@ static int text_feed(text_writer *w, int64_t from)
 
 static int text_push(text_writer *w, int32_t token)
 {
-    if (w->count == w->capacity) {
-        int64_t capacity = 2 * w->capacity + 64;
-        int32_t *grown = realloc(w->token,
-                                 (size_t)capacity * sizeof *grown);
-        if (!grown)
-            return cli_fail("out of memory");
-        w->token = grown;
-        w->capacity = capacity;
-    }
+    if (!cli_grow(&w->token, &w->tokens, (size_t)w->count + 1,
+                  sizeof *w->token))
+        return cli_fail("out of memory");
     w->token[w->count++] = token;
     return CLI_DONE;
 }

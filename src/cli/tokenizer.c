@@ -46,15 +46,9 @@ static bool tokenizer_open(tokenizer_input *in, int *code)
 /* Reads a block behind what is left. */
 static int tokenizer_more(tokenizer_input *in)
 {
-    if (in->room - in->size < TOKENIZER_BLOCK) {
-        size_t room = 2 * in->room + TOKENIZER_BLOCK;
-        char *text = room > in->room ? realloc(in->text, room) : NULL;
-        if (!text)
-            return cli_fail("%s: no memory for %zu bytes without a place to"
-                            " cut them", in->name, room);
-        in->text = text;
-        in->room = room;
-    }
+    if (!cli_grow(&in->text, &in->room, in->size + TOKENIZER_BLOCK, 1))
+        return cli_fail("%s: no memory for %zu bytes without a place to cut"
+                        " them", in->name, in->size);
     size_t got = fread(in->text + in->size, 1, TOKENIZER_BLOCK, in->file);
     in->size += got;
     in->end = got < TOKENIZER_BLOCK;
@@ -190,14 +184,8 @@ static lh_status tokenizer_piece(void *user, const lh_piece *p)
         tokenizer_far(f->view, "reading",
                       (double)f->bytes / (double)f->total, said);
     }
-    if (f->room - f->size < p->size) {
-        size_t room = 2 * f->room + p->size;
-        char *text = room > f->room ? realloc(f->text, room) : NULL;
-        if (!text)
-            return LH_ERROR_MEMORY;
-        f->text = text;
-        f->room = room;
-    }
+    if (!cli_grow(&f->text, &f->room, f->size + p->size, 1))
+        return LH_ERROR_MEMORY;
     if (p->size)
         memcpy(f->text + f->size, p->text, p->size);
     f->size += p->size;

@@ -18,25 +18,20 @@
 
 #include "kernels/vec_avx2.h"
 
-/* Lane j takes j + 4, j + 2, j + 1. */
-static inline float VEC_SUFFIX(fold_add)(VEC x)
-{
-    __m256 v = (__m256)x;
-    __m128 a = _mm_add_ps(_mm256_castps256_ps128(v),
-                          _mm256_extractf128_ps(v, 1));
-    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
-
-/* The instruction is a > b ? a : b. */
-static inline float VEC_SUFFIX(fold_max)(VEC x)
-{
-    __m256 v = (__m256)x;
-    __m128 a = _mm_max_ps(_mm256_castps256_ps128(v),
-                          _mm256_extractf128_ps(v, 1));
-    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
+/* Lane j takes j + 4, j + 2, j + 1.  The instruction for the greater one is
+ * a > b ? a : b. */
+#define ROWS_FOLD(name, op) \
+    static inline float VEC_SUFFIX(name)(VEC x) \
+    { \
+        __m256 v = (__m256)x; \
+        __m128 a = _mm_##op##_ps(_mm256_castps256_ps128(v), \
+                                 _mm256_extractf128_ps(v, 1)); \
+        a = _mm_##op##_ps(a, _mm_movehl_ps(a, a)); \
+        return _mm_cvtss_f32(_mm_##op##_ss(a, _mm_shuffle_ps(a, a, 1))); \
+    }
+ROWS_FOLD(fold_add, add)
+ROWS_FOLD(fold_max, max)
+#undef ROWS_FOLD
 
 /* Four floats from p and from the place that is `step` behind. */
 static inline VEC VEC_SUFFIX(load_fours)(const float *p, const int64_t *step)

@@ -18,29 +18,22 @@
 
 #include "kernels/vec_avx512.h"
 
-/* Lane j takes j + 8, j + 4, j + 2, j + 1. */
-static inline float VEC_SUFFIX(fold_add)(VEC x)
-{
-    __m512 v = (__m512)x;
-    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v),
-                             _mm512_extractf32x8_ps(v, 1));
-    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a),
-                          _mm256_extractf128_ps(a, 1));
-    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
-    return _mm_cvtss_f32(_mm_add_ss(b, _mm_shuffle_ps(b, b, 1)));
-}
-
-/* The instruction is a > b ? a : b. */
-static inline float VEC_SUFFIX(fold_max)(VEC x)
-{
-    __m512 v = (__m512)x;
-    __m256 a = _mm256_max_ps(_mm512_castps512_ps256(v),
-                             _mm512_extractf32x8_ps(v, 1));
-    __m128 b = _mm_max_ps(_mm256_castps256_ps128(a),
-                          _mm256_extractf128_ps(a, 1));
-    b = _mm_max_ps(b, _mm_movehl_ps(b, b));
-    return _mm_cvtss_f32(_mm_max_ss(b, _mm_shuffle_ps(b, b, 1)));
-}
+/* Lane j takes j + 8, j + 4, j + 2, j + 1.  The instruction for the greater one
+ * is a > b ? a : b. */
+#define ROWS_FOLD(name, op) \
+    static inline float VEC_SUFFIX(name)(VEC x) \
+    { \
+        __m512 v = (__m512)x; \
+        __m256 a = _mm256_##op##_ps(_mm512_castps512_ps256(v), \
+                                    _mm512_extractf32x8_ps(v, 1)); \
+        __m128 b = _mm_##op##_ps(_mm256_castps256_ps128(a), \
+                                 _mm256_extractf128_ps(a, 1)); \
+        b = _mm_##op##_ps(b, _mm_movehl_ps(b, b)); \
+        return _mm_cvtss_f32(_mm_##op##_ss(b, _mm_shuffle_ps(b, b, 1))); \
+    }
+ROWS_FOLD(fold_add, add)
+ROWS_FOLD(fold_max, max)
+#undef ROWS_FOLD
 
 /* Four floats from p and each of the three places that are `step` behind. */
 static inline VEC VEC_SUFFIX(load_fours)(const float *p, const int64_t *step)

@@ -21,21 +21,18 @@
 #endif
 #include "kernels/vec_sse2.h"
 
-/* Lane j takes j + 2, j + 1. */
-static inline float VEC_SUFFIX(fold_add)(VEC x)
-{
-    __m128 a = (__m128)x;
-    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
-
-/* The instruction is a > b ? a : b. */
-static inline float VEC_SUFFIX(fold_max)(VEC x)
-{
-    __m128 a = (__m128)x;
-    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
+/* Lane j takes j + 2, j + 1.  The instruction for the greater one is
+ * a > b ? a : b. */
+#define ROWS_FOLD(name, op) \
+    static inline float VEC_SUFFIX(name)(VEC x) \
+    { \
+        __m128 a = (__m128)x; \
+        a = _mm_##op##_ps(a, _mm_movehl_ps(a, a)); \
+        return _mm_cvtss_f32(_mm_##op##_ss(a, _mm_shuffle_ps(a, a, 1))); \
+    }
+ROWS_FOLD(fold_add, add)
+ROWS_FOLD(fold_max, max)
+#undef ROWS_FOLD
 
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 4
  * each; whole vectors are stored, zeros behind count. */
