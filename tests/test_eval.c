@@ -6,7 +6,9 @@
 #endif
 #include <unistd.h>
 
+#include "autograd/tape.h"
 #include "model_help.h"
+#include "train/train.h"
 
 typedef struct eval_setup {
     lh_context *ctx;
@@ -299,6 +301,44 @@ static void test_choices(const char *path)
     eval_free(&s);
 }
 
+/* More than is told at once, from a file: what all windows at once give. */
+static void test_parts(const char *path)
+{
+    enum { TIMES = 1100 };
+    size_t size = strlen(eval_text);
+    char *text = calloc(TIMES, size + 1);
+    for (int i = 0; i < TIMES; i++)
+        memcpy(text + size * (size_t)i, eval_text, size);
+    eval_write(path, text);
+    for (int whole = 0; whole < 2; whole++) {
+        eval_setup s = eval_make(NULL, 29);
+        lh_dataset_free(s.d);
+        lh_sources what = { .path = &path, .paths = 1, .memory = 1,
+                            .by = whole ? LH_DOCUMENTS_WHOLE
+                                        : LH_DOCUMENTS_LINES };
+        s.d = lh_dataset_open(s.ctx, &what);
+        lh_evaluation e;
+        lh_windows w;
+        lh_scoring all = { .k = s.k };
+        lh_tape *t = lh_tape_new(s.ctx);
+        CHECK_EQ_INT(lh_evaluate(s.ctx, s.m, s.k, s.d, eval_told, &s, &e),
+                     LH_OK);
+        CHECK_EQ_INT(lh_windows_open(s.ctx, &w, s.k, s.d, 29, 0, 0, NULL),
+                     LH_OK);
+        CHECK(w.token_count > 2 << 15);
+        CHECK_EQ_INT(lh_windows_score(t, s.m, &w, 0, w.count, &all), LH_OK);
+        CHECK_EQ_INT(s.windows, w.count);
+        CHECK(e.nats == all.found.nats && e.end_nats == all.found.end_nats);
+        CHECK_EQ_INT(e.documents, whole ? 1 : 4 * TIMES);
+        CHECK_EQ_INT(e.bytes, whole ? TIMES * size : TIMES * (size - 4));
+        CHECK_EQ_INT(e.lossy, 0);
+        lh_tape_free(t);
+        lh_windows_free(&w);
+        eval_free(&s);
+    }
+    free(text);
+}
+
 int main(void)
 {
     char path[] = "/tmp/longhand-eval-XXXXXX";
@@ -308,6 +348,7 @@ int main(void)
     test_uniform();
     test_lossy(path);
     test_choices(path);
+    test_parts(path);
     close(file);
     unlink(path);
     return test_end("eval");

@@ -305,7 +305,8 @@ int cli_eval(const cli_options *o, lh_context *ctx)
     if (!code && o->given[OPT_choices])
         code = eval_choices(o, ctx, m, k);
     if (!code && o->operands > 1)
-        code = cli_data_load(ctx, o, 1, k, INT64_MAX, &data);
+        code = cli_data_load(ctx, o, 1, k, o->given[OPT_each] ? INT64_MAX
+                             : 0, &data);
     if (!code && data.dataset)
         code = eval_data(o, ctx, m, k, data.dataset);
     lh_dataset_free(data.dataset);

@@ -15,6 +15,8 @@
 
 /* Of a long document so many bytes are encoded at once. */
 #define BATCHES_PART ((size_t)1 << 20)
+/* Tokens that are told at once where all need not fit into memory. */
+#define BATCHES_TOLD (1 << 15)
 
 /* ---------------------------------------------------------- tokenizing -- */
 
@@ -27,7 +29,9 @@ typedef struct batches_state {
     uint64_t seed;
     lh_spool *spool;                   /* NULL: into memory                */
     bool several;                      /* documents: failures say which    */
-    size_t tokens_room, windows_room;
+    lh_windows_part *on_part;          /* NULL: all of it is kept          */
+    void *user;
+    size_t tokens_room, windows_room, spellings_room;
     int64_t begin;                     /* the border before the document   */
     lh_buffer text;                    /* of it, not encoded yet           */
     uint64_t tokens_hash, windows_hash;
@@ -62,6 +66,27 @@ static lh_status batches_put(batches_state *s, const int32_t *ids,
     return LH_OK;
 }
 
+/* Compares a part of a document with its tokens; text NULL: it has none. */
+static void batches_spell(batches_state *s, const char *text, size_t size,
+                          const int32_t *ids, int64_t count)
+{
+    lh_spelling *p = &s->w->spelling[s->w->spellings - 1];
+    size_t at = 0, length;
+    for (int64_t i = 0; i < count; i++, p->tokens++, at += length) {
+        const char *piece = lh_tokenizer_piece(s->k, ids[i], &length);
+        if (!text || p->wrong >= 0 ||
+            (length <= size - at && !memcmp(text + at, piece, length)))
+            continue;
+        p->blank = !p->tokens && length && piece[0] == ' ';
+        length -= p->blank;
+        if (!p->blank || length > size || memcmp(text, piece + 1, length))
+            p->wrong = p->tokens;
+    }
+    if (text && p->wrong < 0 && at != size)
+        p->wrong = p->tokens;
+    p->bytes += (int64_t)(text ? size : at);
+}
+
 /* Appends a text's tokens.  Of several documents a failure says which. */
 static lh_status batches_encode(batches_state *s, int64_t document,
                                 const char *text, size_t size)
@@ -74,6 +99,8 @@ static lh_status batches_encode(batches_state *s, int64_t document,
                                            &count);
     if (!status)
         status = batches_put(s, ids, count);
+    if (!status && s->on_part)
+        batches_spell(s, text, size, ids, count);
     lh_memory_free(ctx, ids);
     if (status != LH_ERROR_FORMAT || !clear || !s->several)
         return status;
@@ -84,8 +111,9 @@ static lh_status batches_encode(batches_state *s, int64_t document,
                    (long long)document + 1, message);
 }
 
-/* Cuts the document that ends with the border just put. */
-static lh_status batches_cut(batches_state *s)
+/* Cuts the document that ends with the border just put; of one that goes on
+ * what makes whole windows. */
+static lh_status batches_cut(batches_state *s, bool ends)
 {
     lh_windows *w = s->w;
     int64_t to = w->token_count - 1, first = s->begin;
@@ -93,7 +121,8 @@ static lh_status batches_cut(batches_state *s)
     if (!s->spool && lh_grow(w->ctx, &w->window, &s->windows_room,
                              (size_t)(w->count + more), sizeof *w->window))
         return LH_ERROR_MEMORY;
-    for (; first < to; first += s->context) {
+    for (; first < to && (ends || s->context <= to - first);
+         first += s->context) {
         int32_t count = (int32_t)lh_min64(s->context, to - first);
         if (s->spool && lh_spool_start(s->spool, first))
             return lh_error_status(w->ctx);
@@ -104,8 +133,25 @@ static lh_status batches_cut(batches_state *s)
         if (count > w->longest)
             w->longest = count;
     }
-    s->begin = to;
+    s->begin = ends ? to : first;
     return LH_OK;
+}
+
+/* Tells what windows there are and forgets them; what has none yet stays. */
+static lh_status batches_tell(batches_state *s, bool ends)
+{
+    lh_windows *w = s->w;
+    lh_status status = ends ? LH_OK : batches_cut(s, false);
+    if (!status && w->count)
+        status = s->on_part(s->user, w);
+    w->token_count -= s->begin;
+    memmove(w->tokens, w->tokens + s->begin,
+            (size_t)w->token_count * sizeof *w->tokens);
+    if (!ends)
+        w->spelling[0] = w->spelling[w->spellings - 1];
+    w->spellings = !ends;
+    s->begin = w->count = w->longest = 0;
+    return status;
 }
 
 static lh_status batches_piece(void *user, const lh_piece *p)
@@ -114,8 +160,17 @@ static lh_status batches_piece(void *user, const lh_piece *p)
     lh_buffer *text = &s->text;
     int32_t border = lh_tokenizer_border(s->k);
     lh_status status = LH_OK;
+    if (p->first && s->on_part) {
+        lh_windows *w = s->w;
+        if (lh_grow(w->ctx, &w->spelling, &s->spellings_room,
+                    w->spellings + 1, sizeof *w->spelling))
+            return LH_ERROR_MEMORY;
+        w->spelling[w->spellings++] = (lh_spelling){ .wrong = -1 };
+    }
     if (p->ids) {
         status = batches_put(s, p->ids, p->count);
+        if (!status && s->on_part)
+            batches_spell(s, NULL, 0, p->ids, p->count);
     } else if (p->first && p->last) {
         status = batches_encode(s, p->document, p->text, p->size);
     } else {
@@ -130,7 +185,10 @@ static lh_status batches_piece(void *user, const lh_piece *p)
     }
     if (!status && p->last)
         status = batches_put(s, &border, 1);
-    return !status && p->last ? batches_cut(s) : status;
+    if (!status && p->last)
+        status = batches_cut(s, true);
+    return status || !s->on_part || s->w->token_count < BATCHES_TOLD
+         ? status : batches_tell(s, p->last);
 }
 
 /* The training part, then what is held out. */
@@ -148,7 +206,7 @@ static lh_status batches_fill(void *user, lh_spool *spool)
     w->bytes = f.bytes;
     /* A token has at least one byte. */
     lh_status status = spool ? LH_OK
-        : batches_room(s, f.loaded ? f.bytes + f.documents + 1 +
+        : batches_room(s, f.loaded && !s->on_part ? f.bytes + f.documents + 1 +
                                      (s->held_out > 0) : 1);
     if (!status)
         status = batches_put(s, &border, 1);
@@ -189,8 +247,24 @@ LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
     return status;
 }
 
+LH_INTERNAL lh_status lh_windows_parts(lh_context *ctx,
+                                       const lh_tokenizer *k,
+                                       const lh_dataset *d, int64_t context,
+                                       lh_windows_part *on_part, void *user)
+{
+    lh_windows w = { .ctx = ctx };
+    batches_state s = { .w = &w, .k = k, .d = d, .context = context,
+                        .on_part = on_part, .user = user };
+    lh_status status = batches_fill(&s, NULL);
+    if (!status)
+        status = batches_tell(&s, true);
+    lh_windows_free(&w);
+    return status;
+}
+
 LH_INTERNAL void lh_windows_free(lh_windows *w)
 {
+    lh_free(w->ctx, w->spelling);
     lh_free(w->ctx, w->tokens);
     lh_free(w->ctx, w->window);
     lh_reader_close(&w->tokens_file);
@@ -286,3 +360,4 @@ LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
 }
 
 #undef BATCHES_PART
+#undef BATCHES_TOLD

@@ -13,52 +13,37 @@
 /* Rows run at once: enough for full tiles, little memory. */
 #define EVALUATE_ROWS 256
 
-/* Moves behind the text of one token; whether that is what the document has
- * there.  A tokenizer may put a space before the first one. */
-static bool evaluate_spells(lh_scoring *s, int32_t token)
-{
-    size_t length, size;
-    const char *piece = lh_tokenizer_piece(s->k, token, &length);
-    const char *text = lh_dataset_document(s->d, s->found.documents, &size);
-    size_t at = (size_t)s->offset;
-    s->offset += (int64_t)length;
-    if (length <= size - at && !memcmp(text + at, piece, length))
-        return true;
-    if (at || !length || piece[0] != ' ')
-        return false;
-    s->offset--;
-    return length - 1 <= size && !memcmp(text, piece + 1, length - 1);
-}
-
 /* Sums what one window gave, and tells it. */
 static lh_status evaluate_window(lh_scoring *s, lh_context *ctx,
                                  const int32_t *target, const float *loss,
                                  int64_t rows, int32_t border)
 {
     lh_evaluation *e = &s->found;
+    const lh_spelling *p = s->spelling;
     bool end = target[rows - 1] == border;
     lh_scored w = { e->documents, s->first, rows - end, s->offset, target,
                     loss, end, end ? loss[rows - 1] : 0 };
     size_t size = 0;
     for (int64_t i = 0; i < w.count; i++) {
         e->nats += (double)loss[i];
-        if (!s->d && s->k)
+        if (s->k)
             lh_tokenizer_piece(s->k, target[i], &size);
-        if (!s->d)
+        if (!p)
             e->bytes += (int64_t)size;
-        else if (s->offset >= 0 && !evaluate_spells(s, target[i]))
+        else if (p->wrong >= 0 && s->first + i >= p->wrong)
             s->offset = -1;
+        else
+            s->offset += (int64_t)size - (p->blank && !s->first && !i);
     }
     s->first += w.count;
     e->tokens += w.count;
     if (end) {
         e->ends++;
         e->end_nats += (double)w.end_loss;
-        if (s->d)
-            lh_dataset_document(s->d, e->documents, &size);
-        if (s->d) {
-            e->bytes += (int64_t)size;
-            e->lossy += s->offset != (int64_t)size;
+        if (p) {
+            e->bytes += p->bytes;
+            e->lossy += p->wrong >= 0;
+            s->spelling++;
         }
         e->documents++;
         s->first = s->offset = 0;
@@ -117,6 +102,19 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
     return status;
 }
 
+typedef struct evaluate_run {
+    lh_tape *tape;
+    lh_model *model;
+    lh_scoring scoring;
+} evaluate_run;
+
+static lh_status evaluate_part(void *user, const lh_windows *w)
+{
+    evaluate_run *r = user;
+    r->scoring.spelling = w->spelling;
+    return lh_windows_score(r->tape, r->model, w, 0, w->count, &r->scoring);
+}
+
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
                              bool (*on_window)(void *user,
@@ -130,24 +128,15 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the tokenizer has no token"
                        " that begins a document, so that its first token"
                        " cannot be scored");
-    lh_windows windows;
-    lh_data_facts facts;
-    lh_dataset_facts(d, &facts);
-    lh_scoring s = { k, facts.loaded && !facts.ids ? d : NULL, on_window,
-                     user, 0, 0, { 0 } };
     lh_fpenv saved = lh_fpenv_enter();
-    lh_status status = lh_windows_open(ctx, &windows, k, d,
-                                       lh_model_config(m)->context, 0, 0,
-                                       NULL);
-    lh_tape *t = status ? NULL : lh_tape_new(ctx);
-    if (!status && !t)
-        status = LH_ERROR_MEMORY;
-    if (!status)
-        status = lh_windows_score(t, m, &windows, 0, windows.count, &s);
+    evaluate_run r = { lh_tape_new(ctx), m, { .k = k, .on_window = on_window,
+                                              .user = user } };
+    lh_status status = r.tape
+        ? lh_windows_parts(ctx, k, d, lh_model_config(m)->context,
+                           evaluate_part, &r) : LH_ERROR_MEMORY;
     if (!status && found)
-        *found = s.found;
-    lh_tape_free(t);
-    lh_windows_free(&windows);
+        *found = r.scoring.found;
+    lh_tape_free(r.tape);
     lh_fpenv_leave(saved);
     return status;
 }

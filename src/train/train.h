@@ -22,6 +22,14 @@ typedef struct lh_window {
     int32_t count;                     /* 1 .. context                     */
 } lh_window;
 
+/* What the tokens of a document give back of it. */
+typedef struct lh_spelling {
+    int64_t bytes, tokens;             /* of the document so far           */
+    int64_t wrong;                     /* first token that does not spell
+                                          it; below 0: all do              */
+    bool blank;                        /* they put a space in front        */
+} lh_spelling;
+
 /* Data in tokens: documents cut into windows, training ones first. */
 typedef struct lh_windows {
     lh_context *ctx;
@@ -32,6 +40,8 @@ typedef struct lh_windows {
     int32_t longest;                   /* rows of the longest              */
     int64_t bytes;                     /* of the documents                 */
     uint64_t hash;                     /* differs where tokens or cuts do  */
+    lh_spelling *spelling;             /* of a part's documents; or NULL   */
+    size_t spellings;
     lh_reader tokens_file, windows_file;
     int width;                         /* bytes of an id in the file       */
     int64_t vocabulary;                /* all ids are below                */
@@ -45,6 +55,14 @@ LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
                                       const lh_dataset *d, int64_t context,
                                       double held_out, uint64_t seed,
                                       const char *cache);
+/* All of the data, a part after another is told, so that it need not fit into
+ * memory: windows in their order; spelling[0] is of the first one's document,
+ * which may be one that the part before has left open. */
+typedef lh_status lh_windows_part(void *user, const lh_windows *w);
+LH_INTERNAL lh_status lh_windows_parts(lh_context *ctx,
+                                       const lh_tokenizer *k,
+                                       const lh_dataset *d, int64_t context,
+                                       lh_windows_part *on_part, void *user);
 LH_INTERNAL void lh_windows_free(lh_windows *w);
 LH_INTERNAL lh_status lh_windows_at(const lh_windows *w, int64_t i,
                                     lh_window *window);
@@ -79,7 +97,7 @@ LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
 /* What a scoring of windows knows; all but k may be NULL. */
 typedef struct lh_scoring {
     const lh_tokenizer *k;             /* NULL: bytes are not counted      */
-    const lh_dataset *d;               /* of whose documents they are all  */
+    const lh_spelling *spelling;       /* of the document at hand          */
     bool (*on_window)(void *user, const lh_scored *window);
     void *user;
     int64_t first, offset;             /* of the document at hand          */
