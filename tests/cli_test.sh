@@ -446,6 +446,7 @@ check "no tokenizer" refuses 1 "list.txt" tokenizer encode "$out/odd.txt" \
 # The same run, whole; stopped by a signal; killed three times.
 long="--steps 2000 --batch 4 --held-out 0.1 --eval-every 250"
 check "the whole run" succeeds train $long --quiet --out "$out/whole"
+check "its last model is the best" [ ! -e "$out/whole/best" ]
 
 appears() {
     n=0

@@ -167,6 +167,8 @@ under_valgrind() {
 }
 
 step tests make -s test
+step kills env KILLS=$($all && echo 1000 || echo 100) DISK_STEP=4 \
+    sh tests/kill.sh
 step docs sh tools/check_docs.sh
 step asan-ubsan sanitized asan gcc \
     "-fsanitize=address,undefined -fno-sanitize-recover=all" all

@@ -411,15 +411,16 @@ static void record_card(const cli_record *r, FILE *f, const cli_view *v,
 
 int cli_record_end(cli_record *r, const cli_view *v, int64_t step)
 {
-    static const char *const file[] = { "model.safetensors", "config.json",
-                                        "tokenizer.json", "" };
+    /* A directory without config.json holds no model, nor half of one. */
+    static const char *const file[] = { "config.json", "model.safetensors",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json", "" };
     char path[4200], aside[4240];
     int code = v->best_step == step ? CLI_DONE : cli_record_keep(r, v);
     if (code)
         return code;
-    snprintf(path, sizeof path, "%s/best/config.json", r->directory);
-    if (record_holds(path, "") && v->best_step == step)
-        for (int i = 0; i < 4; i++) {
+    if (v->best_step == step)
+        for (int i = 0; i < 5; i++) {
             snprintf(path, sizeof path, "%s/best/%s", r->directory, file[i]);
             remove(path);
         }
