@@ -70,7 +70,7 @@ static lh_status batches_put(batches_state *s, const int32_t *ids,
 static void batches_spell(batches_state *s, const char *text, size_t size,
                           const int32_t *ids, int64_t count)
 {
-    lh_spelling *p = &s->w->spelling[s->w->spellings - 1];
+    lh_spelt *p = &s->w->spelling[s->w->spellings - 1];
     size_t at = 0, length;
     for (int64_t i = 0; i < count; i++, p->tokens++, at += length) {
         const char *piece = lh_tokenizer_piece(s->k, ids[i], &length);
@@ -165,7 +165,7 @@ static lh_status batches_piece(void *user, const lh_piece *p)
         if (lh_grow(w->ctx, &w->spelling, &s->spellings_room,
                     w->spellings + 1, sizeof *w->spelling))
             return LH_ERROR_MEMORY;
-        w->spelling[w->spellings++] = (lh_spelling){ .wrong = -1 };
+        w->spelling[w->spellings++] = (lh_spelt){ .wrong = -1 };
     }
     if (p->ids) {
         status = batches_put(s, p->ids, p->count);

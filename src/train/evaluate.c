@@ -19,7 +19,7 @@ static lh_status evaluate_window(lh_scoring *s, lh_context *ctx,
                                  int64_t rows, int32_t border)
 {
     lh_evaluation *e = &s->found;
-    const lh_spelling *p = s->spelling;
+    const lh_spelt *p = s->spelling;
     bool end = target[rows - 1] == border;
     lh_scored w = { e->documents, s->first, rows - end, s->offset, target,
                     loss, end, end ? loss[rows - 1] : 0 };

@@ -23,12 +23,12 @@ typedef struct lh_window {
 } lh_window;
 
 /* What the tokens of a document give back of it. */
-typedef struct lh_spelling {
+typedef struct lh_spelt {
     int64_t bytes, tokens;             /* of the document so far           */
     int64_t wrong;                     /* first token that does not spell
                                           it; below 0: all do              */
     bool blank;                        /* they put a space in front        */
-} lh_spelling;
+} lh_spelt;
 
 /* Data in tokens: documents cut into windows, training ones first. */
 typedef struct lh_windows {
@@ -40,7 +40,7 @@ typedef struct lh_windows {
     int32_t longest;                   /* rows of the longest              */
     int64_t bytes;                     /* of the documents                 */
     uint64_t hash;                     /* differs where tokens or cuts do  */
-    lh_spelling *spelling;             /* of a part's documents; or NULL   */
+    lh_spelt *spelling;             /* of a part's documents; or NULL   */
     size_t spellings;
     lh_reader tokens_file, windows_file;
     int width;                         /* bytes of an id in the file       */
@@ -97,7 +97,7 @@ LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
 /* What a scoring of windows knows; all but k may be NULL. */
 typedef struct lh_scoring {
     const lh_tokenizer *k;             /* NULL: bytes are not counted      */
-    const lh_spelling *spelling;       /* of the document at hand          */
+    const lh_spelt *spelling;       /* of the document at hand          */
     bool (*on_window)(void *user, const lh_scored *window);
     void *user;
     int64_t first, offset;             /* of the document at hand          */
