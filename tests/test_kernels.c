@@ -706,12 +706,43 @@ static void check_bf16(lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT])
     }
 }
 
+/* The rectangles of a product's items, some of them at a time, follow each
+ * other and cover c: this the comparison with plain C cannot see, since it is
+ * split by the same function. */
+static void check_parts(void)
+{
+    int wrong = 0;
+    for (int64_t m = 1; m < 1200; m += m < 120 ? 17 : 331)
+        for (int64_t n = 1; n < 3000; n += n < 900 ? 1 : 119)
+            for (int64_t step = 1; step < 9; step += 3) {
+                int64_t items = lh_gemm_items(m, n), area = 0, end = 0;
+                int64_t i = 0, j = 0, column = 0;
+                for (int64_t at = 0; at < items;) {
+                    end = lh_min64(at + step, items);
+                    lh_gemm_part p = lh_gemm_next(m, n, at, end);
+                    if (i == m) {
+                        i = 0;
+                        column = j;
+                    }
+                    wrong += p.i != i || p.j != column || p.m < 1 ||
+                             p.n < 1 || p.n > LH_GEMM_PANEL || p.items < 1;
+                    i += p.m;
+                    j = column + p.n;
+                    area += p.m * p.n;
+                    at += lh_max64(p.items, 1);
+                }
+                wrong += area != m * n || i != m || j != n;
+            }
+    CHECK_EQ_INT(wrong, 0);
+}
+
 int main(int argc, char **argv)
 {
     static lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT];
     const char *more = getenv("LH_KERNEL_TRIALS");
     int trials = 100 * (more ? atoi(more) : 1);
     uint32_t features = lh_cpu_features();
+    check_parts();
     lh_rows_c(fn[LH_ISA_c]);
     if (!lh_cpu_lacks(features, LH_ISA_sse2))
         lh_rows_sse2(fn[LH_ISA_sse2]);

@@ -158,22 +158,29 @@ static inline int64_t lh_gemm_down(int64_t m)
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
 }
 
-/* Columns of an item: panels are of about equal width.  Few rows get two, so
- * that two threads need not pack the same one. */
-static inline int64_t lh_gemm_across(int64_t m, int64_t n)
+/* Panels of columns, of about equal width.  Few rows get two, and more than
+ * one are an even number, so that two threads need not pack the same one. */
+static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
 {
+    if (m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE)
+        return (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
     int64_t panels = (n + LH_GEMM_PANEL - 1) / LH_GEMM_PANEL;
-    if (panels == 1 && m <= 2 * LH_GEMM_PANEL)
-        panels = 2;
-    int64_t unit = panels * LH_GEMM_TILE;
-    return m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE
-        ? LH_GEMM_TILE : (n + unit - 1) / unit * LH_GEMM_TILE;
+    return panels == 1 && m > 2 * LH_GEMM_PANEL ? 1 : panels + panels % 2;
+}
+
+/* Where panel p of so many begins: at a multiple of half a tile. */
+static inline int64_t lh_gemm_column(int64_t m, int64_t n, int64_t p,
+                                     int64_t panels)
+{
+    int64_t unit = m <= LH_GEMM_FLAT ? LH_GEMM_TILE : LH_GEMM_TILE / 2;
+    int64_t units = m <= LH_GEMM_FLAT ? panels : (n + unit - 1) / unit;
+    return lh_min64(units * p / panels * unit, n);
 }
 
 static inline int64_t lh_gemm_items(int64_t m, int64_t n)
 {
-    int64_t down = lh_gemm_down(m), across = lh_gemm_across(m, n);
-    return (m + down - 1) / down * ((n + across - 1) / across);
+    int64_t down = lh_gemm_down(m);
+    return (m + down - 1) / down * lh_gemm_panels(m, n);
 }
 
 /* The rectangle of c that the first `items` of some items make: rows i ..
@@ -187,14 +194,16 @@ typedef struct lh_gemm_part {
 static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
                                         int64_t end)
 {
-    int64_t down = lh_gemm_down(m), across = lh_gemm_across(m, n);
-    int64_t rows = (m + down - 1) / down, panel = begin / rows;
-    int64_t row = begin - panel * rows;
-    int64_t most = rows > 1 ? rows - row : LH_GEMM_PANEL / across;
+    int64_t down = lh_gemm_down(m), panels = lh_gemm_panels(m, n);
+    int64_t rows = (m + down - 1) / down;
+    int64_t panel = begin / rows, row = begin - panel * rows;
+    int64_t most = rows > 1 ? rows - row : LH_GEMM_PANEL / LH_GEMM_TILE;
     lh_gemm_part p = { .items = lh_min64(end - begin, most),
-                       .i = row * down, .j = panel * across };
+                       .i = row * down };
+    int64_t next = panel + (rows > 1 ? 1 : p.items);
+    p.j = lh_gemm_column(m, n, panel, panels);
     p.m = lh_min64(rows > 1 ? p.items * down : down, m - p.i);
-    p.n = lh_min64(rows > 1 ? across : p.items * across, n - p.j);
+    p.n = lh_gemm_column(m, n, next, panels) - p.j;
     return p;
 }
 

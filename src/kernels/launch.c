@@ -84,7 +84,13 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
     if (kernel == LH_KERNEL_gemm) {
         const lh_gemm_args *g = args;
         int64_t down = lh_gemm_down(g->m);
-        int64_t least = lh_min64((g->m + down - 1) / down, LAUNCH_ROWS / down);
+        int64_t rows = (g->m + down - 1) / down, panels = items / rows;
+        int64_t least = lh_min64(rows, LAUNCH_ROWS / down);
+        if (rows > 1 && panels % threads == 0) {
+            int64_t pieces = lh_max64(1, lh_min64(parts / panels,
+                                                  rows / least));
+            return (rows + pieces - 1) / pieces;
+        }
         int64_t each = items / least / threads;
         parts = threads * lh_max64(1, lh_min64(each, LAUNCH_CHUNKS));
         return (items + parts - 1) / parts;
