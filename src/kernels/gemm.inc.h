@@ -22,12 +22,12 @@
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
  * (12, 8 or 6) with two vectors. */
 
-/* l in one block, and rows of one block of a.  b's block, up to
- * LH_GEMM_PANEL columns of this depth, is 576 KiB, two blocks of a (the one
- * in use and the next one) 150 KiB each: in a second-level cache of 1 MiB.  A
- * strip of a, 18 KiB, is read again for every panel of GEMM_WIDE columns of
- * b, and those stream by. */
-#define GEMM_DEPTH 384
+/* l in one block, and rows of one block of a.  A strip of a (12 KiB) and a
+ * panel of GEMM_WIDE columns of b (32 KiB) fit into a first-level cache of 48
+ * KiB, so that the strip is still there at the next panel; b's block, up to
+ * LH_GEMM_PANEL columns, is 384 KiB, two blocks of a (the one in use and the
+ * next one) 100 KiB each: in a second-level cache of 1 MiB. */
+#define GEMM_DEPTH 256
 #define GEMM_HIGH 96
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
@@ -503,7 +503,7 @@ static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
         .b = g->b + q->from * g->b_row + q->p.j * g->b_col,
         .b_row = g->b_row, .ragged = true,
         .c = g->c + q->i * g->c_row + q->p.j, .c_row = g->c_row,
-        .c_far = g->m * g->n > (int64_t)1 << 20,
+        .c_far = g->m * g->n >= (int64_t)1 << 20,
     };
     if (plan->pack_a) {
         w->a = plan->a[0];

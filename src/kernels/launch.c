@@ -74,9 +74,10 @@ static int launch_threads(const lh_context *ctx, int64_t items, int64_t cost)
 }
 
 /* How many items a thread takes at a time.  A product packs b anew for each
- * chunk, so there a chunk is a panel or LAUNCH_ROWS, or a thread's share.
- * Others get chunks of whole cache lines where there are many small items, so
- * that two threads do not write to one line. */
+ * chunk, so there a chunk is a whole panel where each thread gets as many as
+ * the others (or some parts of it, if it is high), else LAUNCH_ROWS or a
+ * thread's share.  Others get chunks of whole cache lines where there are
+ * many small items, so that two threads do not write to one line. */
 static int64_t launch_chunk(lh_kernel kernel, const void *args,
                             int64_t items, int64_t threads)
 {
