@@ -263,7 +263,7 @@ static ssize_t failing_write(int fd, const void *data, size_t size)
 
 static int failing_sync(int fd)
 {
-    return fails() ? -1 : lh_io_system.sync(fd);
+    return fails() ? -1 : no_sync(fd);
 }
 
 static int failing_rename(const char *from, const char *to)
@@ -327,6 +327,63 @@ static void test_failures(lh_context *ctx)
     free(text);
 }
 
+/* Whatever call fails while a checkpoint or a model is written: the old files
+ * stand or the new ones, all whole, and nothing is beside them. */
+static void test_saving(lh_context *ctx)
+{
+    char model[96], saved[2][96], command[300];
+    lh_tokenizer *k = lh_tokenizer_bytes(ctx);
+    lh_dataset *d = lh_dataset_names(ctx);
+    lh_config c = kind_config(1);
+    c.vocabulary = lh_tokenizer_vocabulary(k);
+    lh_train_settings s = { .steps = 9, .batch = 3,
+                            .adamw = LH_ADAMW_DEFAULT, .seed = 1 };
+    lh_model *m = lh_model_new(ctx, &c, 1), *read;
+    lh_trainer *r = lh_trainer_new(ctx, m, k, d, &s);
+    size_t size[3];
+    char *file[3];
+    snprintf(model, sizeof model, "%s/model", folder);
+    for (int i = 0; i < 2; i++) {
+        snprintf(saved[i], sizeof saved[i], "%s/saved%d", folder, i);
+        CHECK_OK(ctx, lh_trainer_step(r, NULL));
+        CHECK_OK(ctx, lh_trainer_save(r, saved[i]));
+        file[i] = slurp(saved[i], &size[i]);
+    }
+    CHECK_OK(ctx, lh_model_save(ctx, m, k, model));
+    lh_io io = lh_io_system;
+    io.write = failing_write;
+    io.sync = failing_sync;
+    io.rename = failing_rename;
+    io.open = failing_open;
+    lh_status status = LH_ERROR_IO;
+    for (fails_at = 1; status && fails_at < 1000; fails_at++) {
+        spill(saved[0], file[0], size[0]);
+        calls = 0;
+        ctx->io = &io;
+        status = lh_trainer_save(r, saved[0]);
+        lh_status also = lh_model_save(ctx, m, k, model);
+        ctx->io = &lh_io_system;
+        status = status ? status : also;
+        lh_error_clear(ctx);
+        file[2] = slurp(saved[0], &size[2]);
+        int same = size[2] == size[1] && !memcmp(file[2], file[1], size[1]);
+        CHECK(same || (status && size[2] == size[0] &&
+                       !memcmp(file[2], file[0], size[0])));
+        CHECK_OK(ctx, lh_model_load(ctx, model, &read, NULL));
+        CHECK(models_equal(m, read));
+        lh_model_free(read);
+        free(file[2]);
+    }
+    CHECK(fails_at > 10 && fails_at < 1000);
+    snprintf(command, sizeof command, "find '%s' | grep -q tmp-", folder);
+    CHECK(system(command) != 0);
+    free(file[0]), free(file[1]);
+    lh_trainer_free(r);
+    lh_model_free(m);
+    lh_dataset_free(d);
+    lh_tokenizer_free(k);
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
@@ -339,6 +396,7 @@ int main(void)
     test_run(ctx);
     test_damage(ctx);
     test_failures(ctx);
+    test_saving(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);
     char command[96];
