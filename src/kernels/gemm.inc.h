@@ -22,12 +22,15 @@
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
  * (12, 8 or 6) with two vectors. */
 
-/* l in one block, and rows of one block of a.  A strip of a (12 KiB) and a
- * panel of GEMM_WIDE columns of b (32 KiB) fit into a first-level cache of 48
- * KiB, so that the strip is still there at the next panel; b's block, up to
- * LH_GEMM_PANEL columns, is 384 KiB, two blocks of a (the one in use and the
- * next one) 100 KiB each: in a second-level cache of 1 MiB. */
-#define GEMM_DEPTH 256
+/* l in one block: all of them, or, where there are more, in blocks of at most
+ * GEMM_CUT.  Then a strip of a (12 KiB) and a panel of GEMM_WIDE columns of b
+ * (32 KiB) fit into a first-level cache of 48 KiB, so that the strip is still
+ * there at the next panel; to pass through c once more for that would cost
+ * more than it gives.  With the rows of one block of a, b's block of up to
+ * LH_GEMM_PANEL columns and two blocks of a (the one in use and the next one)
+ * fit into a second-level cache of 1 MiB. */
+#define GEMM_DEPTH 384
+#define GEMM_CUT 256
 #define GEMM_HIGH 96
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
@@ -401,7 +404,8 @@ static void VEC_SUFFIX(gemm_next)(const VEC_SUFFIX(gemm_plan) *plan,
             q->from = 0;
         }
         q->i = q->p.i;
-        q->depth = VEC_SUFFIX(gemm_even)(g->k - q->from, GEMM_DEPTH, 16);
+        q->depth = VEC_SUFFIX(gemm_even)(g->k - q->from, g->k > GEMM_DEPTH
+                                             ? GEMM_CUT : GEMM_DEPTH, 16);
     }
     q->rows = VEC_SUFFIX(gemm_even)(q->p.i + q->p.m - q->i, GEMM_HIGH,
                                     GEMM_ROWS);
@@ -635,6 +639,7 @@ LH_KERNEL(gemm)
 }
 
 #undef GEMM_DEPTH
+#undef GEMM_CUT
 #undef GEMM_WIDE
 #undef GEMM_LINE
 #undef GEMM_PITCH
