@@ -295,7 +295,7 @@ check "a budget is a time" refuses 2 "--budget 500: expected a time" \
     train --budget 500
 check "a budget picks the steps" refuses 2 "give it or --steps" \
     train --budget 5s --steps 10
-check "a budget for nothing" refuses 1 "fewer than ten make no model" \
+check "a budget for nothing" refuses 1 "fewer than ten steps" \
     train --budget 0.001s --quiet
 awk 'BEGIN { srand(1); for (i = 0; i < 40000; i++) {
     x = int(rand() * 900); printf "%s%s", substr("thequickbrownfoxjumps",

@@ -30,16 +30,17 @@ static const struct {
 enum { BUDGET_SIZES = sizeof budget_size / sizeof *budget_size,
        BUDGET_AT_ONCE = 4096 };   /* tokens, of a larger step              */
 
-/* How often the data may be seen, and what is dropped then; of the smallest
- * model half of it. */
-#define BUDGET_PASSES 40.0
-static const struct { double passes, dropout; } budget_dropout[] = {
-    { 3, 0 }, { 8, 0.1 }, { 20, 0.2 }, { BUDGET_PASSES + 1, 0.3 },
+/* A model learns its data by heart, the sooner the more parameters it has for
+ * each token and the more often it sees them.  What is dropped, by the
+ * product of both; beyond the last row more steps do not pay. */
+static const struct { double heart, dropout; } budget_dropout[] = {
+    { 5, 0 }, { 10, 0.05 }, { 20, 0.1 }, { 30, 0.2 },
 };
+#define BUDGET_HEART 30.0
+/* Parameters for a token, at the most. */
+#define BUDGET_PARAMETERS 3.6
 /* Tables of n-grams know a text by heart that they see more often. */
 #define BUDGET_TABLES 2.0
-/* Parameters for a byte to train on: a larger model learns it by heart. */
-#define BUDGET_PARAMETERS 6.0
 
 /* Shares of the time: of measuring (twice), of evaluating, of all steps and
  * evaluations together. */
@@ -47,17 +48,20 @@ static const struct { double passes, dropout; } budget_dropout[] = {
 #define BUDGET_EVALUATE 0.08
 #define BUDGET_USE 0.97
 
-static int budget_row(double work, double bytes)
+/* Of the layers. */
+static double budget_parameters(int64_t layers, int64_t width)
+{
+    return 12 * (double)layers * (double)width * (double)width;
+}
+
+static int budget_row(double work, double tokens)
 {
     int row = 0;
-    for (int i = 1; i < BUDGET_SIZES; i++) {
-        double width = (double)budget_size[i].width;
-        double parameters = 12 * (double)budget_size[i].layers * width *
-                            width;
+    for (int i = 1; i < BUDGET_SIZES; i++)
         if (work >= budget_size[i].work &&
-            parameters <= BUDGET_PARAMETERS * bytes)
+            budget_parameters(budget_size[i].layers, budget_size[i].width)
+            <= BUDGET_PARAMETERS * tokens)
             row = i;
-    }
     return row;
 }
 
@@ -254,10 +258,13 @@ static int budget_count(cli_budget *b, double tokens, double held_out,
         evaluation = 0;
     double steps = (left - times * evaluation) / b->step;
     if (steps < 10)
-        return cli_fail("--budget %s: one step takes %.3g s here, and fewer"
-                        " than ten make no model; give more time, or sizes"
-                        " (--width 64)", b->o.text[OPT_budget], b->step);
-    steps = steps > most ? most > 10 ? most : 10 : steps;
+        return cli_fail("--budget %s: fewer than ten steps of %.3g s fit in"
+                        " behind reading and measuring; give more time, or"
+                        " sizes (--width 64)", b->o.text[OPT_budget],
+                        b->step);
+    b->most = most > 10 ? most : 10;
+    b->enough = steps > b->most;
+    steps = b->enough ? b->most : steps;
     int code = budget_integer(b, OPT_steps, (int64_t)steps);
     double every = steps / times + 1;
     if (!code && held_out > 0)
@@ -270,40 +277,44 @@ static int budget_rule(cli_budget *b, const char *preset,
                        double share)
 {
     const lh_data_facts *f = &data->facts;
-    double bytes = (1 - share) * (double)f->bytes, tokens = 1, work = 0;
+    double tokens = 1, work = 0;
     double all = (double)f->bytes * (double)s->tokens /
                  (double)(s->bytes + !s->bytes);
     bool fast = b->o.integer[OPT_recipe] && !b->own;
     if (f->ids)
         all = (double)f->units;
-    int row = budget_row(1e12, bytes);
+    double training = (1 - share) * all;
+    int row = budget_row(1e12, training);
     int code = fast ? budget_set(b, OPT_compatible, NULL) : CLI_DONE;
     if (!code)
         code = budget_sizes(b, row, f);
     if (!code)
         code = budget_measure(b, preset, s, &tokens, &work);
-    int better = budget_row(work / b->step * b->seconds, bytes);
+    int better = budget_row(work / b->step * b->seconds, training);
     if (!code)
         code = budget_sizes(b, better, f);
     if (!code && better != row)
         code = budget_measure(b, preset, s, &tokens, &work);
     if (code)
         return code;
-    double passes = BUDGET_USE * b->seconds / b->step * tokens /
-                    ((1 - share) * all);
+    double passes = BUDGET_USE * b->seconds / b->step * tokens / training;
+    double each = budget_parameters(b->own ? b->own->layers
+                                    : b->o.integer[OPT_layers], b->own
+                                    ? b->own->width
+                                    : b->o.integer[OPT_width]) / training;
     int i = 0;
-    while (passes > budget_dropout[i].passes &&
-           budget_dropout[i].passes < BUDGET_PASSES)
+    while (passes * each > budget_dropout[i].heart &&
+           budget_dropout[i].heart < BUDGET_HEART)
         i++;
-    double dropout = budget_dropout[i].dropout / (better ? 1 : 2);
-    if (dropout > 0)
-        code = budget_set(b, OPT_dropout, "%g", dropout);
+    if (budget_dropout[i].dropout > 0)
+        code = budget_set(b, OPT_dropout, "%g", budget_dropout[i].dropout);
     if (passes <= BUDGET_TABLES && b->picked[OPT_compatible])
         b->picked[OPT_compatible] = b->o.given[OPT_compatible] = false;
     if (!code && passes <= BUDGET_TABLES)
         code = budget_measure(b, preset, s, &tokens, &work);
-    return code ? code : budget_count(b, tokens, share * all, BUDGET_PASSES *
-                                      (1 - share) * all / tokens);
+    return code ? code
+         : budget_count(b, tokens, share * all,
+                        BUDGET_HEART / each * training / tokens);
 }
 
 int cli_budget_start(cli_budget *b, const cli_options *o)
@@ -344,13 +355,14 @@ bool cli_budget_correct(cli_budget *b, const lh_train_settings *s,
     double left = b->begun + BUDGET_USE * b->seconds - now;
     bool falls = done >= s->steps - s->cool_down;
     if (b->settled || s->schedule != LH_TRAPEZOID || done < s->warm_up ||
-        (!falls && used < left))
+        (!falls && used < left) || done >= s->steps)
         return false;
     b->settled = true;
     /* At the speed so far, evaluations and all; of the past half a step in
      * ten at the least, since a rate that does not fall helps nobody. */
     double rest = left > 0 ? left / used * (double)done : 0;
     rest = rest > (double)done / 10 + 1 ? rest : (double)done / 10 + 1;
+    rest = rest < b->most - (double)done ? rest : b->most - (double)done;
     double planned = (double)(s->steps - done);
     if (rest > 0.95 * planned && rest < 1.05 * planned)
         return false;
@@ -436,7 +448,7 @@ bool cli_budget_command(const cli_budget *b, char text[CLI_BUDGET_COMMAND])
     return cli_command(&b->o, more, OPT_budget, text, CLI_BUDGET_COMMAND);
 }
 
-#undef BUDGET_PASSES
+#undef BUDGET_HEART
 #undef BUDGET_TABLES
 #undef BUDGET_PARAMETERS
 #undef BUDGET_MEASURE

@@ -15,6 +15,8 @@ typedef struct cli_budget {
     double begun, seconds;        /* by cli_clock(); of the budget         */
     double step;                  /* seconds of one, measured              */
     double steps_begun;           /* when the first one began              */
+    double most;                  /* steps that pay on so much data        */
+    bool enough;                  /* they take less than the time          */
     bool settled;                 /* the number of steps stays             */
     const lh_config *own;         /* sizes are given: a model's; or NULL   */
 } cli_budget;

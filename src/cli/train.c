@@ -295,6 +295,10 @@ static void train_say_budget(const train_run *r)
     if (b->step > 0)
         printf("budget %s: a step takes %.3g ms here\n",
                b->o.text[OPT_budget], 1e3 * b->step);
+    if (b->enough)
+        printf("       more steps would only learn so little text by heart:"
+               " about %s in all\n",
+               cli_duration(text, b->step * (double)r->settings.steps));
     if (cli_budget_command(b, text))
         printf("       the same run, to the bit: %s\n", text);
 }
