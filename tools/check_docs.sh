@@ -11,7 +11,7 @@ set -u
 BUILD=${BUILD:-build}
 unset MAKEFLAGS MFLAGS MAKELEVEL
 work=$BUILD/check/docs
-rm -rf "$work" build/nano          # the run that README makes
+rm -rf "$work" build/book          # the run that README makes
 mkdir -p "$work"
 passed=0 failed=0
 

@@ -45,7 +45,7 @@ static const struct { double heart, dropout; } budget_dropout[] = {
 /* Shares of the time: of measuring (twice), of evaluating, of all steps and
  * evaluations together. */
 #define BUDGET_MEASURE 0.012
-#define BUDGET_EVALUATE 0.08
+#define BUDGET_EVALUATE 0.12
 #define BUDGET_USE 0.97
 
 /* Of the layers. */
