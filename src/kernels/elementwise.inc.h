@@ -1,76 +1,37 @@
 /* The loops of the elementwise rows: for each row of elementwise.def its
  * forward and its backward kernel, over VEC.  What is left behind the last
- * whole vector is copied to a vector of its own and goes through the same
- * loop, whose expression is so compiled once; the lanes behind are computed
- * and dropped.  Needs vec_<isa>.h, math.inc.h, kernels.h. */
+ * whole vector goes through the same loop, whose expression is so compiled
+ * once: loads and stores branch, and the lanes behind are computed and
+ * dropped.  Needs vec_<isa>.h, math.inc.h, kernels.h. */
 #include "kernels/language.h"
-
-#if VEC_WIDTH > 1
-/* Points m's operands at copies of their n elements from i on. */
-static __attribute__((noinline)) void VEC_SUFFIX(elementwise_enter)(
-    lh_map_args *m, float (*tail)[VEC_WIDTH], int64_t i, int64_t n)
-{
-    const float *from[6] = { m->a, m->b, m->y, m->dy, m->da, m->db };
-    for (int p = 0; p < 6; p++)
-        VEC_STORE(tail[p], from[p] ? VEC_LOAD_PART(from[p] + i, (int)n)
-                                   : VEC_SET(0.0f));
-    m->a = tail[0];
-    m->b = tail[1];
-    m->y = tail[2];
-    m->dy = tail[3];
-    m->db = !m->db ? NULL : tail[m->db == m->da ? 4 : 5];
-    m->da = m->da ? tail[4] : NULL;
-}
-
-/* Copies back what the kernel has written: y, or da and db. */
-static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
-    const lh_map_args *real, const lh_map_args *m, int64_t i, int64_t n,
-    bool backward)
-{
-    if (!backward)
-        VEC_STORE_PART(real->y + i, VEC_LOAD(m->y), (int)n);
-    if (backward && real->da)
-        VEC_STORE_PART(real->da + i, VEC_LOAD(m->da), (int)n);
-    if (backward && real->db)
-        VEC_STORE_PART(real->db + i, VEC_LOAD(m->db), (int)n);
-}
-#define ELEMENTWISE_TAIL(backward) \
-        if (m.a == tail[0]) \
-            VEC_SUFFIX(elementwise_leave)(args, &m, end - rest, rest, \
-                                          backward); \
-        if (m.a == tail[0] || !rest) \
-            break; \
-        VEC_SUFFIX(elementwise_enter)(&m, tail, stop, rest); \
-        i = 0; \
-        stop = VEC_WIDTH;
-#else
-#define ELEMENTWISE_TAIL(backward) \
-        (void)tail, (void)rest; \
-        break;
-#endif
 
 /* The kernel `kernel` of a row, one way or backward: PIECE(row, load, store)
  * for each vector; load(p) and store(p, v) are at element i of p.  The
  * arguments are copied, or each store would make the compiler read them
  * again. */
-#define ELEMENTWISE_KERNEL(kernel, row, PIECE, backward) \
+#define ELEMENTWISE_KERNEL(kernel, row, PIECE) \
     LH_KERNEL(kernel) \
     { \
         lh_map_args m = *(const lh_map_args *)args; \
         const VEC s = VEC_SET(m.s); \
-        int64_t i = begin, rest = (end - begin) % VEC_WIDTH; \
-        int64_t stop = end - rest; \
-        float tail[6][VEC_WIDTH]; \
         (void)scratch, (void)s; \
-        for (;;) { \
-            for (; i < stop; i += VEC_WIDTH) { \
-                PIECE(row, ELEMENTWISE_LOAD, ELEMENTWISE_STORE) \
-            } \
-            ELEMENTWISE_TAIL(backward) \
+        for (int64_t i = begin; i < end; i += VEC_WIDTH) { \
+            const int left = (int)lh_min64(end - i, VEC_WIDTH); \
+            PIECE(row, ELEMENTWISE_LOAD, ELEMENTWISE_STORE) \
         } \
     }
-#define ELEMENTWISE_LOAD(p) VEC_LOAD((p) + i)
-#define ELEMENTWISE_STORE(p, v) VEC_STORE((p) + i, v)
+/* By a branch and not always by a mask: masked loads take two to three times
+ * as long where operands come from beyond the caches (Zen 5). */
+#define ELEMENTWISE_LOAD(p) \
+    (left == VEC_WIDTH ? VEC_LOAD((p) + i) : VEC_LOAD_PART((p) + i, left))
+#define ELEMENTWISE_STORE(p, v) \
+    do { \
+        const VEC value = v; \
+        if (left == VEC_WIDTH) \
+            VEC_STORE((p) + i, value); \
+        else \
+            VEC_STORE_PART((p) + i, value, left); \
+    } while (0)
 
 /* The row's expressions as functions, so that the pieces below are the same
  * for all rows: y = value(a, b, s), and slopes da and db of (a, b, s, y). */
@@ -119,21 +80,16 @@ static __attribute__((noinline)) void VEC_SUFFIX(elementwise_leave)(
 /* ------------------------------------------------- two kernels for each -- */
 
 #define UNARY(name, forward, dx, doc) \
-    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD, \
-                       false) \
-    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD, \
-                       true)
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_UNARY_FORWARD) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_UNARY_BACKWARD)
 #define BINARY(name, forward, da, db, doc) \
-    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD, \
-                       false) \
-    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD, \
-                       true)
+    ELEMENTWISE_KERNEL(name##_forward, name, ELEMENTWISE_BINARY_FORWARD) \
+    ELEMENTWISE_KERNEL(name##_backward, name, ELEMENTWISE_BINARY_BACKWARD)
 #include "kernels/elementwise.def"
 
 #undef ELEMENTWISE_KERNEL
 #undef ELEMENTWISE_LOAD
 #undef ELEMENTWISE_STORE
-#undef ELEMENTWISE_TAIL
 #undef ELEMENTWISE_EXPRESSION
 #undef ELEMENTWISE_ADD
 #undef ELEMENTWISE_UNARY_FORWARD
