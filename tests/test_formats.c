@@ -15,6 +15,7 @@
 #include "hostile.h"
 #include "test.h"
 
+#include <time.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------- fixtures -- */
@@ -236,6 +237,78 @@ static void test_no_cut(lh_context *ctx)
         lh_tokenizer_free(k);
     }
     lh_buffer_free(ctx, &b);
+}
+
+/* What sees letters of bytes, or gives them marks, is refused. */
+static void test_before_letters(lh_context *ctx)
+{
+    static const char marks[] = "{\"type\": \"Replace\", \"pattern\":"
+        " {\"String\": \" \"}, \"content\": \"\u2581\"}";
+    static const char letters[] = "{\"type\": \"ByteLevel\","
+        " \"add_prefix_space\": false, \"use_regex\": false}";
+    static const char late[] = "{\"type\": \"Metaspace\","
+        " \"replacement\": \"\u2581\", \"split\": false}";
+    const struct { const char *normal, *first, *wanted; } bad[] = {
+        { marks, "{\"type\": \"Digits\"}", "behind marks for spaces" },
+        { "null", late, "behind marks for spaces" },
+        { "null", letters, "behind ByteLevel" },
+        { "null", "{\"type\": \"Digits\"}", NULL },
+    };
+    for (size_t i = 0; i < LH_COUNT(bad); i++) {
+        char text[1000];
+        snprintf(text, sizeof text, "{\"version\": \"1.0\","
+                 " \"normalizer\": %s, \"pre_tokenizer\": {\"type\":"
+                 " \"Sequence\", \"pretokenizers\": [%s, %s]}, \"model\":"
+                 " {\"vocab\": {\"a\": 0}, \"merges\": []}}",
+                 bad[i].normal, bad[i].first, letters);
+        lh_tokenizer *k = lh_tokenizer_from(ctx, "before", text, strlen(text),
+                                            NULL);
+        CHECK(!k == !!bad[i].wanted);
+        if (bad[i].wanted)
+            CHECK(strstr(lh_error_message(ctx), bad[i].wanted) != NULL);
+        lh_error_clear(ctx);
+        lh_tokenizer_free(k);
+    }
+}
+
+/* Clocks of finding `count` added tokens in a text that has the first letter
+ * of them all, and none, and of writing them: ids with a gap, which have to be
+ * in the vocabulary. */
+static double many_added(lh_context *ctx, int count)
+{
+    lh_buffer b = { 0 }, out = { 0 };
+    int32_t *ids;
+    int64_t found;
+    char *text = malloc((size_t)count);
+    memset(text, 'a', (size_t)count);
+    const char *head = "{\"version\": \"1.0\", \"pre_tokenizer\":"
+        " {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
+        " \"model\": {\"vocab\": {\"a\": 0}, \"merges\": []},"
+        " \"added_tokens\": [";
+    put(&b, head, strlen(head));
+    for (int i = 0; i < count; i++)
+        lh_buffer_printf(maker, &b, "%s{\"id\": %d, \"content\":"
+                         " \"a%06d\"}", i ? ", " : "", i + 2, i);
+    put(&b, "]}", 2);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "many", b.data, b.size, NULL);
+    clock_t begun = clock();
+    CHECK(k && !lh_tokenizer_encode(ctx, k, text, (size_t)count, &ids,
+                                    &found));
+    CHECK(found == count && !lh_tokenizer_write(ctx, k, &out));
+    double took = (double)(clock() - begun);
+    lh_memory_free(ctx, ids);
+    lh_tokenizer_free(k);
+    lh_buffer_free(ctx, &out);
+    lh_buffer_free(maker, &b);
+    free(text);
+    return took;
+}
+
+/* Eight times as many take no 64 times as long. */
+static void test_many_added(lh_context *ctx)
+{
+    double few = many_added(ctx, 4000), again = many_added(ctx, 4000);
+    CHECK(many_added(ctx, 32000) < 32 * (few < again ? again : few) + 1000);
 }
 
 /* Marks put in late, digits and signs apart, nothing lost. */
@@ -615,6 +688,8 @@ int main(void)
     maker = ctx;
     test_apart(ctx);
     test_no_cut(ctx);
+    test_before_letters(ctx);
+    test_many_added(ctx);
     test_symbol(ctx);
     test_settings(ctx);
     for (size_t i = 0; i < LH_COUNT(fixtures); i++)

@@ -80,6 +80,21 @@ static size_t bpe_trimmed(const lh_bpe *b, const char *text, size_t size,
     return size;
 }
 
+/* Of b->order[low .. high - 1], which are the same up to `depth`: the first
+ * with a byte there, and of `c` or more. */
+static int bpe_edge(const lh_bpe *b, int low, int high, size_t depth, int c)
+{
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        const lh_added *a = b->order[middle];
+        if (a->size <= depth || (unsigned char)a->text[depth] < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* The longest added token that begins at text[0]; NULL: none. */
 static const lh_added *bpe_added_at(const lh_bpe *b, const char *text,
                                     size_t size, bool normalized)
@@ -88,12 +103,8 @@ static const lh_added *bpe_added_at(const lh_bpe *b, const char *text,
     int low = 0, high = b->added_count;
     for (size_t depth = 0; depth < size && low < high; depth++) {
         int c = (unsigned char)text[depth];
-        while (low < high && (b->order[low]->size <= depth ||
-               (unsigned char)b->order[low]->text[depth] < c))
-            low++;
-        while (low < high && (unsigned char)b->order[high - 1]->text[depth] >
-                             c)
-            high--;
+        low = bpe_edge(b, low, high, depth, c);
+        high = bpe_edge(b, low, high, depth, c + 1);
         for (int i = low; i < high && b->order[i]->size == depth + 1; i++)
             if (b->order[i]->normalized == normalized)
                 found = b->order[i];

@@ -175,14 +175,16 @@ static const lh_scanner *tjson_scanner(const char *name)
 }
 
 /* ByteLevel cuts as GPT-2 does, unless told not to, and says that the model
- * is of bytes.  What follows it would see letters, not text. */
+ * is of bytes.  What follows it would see letters, not text; marks before it
+ * would be bytes of the text, not spaces. */
 static bool tjson_byte_level(tjson_reader *r, const lh_json *part)
 {
     static const char *const known[] = { "type", "add_prefix_space",
                                          "trim_offsets", "use_regex", NULL };
     bool prefix = tjson_unless(part, "add_prefix_space");
-    if (prefix && r->rules.steps)
-        return tjson_refuse(r, "pre_tokenizer", part);
+    if (r->rules.spaces || (prefix && r->rules.steps))
+        return tjson_refuse(r, r->rules.spaces ? "pre_tokenizer behind marks"
+                               " for spaces" : "pre_tokenizer", part);
     r->rules.prefix = prefix ? LH_PREFIX_UNLESS_THERE : LH_PREFIX_NONE;
     r->byte_level = true;
     if (tjson_unless(part, "use_regex") &&
@@ -248,10 +250,10 @@ static bool tjson_pre_tokenizer(tjson_reader *r, const lh_json *part)
     static const char *const digits[] = { "type", "individual_digits", NULL };
     static const char *const marks[] = { "type", "behavior", NULL };
     const lh_json *type = lh_json_get(part, "type");
-    if (lh_json_is(type, "ByteLevel"))
-        return tjson_byte_level(r, part);
     if (r->byte_level)
         return tjson_refuse(r, "pre_tokenizer behind ByteLevel", part);
+    if (lh_json_is(type, "ByteLevel"))
+        return tjson_byte_level(r, part);
     if (lh_json_is(type, "Split"))
         return tjson_split(r, part);
     if (lh_json_is(type, "Metaspace"))

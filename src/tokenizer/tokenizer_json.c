@@ -92,33 +92,31 @@ static bool tjson_inside(const lh_tokenizer *k, int32_t id)
 
 /* The library numbers added tokens that are not in the vocabulary itself, from
  * its size on.  Where that gives other ids, they have to be in it. */
-static bool tjson_numbered(const lh_tokenizer *k)
-{
-    int32_t next = 0;
-    for (int32_t id = 0; id < k->vocabulary; id++)
-        next += tjson_inside(k, id);
-    bool same = true;
-    for (int i = 0; k->bpe && i < k->bpe->added_count; i++)
-        if (!tjson_inside(k, k->bpe->added[i].id))
-            same &= k->bpe->added[i].id == next++;
-    return same;
-}
-
 static void tjson_write_vocabulary(lh_context *ctx, const lh_tokenizer *k,
                                    lh_buffer *buffer)
 {
-    bool first = true, numbered = tjson_numbered(k);
+    int added = k->bpe ? k->bpe->added_count : 0;
+    int32_t next = 0;
+    bool first = true, numbered = true;
+    bool *inside = lh_alloc(ctx, (size_t)k->vocabulary, sizeof *inside);
+    if (!inside)
+        buffer->status = LH_ERROR_MEMORY;
+    for (int32_t id = 0; id < k->vocabulary && inside; id++)
+        next += inside[id] = tjson_inside(k, id);
+    for (int i = 0; i < added && inside; i++)
+        if (!inside[k->bpe->added[i].id])
+            numbered &= k->bpe->added[i].id == next++;
+    for (int i = 0; i < added && !numbered; i++)
+        inside[k->bpe->added[i].id] = true;
     for (int32_t id = 0; id < k->vocabulary && !buffer->status; id++) {
-        bool inside = tjson_inside(k, id);
-        for (int i = 0; k->bpe && i < k->bpe->added_count; i++)
-            inside |= !numbered && k->bpe->added[i].id == id;
-        if (!inside)
+        if (!inside[id])
             continue;
         tjson_add(ctx, buffer, first ? "\n      " : ",\n      ");
         tjson_add_token(ctx, k, buffer, id);
         lh_buffer_printf(ctx, buffer, ": %d", (int)id);
         first = false;
     }
+    lh_free(ctx, inside);
 }
 
 static void tjson_write_merges(lh_context *ctx, const lh_tokenizer *k,
