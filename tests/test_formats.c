@@ -311,6 +311,40 @@ static void test_many_added(lh_context *ctx)
     CHECK(many_added(ctx, 32000) < 32 * (few < again ? again : few) + 1000);
 }
 
+/* Normalizers in an order that would give other texts here are refused. */
+static void test_order(lh_context *ctx)
+{
+#define MARKS "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}," \
+              " \"content\": \"\u2581\"}"
+#define PREPEND "{\"type\": \"Prepend\", \"prepend\": \"\u2581\"}"
+    static const struct { const char *normal; bool fine; } order[] = {
+        { MARKS ", {\"type\": \"NFKC\"}", false },
+        { MARKS ", {\"type\": \"NFKD\"}", false },
+        { MARKS ", {\"type\": \"NFC\"}", true },
+        { "{\"type\": \"NFKC\"}, " MARKS, true },
+        { PREPEND ", {\"type\": \"NFKC\"}, " MARKS, true },
+        { MARKS ", {\"type\": \"Strip\"}", false },
+        { PREPEND ", {\"type\": \"Strip\"}, " MARKS, false },
+        { "{\"type\": \"Strip\"}, " PREPEND ", " MARKS, true },
+        { "{\"type\": \"Strip\", \"strip_right\": false},"
+          " {\"type\": \"Strip\", \"strip_left\": false}", false },
+    };
+#undef MARKS
+#undef PREPEND
+    for (size_t i = 0; i < LH_COUNT(order); i++) {
+        char text[1000];
+        snprintf(text, sizeof text, "{\"version\": \"1.0\","
+                 " \"normalizer\": {\"type\": \"Sequence\","
+                 " \"normalizers\": [%s]}, \"model\": {\"vocab\":"
+                 " {\"a\": 0}, \"merges\": []}}", order[i].normal);
+        lh_tokenizer *k = lh_tokenizer_from(ctx, "order", text, strlen(text),
+                                            NULL);
+        CHECK(!k == !order[i].fine);
+        lh_error_clear(ctx);
+        lh_tokenizer_free(k);
+    }
+}
+
 /* Marks put in late, digits and signs apart, nothing lost. */
 static void make_json_metaspace(lh_buffer *b)
 {
@@ -689,6 +723,7 @@ int main(void)
     test_apart(ctx);
     test_no_cut(ctx);
     test_before_letters(ctx);
+    test_order(ctx);
     test_many_added(ctx);
     test_symbol(ctx);
     test_settings(ctx);

@@ -117,9 +117,13 @@ static bool tjson_normalizer(tjson_reader *r, const lh_json *part)
     static const char *const replace[] = { "type", "pattern", "content",
                                            NULL };
     const lh_json *type = lh_json_get(part, "type");
+    /* Here forms and Strip come first: behind marks, or spaces that are gone,
+     * Strip would take others, and a compatible form leave new ones. */
+    bool late = r->rules.spaces || r->ends;
     for (size_t i = 0; i < LH_COUNT(forms); i++)
         if (lh_json_is(type, forms[i].name) && r->rules.form < 0 &&
-            !r->rules.lower) {
+            !r->rules.lower &&
+            !(late && (forms[i].form & LH_FORM_COMPATIBLE))) {
             r->rules.form = forms[i].form;
             return tjson_members(r, "normalizer", part, known);
         }
@@ -127,7 +131,9 @@ static bool tjson_normalizer(tjson_reader *r, const lh_json *part)
         r->rules.lower = true;
         return tjson_members(r, "normalizer", part, known);
     }
-    if (lh_json_is(type, "Strip") && r->rules.form < 0 && !r->rules.lower) {
+    if (lh_json_is(type, "Strip") && r->rules.form < 0 && !r->rules.lower &&
+        !late && !r->rules.prefix && !r->rules.strip_left &&
+        !r->rules.strip_right) {
         r->rules.strip_left = tjson_unless(part, "strip_left");
         r->rules.strip_right = tjson_unless(part, "strip_right");
         return tjson_members(r, "normalizer", part, strip);
@@ -157,7 +163,8 @@ static bool tjson_normalizer(tjson_reader *r, const lh_json *part)
         r->rules.spaces = true;
         return tjson_members(r, "normalizer", part, replace);
     }
-    return tjson_refuse(r, "normalizer", part);
+    return tjson_refuse(r, late ? "normalizer behind others" : "normalizer",
+                        part);
 }
 
 static bool tjson_step(tjson_reader *r, const lh_json *part,
