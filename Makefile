@@ -69,6 +69,9 @@ $(BUILD)/flags: force
 COLD := $(filter-out src/model/gpt.c,$(filter src/formats/% src/dataset/% \
             src/model/% src/cli/% src/tokenizer/read% src/train/c% \
             src/tokenizer/tokenizer_json.c src/tokenizer/load.c \
+            src/train/spool.c src/train/plan.c src/train/evaluate.c \
+            src/base/file.c src/base/number.c src/autograd/params.c \
+            src/autograd/recompute.c src/tokenizer/train.c \
             $(addprefix src/kernels/,cpu.c limits.c selftest.c table.c), \
             $(LIB_C) $(CLI_C)))
 $(COLD:%.c=$(BUILD)/%.o): COLDER := $(if $(filter -O2,$(CFLAGS)),-O1)
