@@ -94,13 +94,18 @@ static int budget_integer(cli_budget *b, cli_option option, int64_t n)
     return budget_set(b, option, "%lld", (long long)n);
 }
 
+static int64_t budget_multiple(int64_t n, int64_t of)
+{
+    return (n + of - 1) / of * of;
+}
+
 /* The sizes of a row, for documents of `length` bytes on average. */
 static int budget_sizes(cli_budget *b, int row, const lh_data_facts *f)
 {
     double length = (double)f->bytes / (double)f->documents + 1;
     int64_t context = budget_size[row].context;
     if (f->by == LH_DOCUMENTS_LINES && f->longest + 1 < context)
-        context = (f->longest + 16) / 16 * 16;
+        context = budget_multiple(f->longest + 1, 16);
     if (!budget_free(b, OPT_context))
         context = b->o.integer[OPT_context];
     if (b->own)
@@ -115,11 +120,17 @@ static int budget_sizes(cli_budget *b, int row, const lh_data_facts *f)
         code = budget_integer(b, OPT_micro_batch, some > 0 ? some : 1);
     if (code || b->own)
         return code;
+    int64_t heads = budget_size[row].heads, width = budget_size[row].width;
+    if (b->o.given[OPT_kv_heads])
+        heads = budget_multiple(heads, b->o.integer[OPT_kv_heads]);
+    if (!budget_free(b, OPT_heads))
+        heads = b->o.integer[OPT_heads];
+    width = budget_multiple(width, heads);
     code = budget_integer(b, OPT_layers, budget_size[row].layers);
     if (!code && budget_free(b, OPT_width))
-        code = budget_integer(b, OPT_heads, budget_size[row].heads);
+        code = budget_integer(b, OPT_heads, heads);
     if (!code)
-        code = budget_integer(b, OPT_width, budget_size[row].width);
+        code = budget_integer(b, OPT_width, width);
     return code ? code : budget_integer(b, OPT_context, context);
 }
 
@@ -259,17 +270,20 @@ static int budget_count(cli_budget *b, double tokens, double held_out,
     double steps = (left - times * evaluation) / b->step;
     if (steps < 10)
         return cli_fail("--budget %s: fewer than ten steps of %.3g s fit in"
-                        " behind reading and measuring; give more time, or"
-                        " sizes (--width 64)", b->o.text[OPT_budget],
-                        b->step);
+                        " beside reading, measuring and evaluating; give more"
+                        " time, a smaller --held-out or --width",
+                        b->o.text[OPT_budget], b->step);
     b->most = most > 10 ? most : 10;
     b->enough = steps > b->most;
     steps = b->enough ? b->most : steps;
     int code = budget_integer(b, OPT_steps, (int64_t)steps);
-    double every = steps / times + 1;
-    if (!code && held_out > 0)
-        code = budget_integer(b, OPT_eval_every, (int64_t)every);
-    return code;
+    if (code || !(held_out > 0))
+        return code;
+    code = budget_integer(b, OPT_eval_every, (int64_t)(steps / times + 1));
+    /* Else it would follow from the steps, which may be corrected. */
+    int64_t patience = (int64_t)steps / b->o.integer[OPT_eval_every] / 4;
+    return code ? code : budget_integer(b, OPT_patience,
+                                        patience > 5 ? patience : 5);
 }
 
 static int budget_rule(cli_budget *b, const char *preset,
@@ -325,7 +339,34 @@ int cli_budget_start(cli_budget *b, const cli_options *o)
         return CLI_DONE;
     if (o->given[OPT_steps])
         return cli_usage("--budget picks the steps; give it or --steps");
+    if (o->given[OPT_preset])
+        return cli_usage("--budget picks the sizes; give it or --preset");
     return budget_set(b, OPT_recipe, "fast");
+}
+
+typedef struct budget_part { int64_t bytes, all; } budget_part;
+
+static lh_status budget_add(void *user, const lh_piece *piece)
+{
+    budget_part *p = user;
+    p->bytes += piece->ids ? piece->count : (int64_t)piece->size;
+    return LH_OK;
+}
+
+/* What a share of documents is of the text, where it is in memory. */
+static double budget_share(lh_context *ctx, const cli_corpus *data,
+                           double share, uint64_t seed)
+{
+    const lh_data_facts *f = &data->facts;
+    budget_part part = { 0, f->ids ? f->units : f->bytes };
+    lh_split split = { LH_PART_HELD_OUT, share, seed };
+    if (!f->loaded || part.all < 1 ||
+        (!(share > 0) && f->training == f->documents) ||
+        lh_dataset_read(ctx, data->dataset, &split, budget_add, &part)) {
+        lh_error_clear(ctx);
+        return share;
+    }
+    return (double)part.bytes / (double)part.all;
 }
 
 int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,
@@ -340,7 +381,9 @@ int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,
     s->lines = data->by == LH_DOCUMENTS_LINES;
     int code = budget_sample(s, data);
     if (!code)
-        code = budget_rule(b, preset, data, s, share);
+        code = budget_rule(b, preset, data, s, budget_share(
+                           ctx, data, share,
+                           (uint64_t)b->o.integer[OPT_seed]));
     lh_dataset_free(s->data);
     free(s);
     return code;
@@ -354,7 +397,8 @@ bool cli_budget_correct(cli_budget *b, const lh_train_settings *s,
     double now = cli_clock(), used = now - b->steps_begun;
     double left = b->begun + BUDGET_USE * b->seconds - now;
     bool falls = done >= s->steps - s->cool_down;
-    if (b->settled || s->schedule != LH_TRAPEZOID || done < s->warm_up ||
+    if (b->settled || !budget_free(b, OPT_cool_down) ||
+        s->schedule != LH_TRAPEZOID || done < s->warm_up ||
         (!falls && used < left) || done >= s->steps)
         return false;
     b->settled = true;
@@ -390,8 +434,17 @@ static const char *budget_path(char path[4200], const char *directory,
 
 int cli_budget_write(const cli_budget *b, const char *directory)
 {
-    char path[4200], aside[4200];
-    FILE *f = fopen(budget_path(aside, directory, ".tmp"), "w");
+    char path[4200], aside[4200], more[32], own[3] = "--";
+    FILE *f = fopen(budget_path(path, directory, ""), "r");
+    if (f && fread(own, 1, 2, f) == 2 && strcmp(own, "--") != 0) {
+        fclose(f);
+        return cli_fail("--out %s: holds a budget.txt that is no run's; name"
+                        " another directory", directory);
+    }
+    if (f)
+        fclose(f);
+    snprintf(more, sizeof more, ".tmp-%ld", (long)getpid());
+    f = fopen(budget_path(aside, directory, more), "w");
     for (int i = 0; f && i < OPT_COUNT; i++)
         if (b->picked[i])
             fprintf(f, "--%s%s%s\n", cli_option_table[i].name,
@@ -399,10 +452,11 @@ int cli_budget_write(const cli_budget *b, const char *directory)
     bool good = f && fflush(f) == 0 && fsync(fileno(f)) == 0;
     if (f && fclose(f) != 0)
         good = false;
-    if (!good || rename(aside, budget_path(path, directory, "")) != 0)
-        return cli_fail("%s/budget.txt: cannot be written: %s", directory,
-                        strerror(errno));
-    return CLI_DONE;
+    if (good && rename(aside, path) == 0)
+        return CLI_DONE;
+    int code = cli_fail("%s: cannot be written: %s", path, strerror(errno));
+    unlink(aside);
+    return code;
 }
 
 bool cli_budget_read(cli_budget *b, const char *directory)
@@ -417,7 +471,7 @@ bool cli_budget_read(cli_budget *b, const char *directory)
             *value++ = 0;
         int i = 0;
         while (i < OPT_COUNT && !(cli_option_table[i].who & 1u << CLI_train &&
-               strcmp(line, "--") > 0 &&
+               strncmp(line, "--", 2) == 0 &&
                strcmp(line + 2, cli_option_table[i].name) == 0))
             i++;
         good = i < OPT_COUNT &&

@@ -27,7 +27,7 @@ enum { CLI_BUDGET_COMMAND = 2048 };
 /* Takes the command's options.  b->o are to be used from here on. */
 int cli_budget_start(cli_budget *b, const cli_options *o);
 
-/* Picks what was not given.  share: of the data that is held out. */
+/* Picks what was not given.  share: of the documents that is held out. */
 int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,
                     const cli_corpus *data, const lh_tokenizer *k,
                     double share);

@@ -109,8 +109,8 @@ const char *cli_duration(char *text, double seconds);
 /* "2.36 GB" into text[32]. */
 const char *cli_bytes(char *text, int64_t bytes);
 /* The command of o as a shell takes it, with `more` (may be NULL, ends with
- * NULL) behind the subcommand and without the option `without` (OPT_COUNT:
- * none); in front of the data, which may stand behind a "--".  False where it
+ * NULL) behind the subcommand; `without` an option, then without --resume too
+ * (OPT_COUNT: with all); in front of the data, which may stand behind a "--".  False where it
  * does not fit. */
 bool cli_command(const cli_options *o, const char *const *more,
                  cli_option without, char *text, size_t size);

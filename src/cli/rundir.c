@@ -135,7 +135,7 @@ static void rundir_sweep(const char *directory)
     static const char *const name[] = {
         "trainer.safetensors", "model.safetensors", "config.json",
         "tokenizer.json", "tokenizer_config.json", "data.tokens",
-        "data.windows", "report.html", "README.md",
+        "data.windows", "report.html", "README.md", "budget.txt",
     };
     char path[4200];
     DIR *folder = opendir(directory);
@@ -206,6 +206,9 @@ int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
         if (line[size - 1] != '\n' ||
             sscanf(line, "{\"step\": %lld,", &at) != 1 || at > step)
             break;
+        char *bits = strstr(line, "\"held_out_bits_per_byte\": ");
+        if (bits)
+            v->bits = strtod(bits + 26, NULL);
         if (loss)
             cli_view_past(v, at, strtod(loss + 8, NULL), held
                           ? strtod(held + 17, NULL) : (double)NAN);

@@ -260,6 +260,8 @@ bool cli_command(const cli_options *o, const char *const *more,
                   strncmp(word + 2, name, n) == 0;
         if (is && !word[2 + n])
             i++;                  /* its value is the next word            */
+        else if (name && strcmp(word, "--resume") == 0)
+            continue;
         else if (!is || word[2 + n] != '=')
             fits = say_quote(text, size, word);
         for (int j = 0; i == 1 && fits && more && more[j]; j++)

@@ -286,21 +286,29 @@ static const char *train_name(const train_run *r)
     return r->o->given[OPT_from] ? r->o->text[OPT_from] : r->preset;
 }
 
-/* What the time was spent on picking, and the command that needs no picking:
- * with all of its numbers it is the same run on every machine. */
+/* The command that needs no picking: with all of its numbers it is the same run
+ * on every machine. */
+static void train_say_command(const train_run *r)
+{
+    char text[CLI_BUDGET_COMMAND];
+    if (cli_budget_command(&r->budget, text))
+        printf("       the same run, to the bit: %s\n", text);
+}
+
 static void train_say_budget(const train_run *r)
 {
     const cli_budget *b = &r->budget;
-    char text[CLI_BUDGET_COMMAND];
+    char text[32];
     if (b->step > 0)
         printf("budget %s: a step takes %.3g ms here\n",
                b->o.text[OPT_budget], 1e3 * b->step);
+    else
+        printf("budget as it was when the run began\n");
     if (b->enough)
         printf("       more steps would only learn so little text by heart:"
                " about %s in all\n",
                cli_duration(text, b->step * (double)r->settings.steps));
-    if (cli_budget_command(b, text))
-        printf("       the same run, to the bit: %s\n", text);
+    train_say_command(r);
 }
 
 /* What the run is about, in a few lines. */
@@ -600,7 +608,7 @@ static int train_end(train_run *r)
         printf("\n%s steps, not %s: the machine was %s than measured\n",
                cli_count(a, r->settings.steps), cli_count(b, r->planned),
                r->settings.steps < r->planned ? "slower" : "faster");
-        train_say_budget(r);
+        train_say_command(r);
     }
     if (r->begun == r->settings.steps && r->view.mode == CLI_VIEW_PLAIN)
         printf("all %lld steps were done\n", (long long)r->settings.steps);
@@ -667,11 +675,11 @@ static int train_prepare(train_run *r)
         else if (o->given[OPT_out])
             code = cli_rundir_open(&r->dir, o->text[OPT_out],
                                    o->given[OPT_resume]);
-    if (!code && r->budget.seconds > 0 && r->dir.path && !r->budget.settled)
-        code = cli_budget_write(&r->budget, r->dir.path);
     if (!code && r->dir.resumes &&
         lh_trainer_load(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);
+    if (!code && r->budget.seconds > 0 && r->dir.path && !r->budget.settled)
+        code = cli_budget_write(&r->budget, r->dir.path);
     if (code)
         return code;
     lh_trainer_progress(r->trainer, &r->last.progress);

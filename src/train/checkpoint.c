@@ -252,7 +252,8 @@ static void checkpoint_length(const lh_trainer *r, const lh_safetensors *file,
         if (!text || !lh_integer_parse(text, strlen(text), &number[i]))
             return;
     }
-    if (number[2] <= number[0] &&
+    if (number[1] >= 0 && number[1] <= number[0] && number[2] >= 0 &&
+        number[2] <= number[0] &&
         lh_schedule_same(&r->settings, number[0], number[1], number[2])) {
         s->steps = number[0];
         s->cool_down = number[1];
