@@ -711,6 +711,10 @@ static void test_apart(lh_context *ctx)
     CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "the the", 7), 3);
     apart['e' << 8 | ' '] = 0;                   /* as for a token "e "    */
     CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "the the", 7), 0);
+    k->bpe->lower = false;
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "thE the", 7), 3);
+    k->bpe->lower = true;                        /* of which E becomes one */
+    CHECK_EQ_INT((int64_t)lh_tokenizer_cut(k, "thE the", 7), 0);
     lh_tokenizer_free(k);
     lh_buffer_free(maker, &b);
     free(text);

@@ -80,6 +80,7 @@ static void batch_encode(const batch_job *job, batch_worker *w)
 {
     w->ids.count = 0;
     if (job->k->bpe && !w->ids.scratch) {
+        w->at = w->from;
         w->ids.scratch = lh_bpe_take(&w->ctx, job->k);
         w->status = w->ids.scratch ? LH_OK : LH_ERROR_MEMORY;
     }

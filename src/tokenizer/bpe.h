@@ -144,7 +144,8 @@ LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
 /* What a thread encodes with: the pieces that texts had so far and their
  * tokens, which the threads of a tokenizer share, and the pairs that it asked
  * for itself.  A tokenizer keeps them between calls, unless an allocator is
- * the host's: 24 MB and 2 MB for each thread at most. */
+ * the host's: 24 MB and 2 MB for each thread at most, and a table of 24 MB for
+ * each that has not turned to the last one yet. */
 typedef struct lh_bpe_scratch {
     struct lh_bpe_cache *cache;        /* bpe_words.c                      */
     struct bpe_table *table;           /* of it                            */

@@ -275,7 +275,7 @@ static void bpe_normal(lh_bpe_run *r, const char *text, size_t size,
         r->status = bpe_respace(r, text, size, &made[2]);
         text = made[2].data, size = made[2].size;
     }
-    if (!r->status)
+    if (!r->status && size)
         bpe_added(r, text, size, true, bpe_plain);
 }
 
@@ -283,11 +283,12 @@ static void bpe_normal(lh_bpe_run *r, const char *text, size_t size,
  * 0: nowhere. */
 static size_t bpe_cut_inside(const lh_bpe *b, const char *text, size_t size)
 {
-    for (size_t at = b->cuts ? size : 0; at-- > 1;)
-        if (text[at] == ' ' && ((text[at - 1] >= 'a' && text[at - 1] <= 'z') ||
-                                (text[at - 1] >= 'A' && text[at - 1] <= 'Z'))
-            && (!b->apart || b->apart[text[at - 1] << 8 | ' ']))
+    for (size_t at = b->cuts ? size : 0; at-- > 1;) {
+        unsigned char c = (unsigned char)text[at - 1], small = c | 0x20;
+        if (text[at] == ' ' && small >= 'a' && small <= 'z' &&
+            (!b->apart || b->apart[(b->lower ? small : c) << 8 | ' ']))
             return at;
+    }
     return 0;
 }
 

@@ -29,6 +29,7 @@
 #define BPE_NEAR 64
 /* Tokens that are copied at once; short keys never have more. */
 #define BPE_COPIED 16
+#define BPE_FOUR 4u
 
 struct bpe_word {
     uint64_t low, high;                /* the key, with its size           */
@@ -333,7 +334,9 @@ static size_t bpe_recall(const bpe_table *t, const bpe_asked *ask,
             if (e->high >> 56 > BPE_SHORT_KEY)
                 break;
             n -= BPE_FEW + 1;
-            memcpy(out, t->more + e->token[0], BPE_COPIED * sizeof *out);
+            const int32_t *from = t->more + e->token[0];
+            for (unsigned j = 0; j < n; j += BPE_FOUR)
+                memcpy(out + j, from + j, BPE_FOUR * sizeof *out);
         }
         out += n;
     }
@@ -392,7 +395,8 @@ static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask,
         memcpy(to + bytes, token, count * sizeof *token);
         if (much) {
             e->token[0] = (int32_t)t->mores;
-            t->mores += bytes + count;
+            /* What is copied four at a time is this word's alone. */
+            t->mores += (bytes + count + BPE_FOUR - 1) / BPE_FOUR * BPE_FOUR;
         }
         e->low = ask->low;
         e->high = ask->high;
@@ -493,3 +497,4 @@ LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
 #undef BPE_MORES
 #undef BPE_NEAR
 #undef BPE_COPIED
+#undef BPE_FOUR
