@@ -235,7 +235,8 @@ static void VEC_SUFFIX(small_part)(const lh_gemm_args *g,
 static bool VEC_SUFFIX(gemm_is_small)(const lh_gemm_args *g)
 {
     return g->k > 0 && g->k <= SMALL_BLOCK && g->m <= SMALL_BLOCK &&
-           g->n <= 64 && (g->a_col == 1 || g->b_col == 1) &&
+           g->n <= (g->m <= 16 ? 512 : 64) &&
+           (g->a_col == 1 || g->b_col == 1) &&
            (g->b_col == 1 || g->n <= 32 || g->k <= 32 || g->m <= 16);
 }
 
