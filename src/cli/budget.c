@@ -37,6 +37,8 @@ static const struct { double heart, dropout; } budget_dropout[] = {
     { 5, 0 }, { 10, 0.05 }, { 20, 0.1 }, { 30, 0.2 },
 };
 #define BUDGET_HEART 30.0
+/* But so many steps are taken even of a page. */
+#define BUDGET_LEAST 300.0
 /* Parameters for a token, at the most. */
 #define BUDGET_PARAMETERS 3.6
 /* Tables of n-grams know a text by heart that they see more often. */
@@ -273,7 +275,7 @@ static int budget_count(cli_budget *b, double tokens, double held_out,
                         " beside reading, measuring and evaluating; give more"
                         " time, a smaller --held-out or --width",
                         b->o.text[OPT_budget], b->step);
-    b->most = most > 10 ? most : 10;
+    b->most = (double)(int64_t)(most > BUDGET_LEAST ? most : BUDGET_LEAST);
     b->enough = steps > b->most;
     steps = b->enough ? b->most : steps;
     int code = budget_integer(b, OPT_steps, (int64_t)steps);
@@ -503,6 +505,7 @@ bool cli_budget_command(const cli_budget *b, char text[CLI_BUDGET_COMMAND])
 }
 
 #undef BUDGET_HEART
+#undef BUDGET_LEAST
 #undef BUDGET_TABLES
 #undef BUDGET_PARAMETERS
 #undef BUDGET_MEASURE
