@@ -274,6 +274,8 @@ check "--from has its sizes" refuses 2 "leave out --width" train $small \
 check "--from has its tokenizer" refuses 2 "leave out --tokenizer" train \
     $small --from "$out/whole" --tokenizer bytes
 check "--from nothing" refuses 1 "config.json" train $small --from "$out"
+check "a directory that is taken, before the data" refuses 1 "holds a run" \
+    train "$out/no such data" --out "$out/whole"
 check "--from, into it" refuses 1 "holds a run" train $small \
     --from "$out/whole" --out "$out/whole"
 printf 'b0b\nann\n' >"$out/digits.txt"

@@ -154,6 +154,12 @@ static void rundir_sweep(const char *directory)
         closedir(folder);
 }
 
+int cli_rundir_fits(const char *path, bool resume)
+{
+    return rundir_refuse(path, resume,
+                         rundir_has(path, "trainer.safetensors"));
+}
+
 int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
 {
     d->path = path;

@@ -11,6 +11,9 @@ typedef struct cli_rundir {
     bool resumes;                 /* there is a checkpoint to go on from   */
 } cli_rundir;
 
+/* Whether cli_rundir_open() will refuse PATH for what is in it, before all
+ * that a run reads and measures. */
+int cli_rundir_fits(const char *path, bool resume);
 /* Makes PATH where it is not there, and takes it for this run; refuses where
  * it holds anything of another run or model and `resume` is false, or where
  * a run is writing to it now. */

@@ -646,7 +646,10 @@ static int train_prepare(train_run *r)
     const cli_options *o = r->o;
     if (o->given[OPT_resume] && !o->given[OPT_out])
         return cli_usage("--resume needs --out DIR: the run to go on with");
-    int code = o->given[OPT_from] ? train_from(r) : CLI_DONE;
+    int code = o->given[OPT_out]
+        ? cli_rundir_fits(o->text[OPT_out], o->given[OPT_resume]) : CLI_DONE;
+    if (!code && o->given[OPT_from])
+        code = train_from(r);
     if (!code && !r->from && cli_data_tokenizer_given(o)) {
         r->k = cli_data_tokenizer(r->ctx, o, NULL);
         if (!r->k)
