@@ -89,6 +89,9 @@ check "empty value" refuses 2 "--out: expected DIR" train --out ""
 check "value for a flag" refuses 2 "takes no value" train --json=1
 check "short option" refuses 2 "unknown option -z" train -z
 check "missing model" refuses 2 "MODEL is missing" sample
+check "missing data" refuses 2 "DATA is missing" eval "$out"
+check "missing run" refuses 2 "RUN is missing" report
+check "missing work" refuses 2 "train|encode|decode is missing" tokenizer
 check "missing data" refuses 2 "DATA is missing" eval m
 check "too many operands" refuses 2 "too much: b" sample a b
 check "help for what is not there" refuses 2 "did you mean train" help trian

@@ -44,9 +44,9 @@ static const struct { double heart, dropout; } budget_dropout[] = {
 /* Tables of n-grams know a text by heart that they see more often. */
 #define BUDGET_TABLES 2.0
 
-/* Shares of the time: of measuring (twice), of evaluating, of all steps and
- * evaluations together. */
-#define BUDGET_MEASURE 0.012
+/* Shares of the time: of measuring (up to three times), of evaluating, of all
+ * steps and evaluations together. */
+#define BUDGET_MEASURE 0.01
 #define BUDGET_EVALUATE 0.12
 #define BUDGET_USE 0.97
 
@@ -293,12 +293,10 @@ static int budget_rule(cli_budget *b, const char *preset,
                        double share)
 {
     const lh_data_facts *f = &data->facts;
-    double tokens = 1, work = 0;
-    double all = (double)f->bytes * (double)s->tokens /
-                 (double)(s->bytes + !s->bytes);
+    double tokens = 1, work = 0, all = f->ids ? (double)f->units
+        : (double)f->bytes * (double)s->tokens /
+          (double)(s->bytes + !s->bytes);
     bool fast = b->o.integer[OPT_recipe] && !b->own;
-    if (f->ids)
-        all = (double)f->units;
     double training = (1 - share) * all;
     int row = budget_row(1e12, training);
     int code = fast ? budget_set(b, OPT_compatible, NULL) : CLI_DONE;
@@ -324,10 +322,10 @@ static int budget_rule(cli_budget *b, const char *preset,
         i++;
     if (budget_dropout[i].dropout > 0)
         code = budget_set(b, OPT_dropout, "%g", budget_dropout[i].dropout);
-    if (passes <= BUDGET_TABLES && b->picked[OPT_compatible])
+    if (!code && passes <= BUDGET_TABLES && b->picked[OPT_compatible]) {
         b->picked[OPT_compatible] = b->o.given[OPT_compatible] = false;
-    if (!code && passes <= BUDGET_TABLES)
         code = budget_measure(b, preset, s, &tokens, &work);
+    }
     return code ? code
          : budget_count(b, tokens, share * all,
                         BUDGET_HEART / each * training / tokens);
@@ -346,12 +344,9 @@ int cli_budget_start(cli_budget *b, const cli_options *o)
     return budget_set(b, OPT_recipe, "fast");
 }
 
-typedef struct budget_part { int64_t bytes, all; } budget_part;
-
 static lh_status budget_add(void *user, const lh_piece *piece)
 {
-    budget_part *p = user;
-    p->bytes += piece->ids ? piece->count : (int64_t)piece->size;
+    *(int64_t *)user += piece->ids ? piece->count : (int64_t)piece->size;
     return LH_OK;
 }
 
@@ -360,15 +355,15 @@ static double budget_share(lh_context *ctx, const cli_corpus *data,
                            double share, uint64_t seed)
 {
     const lh_data_facts *f = &data->facts;
-    budget_part part = { 0, f->ids ? f->units : f->bytes };
+    int64_t part = 0, all = f->ids ? f->units : f->bytes;
     lh_split split = { LH_PART_HELD_OUT, share, seed };
-    if (!f->loaded || part.all < 1 ||
+    if (!f->loaded || all < 1 ||
         (!(share > 0) && f->training == f->documents) ||
         lh_dataset_read(ctx, data->dataset, &split, budget_add, &part)) {
         lh_error_clear(ctx);
         return share;
     }
-    return (double)part.bytes / (double)part.all;
+    return (double)part / (double)all;
 }
 
 int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,

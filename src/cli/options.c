@@ -348,9 +348,12 @@ int cli_options_parse(cli_options *o, cli_subcommand subcommand, int argc,
     }
     if (o->given[OPT_help])
         return CLI_DONE;
+    const char *wanted = row->operands;
+    for (int i = 0; i < o->operands && o->operands < row->least; i++)
+        wanted += strcspn(wanted, " ") + 1;
     if (o->operands < row->least)
-        return cli_usage("%s is missing: longhand %s %s",
-                         o->operands ? "DATA" : "MODEL", row->name,
+        return cli_usage("%.*s is missing: longhand %s %s",
+                         (int)strcspn(wanted, " ."), wanted, row->name,
                          row->operands);
     if (o->operands > row->most)
         return cli_usage("too much: %s; the usage is longhand %s %s",

@@ -24,11 +24,11 @@
 
 /* l in one block: all of them, or, where there are more, in blocks of at most
  * GEMM_CUT.  Then a strip of a (12 KiB) and a panel of GEMM_WIDE columns of b
- * (32 KiB) fit into a first-level cache of 48 KiB, so that the strip is still
- * there at the next panel; to pass through c once more for that would cost
- * more than it gives.  With the rows of one block of a, b's block of up to
- * LH_GEMM_PANEL columns and two blocks of a (the one in use and the next one)
- * fit into a second-level cache of 1 MiB. */
+ * (32 KiB) fit into a first-level cache of 48 KiB, which two threads gain from
+ * (LOG.md); to pass through c once more for that would cost more than it
+ * gives.  With the rows of one block of a, b's block of up to LH_GEMM_PANEL
+ * columns and two blocks of a (the one in use and the next one) fit into a
+ * second-level cache of 1 MiB. */
 #define GEMM_DEPTH 384
 #define GEMM_CUT 256
 #define GEMM_HIGH 96
