@@ -286,8 +286,8 @@ static const char *train_name(const train_run *r)
     return r->o->given[OPT_from] ? r->o->text[OPT_from] : r->preset;
 }
 
-/* The command that needs no picking: with all of its numbers it is the same run
- * on every machine. */
+/* The command that needs no picking: with all of its numbers it is the same
+ * run on every machine. */
 static void train_say_command(const train_run *r)
 {
     char text[CLI_BUDGET_COMMAND];
