@@ -15,6 +15,15 @@
 #ifndef LH_BASE_H
 #define LH_BASE_H
 
+/* Before any header of the system: a file that needs more of that than C11
+ * has includes this one first. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64
+#endif
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,12 +5,6 @@
  * renamed over the old, the directory synced.  Killed at any instant, PATH
  * is the old file or the new one (a stray PATH.tmp-* may be left behind).
  * Refuses: to write over what is no regular file (/dev/null, a terminal). */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#ifndef _FILE_OFFSET_BITS
-#define _FILE_OFFSET_BITS 64
-#endif
 #include "base/file.h"
 
 #include <errno.h>

@@ -5,9 +5,9 @@
 #ifndef LH_FILE_H
 #define LH_FILE_H
 
-#include <sys/types.h>
-
 #include "base/base.h"
+
+#include <sys/types.h>
 
 /* The system calls.  Each returns as the POSIX one does, errno set. */
 typedef struct lh_io {

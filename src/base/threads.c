@@ -7,9 +7,6 @@
  * often a microsecond away) over yielding (another pool may want this core)
  * to sleeping.  The work's arguments are plain memory: they are written
  * before a gate opens and read after, and not again before all came back. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "base/context.h"
 #include "base/fpenv.h"
 #include "base/sabotage.h"

@@ -6,6 +6,12 @@
 #ifndef CLI_H
 #define CLI_H
 
+/* Before any header of the system: a file that needs more of that than C11
+ * has includes this one first. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <signal.h>
 #include <stdio.h>
 

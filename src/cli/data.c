@@ -1,14 +1,11 @@
 /* Data: what the operands of train, eval and tokenizer name, as a dataset;
  * and longhand data, which shows what was understood. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/cli.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
 
 /* Data that is looked at may be kept in memory up to here. */
 #define DATA_MEMORY ((int64_t)1 << 30)

@@ -2,14 +2,11 @@
  *
  * Refuses what it does not know with one line that says what was meant, what
  * was given and what is expected. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/cli.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/cli.h"
 
 /* -------------------------------------------------------------- tables -- */
 

@@ -1,17 +1,14 @@
 /* What a run keeps beside weights and losses.  Nothing here changes a bit of
  * the run, so that all of it may go by the clock and be left out. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/record.h"
+#include "cli/report.h"
+#include "cli/report_log.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "cli/record.h"
-#include "cli/report.h"
-#include "cli/report_log.h"
 
 /* Tokens of a sample; norms of so many steps of a run. */
 enum { RECORD_TOKENS = 120, RECORD_NAMES = 8, RECORD_NORMS = 50,

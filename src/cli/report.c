@@ -3,19 +3,16 @@
  *
  * Everything that was read is written as text (report_log.c).  The page is
  * written aside and renamed.  Read report_page() from the bottom. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/report.h"
+#include "cli/report_chart.h"
+#include "cli/report_data.inc.h"
+#include "cli/report_log.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "cli/report.h"
-#include "cli/report_chart.h"
-#include "cli/report_data.inc.h"
-#include "cli/report_log.h"
 
 enum { REPORT_RUNS = 9 };         /* two lines each on a chart             */
 

@@ -3,15 +3,12 @@
  *
  * A line is looked through where it stands; a broken one ends early and
  * gives what came before.  Refuses: nothing but what cannot be read. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/report_log.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/report_log.h"
 
 /* ----------------------------------------------------------------- JSON -- */
 

@@ -4,9 +4,8 @@
  * checkpoint and the exports are written by the library, each aside and
  * renamed.  The lock on the log keeps two runs out of one directory; it goes
  * with the process, however that ends. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/rundir.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +15,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "cli/rundir.h"
 
 /* --------------------------------------------------------------- taking -- */
 

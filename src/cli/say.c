@@ -1,17 +1,14 @@
 /* What the program says: errors, numbers for people, JSON, model text.
  *
  * The locale is never set, so printf's numbers are those of C. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/cli.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
 
 static const char *say_name;
 static bool say_said;             /* one line is said, the first cause     */

@@ -1,13 +1,10 @@
 /* What the options ask for: a model's sizes and a run's settings, the
  * preset's where an option does not say; and the memory there is for it. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/cli.h"
+
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
 
 #define SETTINGS(field, from) \
     (field) = o->given[OPT_##from] ? o->integer[OPT_##from] : (field)

@@ -1,7 +1,4 @@
 /* Ctrl-C and its kin ask long work to stop where it is safe. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "cli/cli.h"
 
 volatile sig_atomic_t cli_stop;

@@ -3,18 +3,16 @@
  * Live: one frame (chart, bar, one line of numbers) redrawn in place at most
  * 20 times a second, in one write so that it does not flicker, and never as
  * wide as the terminal, so that no line wraps.  Plain: about 20 lines. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/view.h"
+
+#include "cli/chart.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include "cli/chart.h"
-#include "cli/view.h"
 
 /* ------------------------------------------------------------- starting -- */
 

@@ -4,18 +4,16 @@
  * and telling by a file's name and first bytes what it is.  Refuses: what is
  * compressed, and token files without their tokenizer.  In a folder what
  * cannot be data is left out instead, and noted. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <dirent.h>
-#include <errno.h>
-#include <glob.h>
-#include <sys/stat.h>
+#include "dataset/dataset.h"
 
 #include "base/bits.h"
 #include "base/file.h"
 #include "base/sort.h"
-#include "dataset/dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <sys/stat.h>
 
 /* What is looked at to tell what a file is. */
 #define SOURCES_HEAD 8192

@@ -1,8 +1,5 @@
 /* Detection: CPUID and XGETBV on x86; AArch64 always has what its row needs.
  * Read cpu.h first.  Nothing here reads a file or keeps state. */
-#if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE
-#endif
 #include "kernels/cpu.h"
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,7 +1,4 @@
 /* See dry.h.  It stands in this room because it is a table of kernels. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "kernels/dry.h"
 
 #include <stdlib.h>

@@ -1,9 +1,6 @@
 /* The machine's own limits, measured now: what a share of the peak is a
  * share of.  Each takes the best of many short runs, since whatever disturbs
  * a run makes it slower, never faster. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "base/strict.h"
 
 #include "base/context.h"

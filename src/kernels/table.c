@@ -5,9 +5,6 @@
  * globals.  No lock and no constructor: a table is published through an
  * atomic of three states, and who comes while it is being built yields.
  * Read kernels.h and cpu.h first. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "base/context.h"
 #include "base/fpenv.h"
 #include "kernels/cpu.h"
