@@ -6,7 +6,7 @@
 
 /* Costs are told up to here: whether threads pay is clear long before, and
  * no product overflows. */
-#define ATTENTION_MUCH ((int64_t)1 << 20)
+enum { ATTENTION_MUCH = 1 << 20 };
 
 typedef struct attention_extra {
     const lh_span *spans;                /* [span_count]                   */
@@ -180,5 +180,3 @@ LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,
     return lh_attention_spans(t, q, k, v, heads, kv_heads, scale, spans,
                               documents);
 }
-
-#undef ATTENTION_MUCH

@@ -6,7 +6,7 @@
 #include "autograd/ops.h"
 #include "kernels/fma.h"
 
-#define CROSS_ENTROPY_COST 32
+enum { CROSS_ENTROPY_COST = 32 };
 
 typedef struct cross_entropy_extra {
     const int32_t *targets;              /* [rows]                         */
@@ -188,5 +188,3 @@ LH_API const float *lh_cross_entropy_losses(const lh_tensor *loss)
         return NULL;
     return ((const cross_entropy_extra *)loss->extra)->losses;
 }
-
-#undef CROSS_ENTROPY_COST

@@ -2,7 +2,7 @@
 #include "autograd/ops.h"
 
 /* The work of an element of a norm, in fused multiply-adds. */
-#define NORM_COST 10
+enum { NORM_COST = 10 };
 
 typedef struct norm_extra {
     float eps;
@@ -99,5 +99,3 @@ LH_API lh_tensor *lh_layer_norm(lh_tape *t, lh_tensor *x, lh_tensor *gain,
 {
     return norm_node(t, &lh_op_layer_norm, x, gain, bias, eps);
 }
-
-#undef NORM_COST

@@ -2,7 +2,7 @@
 #include "autograd/ops.h"
 
 /* The work of an element: an exponential and two passes. */
-#define SOFTMAX_COST 32
+enum { SOFTMAX_COST = 32 };
 
 static lh_status softmax_launch(lh_tensor *n, lh_kernel kernel,
                                 const float *dy, float *dx)
@@ -36,5 +36,3 @@ LH_API lh_tensor *lh_softmax(lh_tape *t, lh_tensor *x)
         return NULL;
     return lh_node(t, &lh_op_softmax, &x, 1, x->dims, x->shape, NULL, 0);
 }
-
-#undef SOFTMAX_COST

@@ -5,10 +5,9 @@
 
 #include "base/sabotage.h"
 
-#define ARENA_FIRST ((size_t)1 << 16)
-#define ARENA_LARGEST_STEP ((size_t)1 << 28)
+enum { ARENA_FIRST = 1 << 16, ARENA_LARGEST_STEP = 1 << 28 };
 /* Fewer floats than this have no memory of their own. */
-#define ARENA_FEW (1 << 11)
+enum { ARENA_FEW = 1 << 11 };
 
 static lh_arena_block *arena_block(lh_arena *arena, size_t size)
 {
@@ -171,7 +170,3 @@ LH_INTERNAL void lh_arena_free(lh_arena *arena)
     }
     arena->first = arena->current = NULL;
 }
-
-#undef ARENA_FIRST
-#undef ARENA_LARGEST_STEP
-#undef ARENA_FEW

@@ -17,12 +17,12 @@
 #include "base/sabotage.h"
 
 /* One call moves at most this much: Linux stops a little below 2 GiB. */
-#define FILE_CHUNK ((size_t)1 << 30)
+enum { FILE_CHUNK = 1 << 30 };
 /* What has no size beforehand (a pipe, /dev/zero) may give this much. */
 #define FILE_ENDLESS ((size_t)1 << 31)
 /* Names tried aside: PATH.tmp-<pid>, then with -1, -2, ... behind it, where
  * a killed run, or another one at work, has left such a file. */
-#define FILE_ASIDE_NAMES 1000
+enum { FILE_ASIDE_NAMES = 1000 };
 
 /* -------------------------------------------------------- system calls -- */
 
@@ -443,7 +443,5 @@ LH_INTERNAL char *lh_path_join(lh_context *ctx, const char *directory,
     return path;
 }
 
-#undef FILE_CHUNK
 #undef FILE_ENDLESS
-#undef FILE_ASIDE_NAMES
 #undef FILE_ERRORS

@@ -11,10 +11,10 @@
 
 /* Reading needs the most: 801 digits over 10^1124 are 3,734 bits and 57 of
  * the quotient. */
-#define NUMBER_LIMBS 128
+enum { NUMBER_LIMBS = 128 };
 /* A decimal between two doubles may need 767 digits to tell on which side
  * of their middle it is; what follows these counts as "and a bit more". */
-#define NUMBER_DIGITS 800
+enum { NUMBER_DIGITS = 800 };
 /* Exponents are held here: beyond every double, and no sum overflows. */
 #define NUMBER_EXPONENT ((int64_t)1 << 60)
 
@@ -390,6 +390,4 @@ LH_INTERNAL bool lh_integer_parse(const char *text, size_t size,
     return true;
 }
 
-#undef NUMBER_LIMBS
-#undef NUMBER_DIGITS
 #undef NUMBER_EXPONENT

@@ -23,12 +23,11 @@
 /* Sleeping and being woken costs some 50 us until work goes on, yielding
  * less than 1.  Measured with launches of 2 to 20 us: longer gives nothing,
  * and burns a core that others could use. */
-#define THREADS_SPIN_NS 5000
-#define THREADS_YIELD_NS 100000
+enum { THREADS_SPIN_NS = 5000, THREADS_YIELD_NS = 100000 };
 /* Two cache lines: the hardware fetches them in pairs. */
-#define THREADS_PAD 128
+enum { THREADS_PAD = 128 };
 /* The kernels need little; 256 stacks of 8 MiB would fill a 32-bit host. */
-#define THREADS_STACK ((size_t)1 << 20)
+enum { THREADS_STACK = 1 << 20 };
 
 /* ---------------------------------------------------------------- gate -- */
 
@@ -482,8 +481,3 @@ LH_INTERNAL int lh_threads_available(void)
     return cores < 1 ? 1 : cores > 1 << 20 ? 1 << 20 : (int)cores;
 }
 #endif
-
-#undef THREADS_SPIN_NS
-#undef THREADS_YIELD_NS
-#undef THREADS_PAD
-#undef THREADS_STACK

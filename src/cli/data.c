@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 /* Data that is looked at may be kept in memory up to here. */
-#define DATA_MEMORY ((int64_t)1 << 30)
+enum { DATA_MEMORY = 1 << 30 };
 /* Bytes of a sample that are shown. */
-#define DATA_SHOWN 240
+enum { DATA_SHOWN = 240 };
 
 /* ------------------------------------------------------------- loading -- */
 
@@ -297,6 +297,3 @@ int cli_data(const cli_options *o, lh_context *ctx)
     lh_tokenizer_free(k);
     return code;
 }
-
-#undef DATA_MEMORY
-#undef DATA_SHOWN

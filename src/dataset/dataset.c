@@ -16,22 +16,22 @@
 #include "dataset/names_data.inc.h"
 
 /* What is kept in memory unless told otherwise, in bytes. */
-#define DATASET_MEMORY ((int64_t)8 << 20)
+enum { DATASET_MEMORY = 8 << 20 };
 /* Of each text so much is looked at to choose how it is cut. */
-#define DATASET_SAMPLE ((int64_t)1 << 18)
+enum { DATASET_SAMPLE = 1 << 18 };
 #define DATASET_SEPARATOR "<|endoftext|>"
 /* Notes that are kept. */
-#define DATASET_NOTES 8
+enum { DATASET_NOTES = 8 };
 
 /* The index behind lh_dataset_contains(): open addressing, at most half
  * full; a slot holds the document's number + 1 and, above it, a part of its
  * hash, so that most comparisons need not look at the text. */
-#define DATASET_NUMBER_BITS 40
+enum { DATASET_NUMBER_BITS = 40 };
 #define DATASET_NUMBER_MASK ((UINT64_C(1) << DATASET_NUMBER_BITS) - 1)
 /* A text made to collide could make the index slow to build; when one
  * document meets this many others the index is given up, and contains looks
  * through all documents.  10^7 random ones meet fewer than 60. */
-#define DATASET_PROBES 256
+enum { DATASET_PROBES = 256 };
 
 LH_INTERNAL lh_status lh_dataset_noted(lh_dataset *d, const char *format,
                                        ...)
@@ -481,10 +481,5 @@ LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
     return false;
 }
 
-#undef DATASET_MEMORY
-#undef DATASET_SAMPLE
 #undef DATASET_SEPARATOR
-#undef DATASET_NOTES
-#undef DATASET_NUMBER_BITS
 #undef DATASET_NUMBER_MASK
-#undef DATASET_PROBES

@@ -11,10 +11,10 @@
 #include "base/utf8.h"
 #include "dataset/dataset.h"
 
-#define READ_BLOCK ((size_t)1 << 20)
+enum { READ_BLOCK = 1 << 20 };
 /* A line of JSONL may have so many bytes. */
-#define READ_RECORD ((size_t)1 << 24)
-#define READ_WHERE (LH_UTF8_SHOWN + 64)
+enum { READ_RECORD = 1 << 24 };
+enum { READ_WHERE = LH_UTF8_SHOWN + 64 };
 
 typedef struct read_state {
     lh_context *ctx;
@@ -445,7 +445,3 @@ LH_INTERNAL lh_status lh_sources_read(lh_context *ctx, const lh_dataset *d,
     lh_free(ctx, r.text);
     return status;
 }
-
-#undef READ_BLOCK
-#undef READ_RECORD
-#undef READ_WHERE

@@ -16,13 +16,13 @@
 #include <sys/stat.h>
 
 /* What is looked at to tell what a file is. */
-#define SOURCES_HEAD 8192
+enum { SOURCES_HEAD = 8192 };
 /* Folders within folders. */
-#define SOURCES_DEPTH 64
-/* llm.c's token files: 256 words of 4 bytes, the first of them this. */
-#define SOURCES_IDS_HEADER 1024
-#define SOURCES_IDS16 20240520         /* version 1, ids of 2 bytes        */
-#define SOURCES_IDS32 20240801         /* version 7, ids of 4 bytes        */
+enum { SOURCES_DEPTH = 64 };
+/* llm.c's token files: 256 words of 4 bytes, the first of them one of these
+ * (version 1, ids of 2 bytes; version 7, ids of 4). */
+enum { SOURCES_IDS_HEADER = 1024, SOURCES_IDS16 = 20240520,
+       SOURCES_IDS32 = 20240801 };
 
 LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
                                      const char *name)
@@ -292,9 +292,3 @@ LH_INTERNAL lh_status lh_sources_add(lh_dataset *d, const char *path,
                          " folder", path);
     return status;
 }
-
-#undef SOURCES_HEAD
-#undef SOURCES_DEPTH
-#undef SOURCES_IDS_HEADER
-#undef SOURCES_IDS16
-#undef SOURCES_IDS32

@@ -11,7 +11,7 @@
 
 /* So many documents are drawn as cards are, from a table; more are numbered
  * by a permutation that needs none. */
-#define SPLIT_TABLE ((int64_t)1 << 20)
+enum { SPLIT_TABLE = 1 << 20 };
 
 typedef struct split_state {
     const lh_dataset *d;
@@ -199,5 +199,3 @@ LH_API lh_status lh_dataset_alphabet(lh_context *ctx, const lh_dataset *d,
     *size = made.size;
     return LH_OK;
 }
-
-#undef SPLIT_TABLE

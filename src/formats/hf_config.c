@@ -18,7 +18,7 @@
 #include "base/number.h"
 #include "base/utf8.h"
 
-#define HFCONF_LARGE 2147483647
+enum { HFCONF_LARGE = INT32_MAX };
 
 /* Integers and numbers with the least and greatest value, yes or no, words
  * out of a list; and what came later: 0 or no where a file has it not. */
@@ -702,5 +702,4 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
     return r.status;
 }
 
-#undef HFCONF_LARGE
 #undef HFCONF_FIELDS

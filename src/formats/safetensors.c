@@ -15,10 +15,10 @@
 #include "base/utf8.h"
 
 /* The format's reference implementation takes no longer header. */
-#define STORED_HEADER_MAX 100000000u
+enum { STORED_HEADER_MAX = 100000000 };
 /* Bytes that are read together where they are not read to their place; a
  * multiple of every element size. */
-#define STORED_ROOM 16384
+enum { STORED_ROOM = 16384 };
 
 /* --------------------------------------------------------------- bytes -- */
 
@@ -427,6 +427,3 @@ LH_INTERNAL const char *lh_safetensors_text(const lh_safetensors *file,
     const lh_json *text = lh_json_get(file->metadata, key);
     return text ? text->string : NULL;
 }
-
-#undef STORED_HEADER_MAX
-#undef STORED_ROOM

@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 
 /* Bytes that go out together; a multiple of every element size. */
-#define STORING_CHUNK ((size_t)1 << 16)
+enum { STORING_CHUNK = 1 << 16 };
 
 /* -------------------------------------------------------------- header -- */
 
@@ -235,5 +235,3 @@ LH_INTERNAL lh_status lh_safetensors_write(
     lh_free(ctx, chunk);
     return status;
 }
-
-#undef STORING_CHUNK

@@ -8,9 +8,9 @@
 #include "infer/session.h"
 
 /* Rows of a piece: full tiles, and activations of a modest size. */
-#define SESSION_PIECE 128
+enum { SESSION_PIECE = 128 };
 /* Rows that a cache begins with. */
-#define SESSION_CACHE 64
+enum { SESSION_CACHE = 64 };
 
 LH_API lh_session *lh_session_new(lh_context *ctx, lh_model *m,
                                   uint64_t seed)
@@ -194,6 +194,3 @@ LH_API int32_t lh_session_sample(lh_session *s, const lh_sampling *how)
                           " how");
     return lh_session_draw(s, how, s->model->config.vocabulary);
 }
-
-#undef SESSION_PIECE
-#undef SESSION_CACHE

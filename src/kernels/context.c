@@ -9,7 +9,7 @@
 #include "kernels/kernels.h"
 
 /* More threads than this are not made: lh_threads() tells. */
-#define CONTEXT_THREADS 256
+enum { CONTEXT_THREADS = 256 };
 
 static int context_threads(lh_context *ctx, int wanted)
 {
@@ -61,5 +61,3 @@ LH_API int lh_threads(const lh_context *ctx)
 {
     return ctx ? lh_pool_threads(ctx->pool) : 0;
 }
-
-#undef CONTEXT_THREADS

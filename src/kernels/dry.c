@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 /* Pieces of this size and more are mapped: reserved addresses, no memory. */
-#define DRY_LARGE ((size_t)1 << 16)
+enum { DRY_LARGE = 1 << 16 };
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -69,5 +69,3 @@ LH_INTERNAL void lh_dry_end(lh_dry *d)
 {
     lh_floats_free(&d->ctx, d->ctx.scratch);
 }
-
-#undef DRY_LARGE

@@ -16,12 +16,12 @@
  * over all kernels, launches in a loop: two threads break even where one takes
  * 2.5 to 5 us, are 1.2 to 1.5 times as fast at 10 and 1.6 to 1.8 at 20.  A
  * launch's `cost` should be true within a factor of two for that. */
-#define LAUNCH_GRAIN 32768
+enum { LAUNCH_GRAIN = 32768 };
 /* Chunks per thread: enough that a thread which starts late, or meets the
  * cheap half of a causal triangle, does not make the others wait long. */
-#define LAUNCH_CHUNKS 4
+enum { LAUNCH_CHUNKS = 4 };
 /* Rows of a product for which packing b costs little enough: 2%. */
-#define LAUNCH_ROWS 768
+enum { LAUNCH_ROWS = 768 };
 
 typedef struct launch_work {
     lh_kernel_fn *fn;
@@ -166,7 +166,3 @@ LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
 {
     return launch_run(ctx, fn, kernel, args, items, cost, scratch_floats);
 }
-
-#undef LAUNCH_GRAIN
-#undef LAUNCH_CHUNKS
-#undef LAUNCH_ROWS

@@ -10,8 +10,7 @@
 #include "kernels/kernels.h"
 
 /* Floats of bf16 operands that are widened at a time, or one row. */
-#define MIXED_FLOATS 4096
-#define MIXED_FIELDS 7
+enum { MIXED_FLOATS = 4096, MIXED_FIELDS = 7 };
 
 /* What belongs to a row behind a pointer: so many elements of 4 bytes, or as
  * many as the kernel has columns. */
@@ -352,8 +351,6 @@ LH_INTERNAL lh_status lh_launch_mixed(lh_context *ctx, lh_kernel kernel,
                               lh_max64(MIXED_FLOATS, w.widened) + 16);
 }
 
-#undef MIXED_FLOATS
-#undef MIXED_FIELDS
 #undef MIXED
 #undef MIXED_IN
 #undef MIXED_OUT

@@ -10,7 +10,7 @@
 
 /* The pools in the scratch behind what the kernels get: the inputs, and an
  * output of each side. */
-#define SELFTEST_POOL 1024
+enum { SELFTEST_POOL = 1024 };
 _Static_assert(LH_SELFTEST_SCRATCH >= LH_SELFTEST_POOLS + 3 * SELFTEST_POOL,
                "the self-test's pools do not fit");
 
@@ -196,7 +196,6 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
            selftest_same(out[0], out[1]);
 }
 
-#undef SELFTEST_POOL
 #undef SELFTEST
 #undef SELFTEST_LIKE
 #undef selftest_cross_entropy_in_place

@@ -11,7 +11,7 @@
 #include "kernels/timing.h"
 
 /* Sizes up to this; three of them multiply without overflow. */
-#define TIMING_LARGEST ((int64_t)1 << 20)
+enum { TIMING_LARGEST = 1 << 20 };
 
 /* An operand of rows x columns.  It counts once: what is written comes to
  * the core's cache first, as what is read does, and goes back by ways of its
@@ -392,5 +392,4 @@ LH_INTERNAL lh_status lh_timing_make(lh_context *ctx, lh_timing_work *w,
     return LH_OK;
 }
 
-#undef TIMING_LARGEST
 #undef TIMING_BOTH

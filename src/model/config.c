@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 /* More layers than any model has, few enough to walk. */
-#define CONFIG_LAYERS 1024
+enum { CONFIG_LAYERS = 1024 };
 /* Elements of both rotary tables: 2^18 positions of heads of 128. */
-#define CONFIG_ROTARY ((int64_t)1 << 25)
+enum { CONFIG_ROTARY = 1 << 25 };
 
 /* ------------------------------------------------------------ the walk -- */
 
@@ -171,6 +171,3 @@ LH_INTERNAL lh_status lh_config_check(lh_context *ctx, const lh_config *c)
         return config_refuse(ctx, "more parameters than memory can have");
     return LH_OK;
 }
-
-#undef CONFIG_LAYERS
-#undef CONFIG_ROTARY

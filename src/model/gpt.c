@@ -93,7 +93,7 @@ LH_API lh_params *lh_model_params(lh_model *m)
 /* ------------------------------------------------------- first values -- */
 
 /* Fewer draws than this are not worth waking threads for. */
-#define GPT_DRAWS 16384
+enum { GPT_DRAWS = 16384 };
 
 typedef struct gpt_draws {
     lh_rng rng;
@@ -175,7 +175,6 @@ LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
     lh_fpenv_leave(saved);
     return m;
 }
-#undef GPT_DRAWS
 
 /* ------------------------------------------------------------ forward -- */
 

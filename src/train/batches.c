@@ -14,9 +14,9 @@
 #include "train/spool.h"
 
 /* Of a long document so many bytes are encoded at once. */
-#define BATCHES_PART ((size_t)1 << 20)
+enum { BATCHES_PART = 1 << 20 };
 /* Tokens that are told at once where all need not fit into memory. */
-#define BATCHES_TOLD (1 << 15)
+enum { BATCHES_TOLD = 1 << 15 };
 
 /* ---------------------------------------------------------- tokenizing -- */
 
@@ -358,6 +358,3 @@ LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
     p->offsets[++p->batch.documents] = row + part.count;
     return status;
 }
-
-#undef BATCHES_PART
-#undef BATCHES_TOLD

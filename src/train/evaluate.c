@@ -11,7 +11,7 @@
 #include "train/train.h"
 
 /* Rows run at once: enough for full tiles, little memory. */
-#define EVALUATE_ROWS 256
+enum { EVALUATE_ROWS = 256 };
 
 /* Sums what one window gave, and tells it. */
 static lh_status evaluate_window(lh_scoring *s, lh_context *ctx,
@@ -140,5 +140,3 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
     lh_fpenv_leave(saved);
     return status;
 }
-
-#undef EVALUATE_ROWS

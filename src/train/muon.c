@@ -17,7 +17,7 @@
 #include "train/train.h"
 
 /* Odd, so that the result stands where the gradient was. */
-#define MUON_ROUNDS 5
+enum { MUON_ROUNDS = 5 };
 static const float muon_polynomial[MUON_ROUNDS][3] = {
     { 8.156554524902461f, -22.48329292557795f,  15.878769915207462f },
     { 4.042929935166739f, -2.808917465908714f,  0.5000178451051316f },
@@ -160,5 +160,4 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
                                        0);
 }
 
-#undef MUON_ROUNDS
 #undef MUON_SAFETY

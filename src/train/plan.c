@@ -9,8 +9,8 @@
 #include "train/train.h"
 
 /* More windows than this an evaluation does not take at once. */
-#define PLAN_WINDOWS 256
-#define PLAN_ROUNDS 5
+enum { PLAN_WINDOWS = 256 };
+enum { PLAN_ROUNDS = 5 };
 
 /* The windows of the data, of which the longest are there, as many as a step
  * or an evaluation takes; without data, a batch.  A token is taken to be a
@@ -182,6 +182,3 @@ LH_API lh_status lh_train_plan(lh_context *ctx, const lh_config *c,
         status = lh_train_check(ctx, s);
     return status ? status : lh_plan_make(ctx, c, s, d, plan, NULL);
 }
-
-#undef PLAN_WINDOWS
-#undef PLAN_ROUNDS

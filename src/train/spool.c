@@ -21,7 +21,7 @@
     X(bytes) X(hash)
 #define SPOOL_MAGIC UINT64_C(0x31736e656b6f746c)
 /* Bytes that are collected for a write. */
-#define SPOOL_BLOCK ((size_t)1 << 18)
+enum { SPOOL_BLOCK = 1 << 18 };
 
 typedef struct spool_facts {
 #define SPOOL_FIELD(name) uint64_t name;
@@ -283,4 +283,3 @@ LH_INTERNAL lh_status lh_spool_open(lh_windows *w, const char *path,
 
 #undef SPOOL_FACTS
 #undef SPOOL_MAGIC
-#undef SPOOL_BLOCK
