@@ -172,6 +172,13 @@ step kills env KILLS=$($all && echo 1000 || echo 100) DISK_STEP=4 \
 step docs sh tools/check_docs.sh
 step asan-ubsan sanitized asan gcc \
     "-fsanitize=address,undefined -fno-sanitize-recover=all" all
+# What reads and learns, where a pointer has four bytes.
+step asan-i686 sanitized asan-i686 i686-linux-gnu-gcc "-msse2 -mfpmath=sse \
+    -static-libasan -static-libubsan \
+    -fsanitize=address,undefined -fno-sanitize-recover=all" \
+    test_base test_json test_files test_safetensors test_config test_formats \
+    test_tokenizer test_bpe test_words test_batch test_dataset test_data \
+    test_spool
 step msan sanitized msan clang "-fsanitize=memory" all
 step tsan sanitized tsan gcc "-fsanitize=thread" \
     test_base test_cpu test_train test_infer test_words test_batch

@@ -254,7 +254,7 @@ static void train_apply(train_run *r, const train_best *best, int32_t made,
     for (const train_places *i = places; i && r->event; i = i->next)
         for (uint32_t j = 0; j < i->count; j++)
             train_merge(r, i->place[j], best, made, size);
-    char *room = lh_arena_alloc(&r->arena, r->touches * TRAIN_PLACES(0) +
+    char *room = lh_arena_alloc(&r->arena, r->touches * TRAIN_PLACES(1) +
                                            r->events * sizeof(uint32_t));
     if (!r->event || !room || !train_rehash(r, r->touches)) {
         r->status = LH_ERROR_MEMORY;
@@ -343,7 +343,7 @@ static lh_status train_start(train_run *r, int32_t first)
         b->count += r->count[s[at].word];
         bytes += sizeof(uint32_t);
     }
-    char *room = lh_arena_alloc(&r->arena, r->touches * TRAIN_PLACES(0) +
+    char *room = lh_arena_alloc(&r->arena, r->touches * TRAIN_PLACES(1) +
                                            bytes);
     if (!room || !train_rehash(r, r->touches))
         return LH_ERROR_MEMORY;
