@@ -531,6 +531,38 @@ static void test_fixture(lh_context *ctx, const fixture *f)
     lh_buffer_free(maker, &file);
 }
 
+/* A token that no text is spelled as does not stand in the way of the one
+ * that is, whichever has the lower id, nor once it is written. */
+static void test_foreign(lh_context *ctx)
+{
+    static const char *const head[2] = {
+        "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\":"
+        " \" \"}, \"content\": \"\u2581\"}", "\"pre_tokenizer\": {\"type\":"
+        " \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}"
+    };
+    static const char *const mark[2] = { "\u2581", "\u0120" };
+    for (int i = 0; i < 8; i++) {
+        char text[500];
+        const char *good = mark[i & 1], *one = i & 2 ? good : " ";
+        snprintf(text, sizeof text, "{\"version\": \"1.0\", %s, \"model\":"
+                 " {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"vocab\":"
+                 " {\"<unk>\": 0, \"%s\": 1, \"%s\": 2, \"a\": 3, \"b\":"
+                 " 4, \"a%s\": 5}, \"merges\": [%s]}}", head[i & 1], one,
+                 i & 2 ? " " : good, good, i & 4 ? "[\"a\", \" \"]" : "");
+        lh_tokenizer *k = lh_tokenizer_from(ctx, "foreign", text,
+                                            strlen(text), NULL);
+        const fixture f = { "foreign", NULL, NULL, -1, "a b", 3,
+                            { 3, i & 2 ? 1 : 2, 4 } };
+        CHECK(!k == !!(i & 4));
+        if (k) {
+            ids_are(ctx, &f, k);
+            written_again(ctx, &f, k);
+        }
+        lh_error_clear(ctx);
+        lh_tokenizer_free(k);
+    }
+}
+
 /* A symbol that is found behind no space cannot be written. */
 static void test_symbol(lh_context *ctx)
 {
@@ -730,6 +762,7 @@ int main(void)
     test_order(ctx);
     test_many_added(ctx);
     test_symbol(ctx);
+    test_foreign(ctx);
     test_settings(ctx);
     for (size_t i = 0; i < LH_COUNT(fixtures); i++)
         test_fixture(ctx, &fixtures[i]);

@@ -81,18 +81,19 @@ static lh_status read_room(lh_gather *g, int64_t id)
     return LH_OK;
 }
 
-/* The bytes that `text` spells, into out [size]; how many. */
+/* The bytes that `text` spells, into out [size]; how many.  *foreign: no text
+ * is ever spelled so, and what is may spell the same bytes. */
 static size_t read_spelled(const char *text, size_t size, char *out,
-                           lh_spelling spelling)
+                           lh_spelling spelling, bool *foreign)
 {
-    size_t made = 0;
-    if (spelling == LH_SPELLED_LETTERS) {
-        made = lh_letters_decode(text, size, out);
-        if (made != SIZE_MAX)
-            return made;
-    } else if (spelling == LH_SPELLED_MARKS) {
+    size_t made = spelling == LH_SPELLED_LETTERS
+        ? lh_letters_decode(text, size, out) : SIZE_MAX;
+    *foreign = spelling == LH_SPELLED_LETTERS ? made == SIZE_MAX
+        : spelling == LH_SPELLED_MARKS && size && memchr(text, ' ', size);
+    if (made != SIZE_MAX)
+        return made;
+    if (spelling == LH_SPELLED_MARKS)
         return lh_marks_decode(text, size, out);
-    }
     if (size)
         memcpy(out, text, size);
     return size;
@@ -113,7 +114,8 @@ LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
     char *copy = lh_arena_alloc(&g->arena, size + 1);
     if (!copy)
         return LH_ERROR_MEMORY;
-    size_t bytes = read_spelled(text, size, copy, spelling);
+    bool foreign;
+    size_t bytes = read_spelled(text, size, copy, spelling, &foreign);
     const char *there = g->piece[id];
     if (there && (g->piece_size[id] != bytes || memcmp(there, copy, bytes)))
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: the id %lld is given to"
@@ -121,6 +123,7 @@ LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
                        (long long)id, lh_utf8_show(shown, text, size));
     g->piece[id] = copy;
     g->piece_size[id] = (uint32_t)bytes;
+    g->hidden[id] = foreign && (!there || g->hidden[id]);
     g->count = (int32_t)lh_max64(g->count, id + 1);
     return LH_OK;
 }
@@ -205,10 +208,12 @@ LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
     char *both = lh_arena_alloc(&g->arena, mark + 1);
     if (!both)
         return LH_ERROR_MEMORY;
-    size_t a = read_spelled(left, left_size, both, spelling);
-    size_t b = read_spelled(right, right_size, both + a, spelling);
-    lh_merge m = { lh_bpe_find(k, both, a), lh_bpe_find(k, both + a, b),
-                   -1 };
+    bool foreign[2];
+    size_t a = read_spelled(left, left_size, both, spelling, &foreign[0]);
+    size_t b = read_spelled(right, right_size, both + a, spelling,
+                            &foreign[1]);
+    lh_merge m = { foreign[0] ? -1 : lh_bpe_find(k, both, a),
+                   foreign[1] ? -1 : lh_bpe_find(k, both + a, b), -1 };
     if (m.left >= 0 && m.right >= 0)
         m.made = lh_bpe_both(k, m.left, m.right);
     if (m.left < 0 || m.right < 0 || m.made < 0)
