@@ -15,7 +15,6 @@
 #include "hostile.h"
 #include "test.h"
 
-#include <time.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------- fixtures -- */
@@ -271,46 +270,6 @@ static void test_before_letters(lh_context *ctx)
     }
 }
 
-/* Clocks of finding `count` added tokens in a text that has the first letter
- * of them all, and none, and of writing them: ids with a gap, which have to be
- * in the vocabulary. */
-static double many_added(lh_context *ctx, int count)
-{
-    lh_buffer b = { 0 }, out = { 0 };
-    int32_t *ids;
-    int64_t found;
-    char *text = malloc((size_t)count);
-    memset(text, 'a', (size_t)count);
-    const char *head = "{\"version\": \"1.0\", \"pre_tokenizer\":"
-        " {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
-        " \"model\": {\"vocab\": {\"a\": 0}, \"merges\": []},"
-        " \"added_tokens\": [";
-    put(&b, head, strlen(head));
-    for (int i = 0; i < count; i++)
-        lh_buffer_printf(maker, &b, "%s{\"id\": %d, \"content\":"
-                         " \"a%06d\"}", i ? ", " : "", i + 2, i);
-    put(&b, "]}", 2);
-    lh_tokenizer *k = lh_tokenizer_from(ctx, "many", b.data, b.size, NULL);
-    clock_t begun = clock();
-    CHECK(k && !lh_tokenizer_encode(ctx, k, text, (size_t)count, &ids,
-                                    &found));
-    CHECK(found == count && !lh_tokenizer_write(ctx, k, &out));
-    double took = (double)(clock() - begun);
-    lh_memory_free(ctx, ids);
-    lh_tokenizer_free(k);
-    lh_buffer_free(ctx, &out);
-    lh_buffer_free(maker, &b);
-    free(text);
-    return took;
-}
-
-/* Eight times as many take no 64 times as long. */
-static void test_many_added(lh_context *ctx)
-{
-    double few = many_added(ctx, 4000), again = many_added(ctx, 4000);
-    CHECK(many_added(ctx, 32000) < 32 * (few < again ? again : few) + 1000);
-}
-
 /* Normalizers in an order that would give other texts here are refused. */
 static void test_order(lh_context *ctx)
 {
@@ -340,6 +299,40 @@ static void test_order(lh_context *ctx)
         lh_tokenizer *k = lh_tokenizer_from(ctx, "order", text, strlen(text),
                                             NULL);
         CHECK(!k == !order[i].fine);
+        lh_error_clear(ctx);
+        lh_tokenizer_free(k);
+    }
+}
+
+/* A template that is another thing than tokens around a text, or names one of
+ * no ids, of which there could be many, each searched for among all. */
+static void test_template(lh_context *ctx)
+{
+#define TEXT "{\"Sequence\": {\"id\": \"A\"}}"
+#define NAME "{\"SpecialToken\": {\"id\": \"a\"}}"
+#define HEAD "{\"type\": \"TemplateProcessing\", \"special_tokens\":" \
+             " {\"a\": {\"ids\": [0]}, \"b\": {\"ids\": []}}, \"single\": "
+    static const struct { const char *part; bool fine; } part[] = {
+        { HEAD "[" NAME ", " TEXT ", " NAME "]}", true },
+        { HEAD "[" TEXT "]}, " HEAD "[" NAME ", " TEXT "]}", true },
+        { HEAD "[" NAME ", " TEXT "]}, " HEAD "[" NAME ", " TEXT "]}", false },
+        { HEAD "[{\"SpecialToken\": {\"id\": \"b\"}}, " TEXT "]}", false },
+        { HEAD "[" TEXT ", " TEXT "]}", false },
+        { HEAD "[" NAME "]}", false },
+        { HEAD "\"$A\"}", false },
+    };
+#undef TEXT
+#undef NAME
+#undef HEAD
+    for (size_t i = 0; i < LH_COUNT(part); i++) {
+        char text[1000];
+        snprintf(text, sizeof text, "{\"version\": \"1.0\", \"post_processor\":"
+                 " {\"type\": \"Sequence\", \"processors\": [%s]}, \"model\":"
+                 " {\"vocab\": {\"a\": 0}, \"merges\": []}}", part[i].part);
+        lh_tokenizer *k = lh_tokenizer_from(ctx, "template", text,
+                                            strlen(text), NULL);
+        CHECK(!k == !part[i].fine);
+        CHECK(k || strstr(lh_error_message(ctx), "TemplateProcessing"));
         lh_error_clear(ctx);
         lh_tokenizer_free(k);
     }
@@ -760,7 +753,7 @@ int main(void)
     test_no_cut(ctx);
     test_before_letters(ctx);
     test_order(ctx);
-    test_many_added(ctx);
+    test_template(ctx);
     test_symbol(ctx);
     test_foreign(ctx);
     test_settings(ctx);

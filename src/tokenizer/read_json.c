@@ -282,7 +282,8 @@ static bool tjson_pre_tokenizer(tjson_reader *r, const lh_json *part)
     return tjson_refuse(r, "pre_tokenizer", part);
 }
 
-/* The ids that a template puts before the text and behind it. */
+/* The ids that a template puts before the text, which it has once, and behind
+ * it; the only template that puts any. */
 static bool tjson_template(tjson_reader *r, const lh_json *part)
 {
     static const char *const known[] = { "type", "single", "pair",
@@ -290,10 +291,11 @@ static bool tjson_template(tjson_reader *r, const lh_json *part)
     const lh_json *single = lh_json_get(part, "single");
     const lh_json *specials = lh_json_get(part, "special_tokens");
     bool text = false;
+    bool framed = r->rules.before_count + r->rules.behind_count > 0;
     for (const lh_json *m = single ? single->child : NULL; m; m = m->next) {
         const lh_json *name = lh_json_get(lh_json_get(m, "SpecialToken"),
                                           "id");
-        if (lh_json_get(m, "Sequence")) {
+        if (lh_json_get(m, "Sequence") && !text) {
             text = true;
             continue;
         }
@@ -302,7 +304,7 @@ static bool tjson_template(tjson_reader *r, const lh_json *part)
         const lh_json *ids = lh_json_get(of, "ids");
         int *count = text ? &r->rules.behind_count : &r->rules.before_count;
         int32_t *to = text ? r->rules.behind : r->rules.before;
-        if (!ids || ids->type != LH_JSON_ARRAY)
+        if (!ids || ids->type != LH_JSON_ARRAY || !ids->size || framed)
             return tjson_refuse(r, "post_processor", part);
         for (const lh_json *i = ids->child; i; i = i->next) {
             if (!i->integral || i->integer < 0 ||
@@ -311,6 +313,8 @@ static bool tjson_template(tjson_reader *r, const lh_json *part)
             to[(*count)++] = (int32_t)i->integer;
         }
     }
+    if (!text)
+        return tjson_refuse(r, "post_processor", part);
     return tjson_members(r, "post_processor", part, known);
 }
 
