@@ -52,8 +52,8 @@ static bool bf16_parameter(lh_tape *t, lh_tensor *x)
         p->half_context == t->ctx)
         return false;
     if (!p->half)
-        p->half = (uint16_t *)(void *)lh_floats_alloc(
-            p->ctx, ((size_t)x->size + 1) / 2);
+        p->half = lh_aligned_alloc(p->ctx, (size_t)x->size, sizeof *p->half,
+                                   LH_ALIGN);
     p->half_weights = t->weights;
     p->half_context = t->ctx;
     return true;

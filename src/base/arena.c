@@ -44,8 +44,7 @@ LH_INTERNAL size_t lh_arena_bytes(const lh_arena *arena)
 LH_INTERNAL void *lh_arena_more(lh_arena *arena, size_t size)
 {
     if (size > SIZE_MAX - LH_ALIGN)
-        return LH_FAIL_NULL(arena->ctx, LH_ERROR_MEMORY, "a tensor is larger"
-                            " than memory can be");
+        return arena_block(arena, SIZE_MAX);     /* fails, and says so     */
     size_t padded = (size + LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
     lh_arena_block *last = arena->current;
     for (lh_arena_block *b = last ? last->next : NULL; b; b = b->next) {

@@ -85,10 +85,9 @@ LH_API void lh_error_clear(lh_context *ctx)
 
 static void *base_no_memory(lh_context *ctx, size_t count, size_t size)
 {
-    lh_fail(ctx, LH_ERROR_MEMORY, "out of memory: %zu x %zu bytes could not"
-            " be had; free memory, or use a smaller model, batch or context",
-            count, size);
-    return NULL;
+    return LH_FAIL_NULL(ctx, LH_ERROR_MEMORY, "out of memory: %zu x %zu bytes"
+                        " could not be had; free memory, or use a smaller"
+                        " model, batch or context", count, size);
 }
 
 /* The bytes of count objects, at least one; false where no object can be so
@@ -135,24 +134,37 @@ LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text)
     return copy ? strcpy(copy, text) : NULL;
 }
 
+LH_INTERNAL char *lh_text_join(lh_context *ctx, const char *a, const char *b,
+                               const char *c)
+{
+    char *text = lh_alloc(ctx, strlen(a) + strlen(b) + strlen(c) + 1, 1);
+    return text ? strcat(strcat(strcpy(text, a), b), c) : NULL;
+}
+
 /* What lh_alloc gave stands right before the first aligned byte behind its
  * own first word. */
-LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count)
+LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
+                                   size_t align)
 {
     size_t bytes;
-    if (!base_bytes(count, sizeof(float), &bytes) ||
-        !lh_add_size(bytes, LH_ALIGN + sizeof(char *), &bytes))
-        return base_no_memory(ctx, count, sizeof(float));
+    if (!base_bytes(count, size, &bytes) ||
+        !lh_add_size(bytes, align + sizeof(char *), &bytes))
+        return base_no_memory(ctx, count, size);
     char *memory = lh_alloc(ctx, bytes, 1);
     if (!memory)
         return NULL;
     char *start = memory + sizeof memory;
-    start += (LH_ALIGN - (uintptr_t)start % LH_ALIGN) % LH_ALIGN;
+    start += (align - (uintptr_t)start % align) % align;
     memcpy(start - sizeof memory, &memory, sizeof memory);
-    return (float *)(void *)start;
+    return start;
 }
 
-LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory)
+LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count)
+{
+    return lh_aligned_alloc(ctx, count, sizeof(float), LH_ALIGN);
+}
+
+LH_INTERNAL void lh_floats_free(lh_context *ctx, void *memory)
 {
     char *given = NULL;
     if (memory)
@@ -228,12 +240,9 @@ LH_API void lh_memory_free(lh_context *ctx, void *memory)
 LH_INTERNAL lh_status lh_buffer_reserve(lh_context *ctx, lh_buffer *buffer,
                                         size_t capacity)
 {
-    char *data = lh_resize(ctx, buffer->data, buffer->capacity, capacity, 1);
-    if (!data)
-        return buffer->status = LH_ERROR_MEMORY;
-    buffer->data = data;
-    buffer->capacity = capacity;
-    return LH_OK;
+    if (lh_fit(ctx, &buffer->data, &buffer->capacity, capacity, 1))
+        buffer->status = LH_ERROR_MEMORY;
+    return buffer->status;
 }
 
 /* Room for `more` bytes and a NUL behind them. */

@@ -68,6 +68,12 @@ static inline bool lh_text_is(const char *text, size_t size, const char *word)
     return size == strlen(word) && !memcmp(text, word, size);
 }
 
+static inline bool lh_text_ends(const char *text, const char *end)
+{
+    size_t size = strlen(text), length = strlen(end);
+    return size >= length && !strcmp(text + size - length, end);
+}
+
 /* Floats in whole lines. */
 static inline int64_t lh_lines(int64_t floats)
 {
@@ -111,11 +117,17 @@ static inline bool lh_add_size(size_t a, size_t b, size_t *sum)
 LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size);
 LH_INTERNAL void lh_free(lh_context *ctx, void *memory);
 LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text);
+/* Three texts, one behind the other. */
+LH_INTERNAL char *lh_text_join(lh_context *ctx, const char *a, const char *b,
+                               const char *c);
 
-/* The same for `count` floats aligned to LH_ALIGN: parameters, gradients and
- * moments, where a vector that lies across two cache lines costs twice. */
+/* The same aligned to `align`, a power of two; and for floats aligned to
+ * LH_ALIGN: parameters, gradients and moments, where a vector that lies across
+ * two cache lines costs twice. */
+LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
+                                   size_t align);
 LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count);
-LH_INTERNAL void lh_floats_free(lh_context *ctx, float *memory);
+LH_INTERNAL void lh_floats_free(lh_context *ctx, void *memory);
 
 /* Grows or shrinks: a new block with the first min(old, new) * size bytes of
  * `memory`, which is freed; the rest is zeroed.  On failure NULL, and

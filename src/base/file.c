@@ -61,29 +61,8 @@ LH_TABLE_DEFINED const lh_io lh_io_system = {
 
 /* -------------------------------------------------------------- errors -- */
 
-/* errno in words: strerror() is neither thread-safe nor the same in every
- * locale. */
-#define FILE_ERRORS(X) \
-    X(ENOENT, "there is no such file or directory") \
-    X(EACCES, "permission denied") \
-    X(EPERM, "not permitted") \
-    X(EISDIR, "it is a directory") \
-    X(ENOTDIR, "a part of the path is not a directory") \
-    X(EEXIST, "it is there already") \
-    X(ENOSPC, "no space is left on the device: free some") \
-    X(EDQUOT, "the disk quota is used up: free some space") \
-    X(EFBIG, "the file system does not take a file that large") \
-    X(EROFS, "the file system is read-only") \
-    X(EMFILE, "too many files are open in this process") \
-    X(ENFILE, "too many files are open on this machine") \
-    X(ENAMETOOLONG, "the name is too long") \
-    X(ELOOP, "too many symbolic links") \
-    X(ENOMEM, "out of memory") \
-    X(EIO, "input/output error: the device may be failing") \
-    X(EPIPE, "the reader is gone") \
-    X(EXDEV, "it is on another file system")
-
-/* Records that `what` ("read", "write", ...) failed for `path`. */
+/* Records that `what` ("read", "write", ...) failed for `path`.  errno in
+ * words: strerror() is neither thread-safe nor the same in every locale. */
 static lh_status file_fail(lh_context *ctx, const char *what,
                            const char *path, int error)
 {
@@ -91,9 +70,24 @@ static lh_status file_fail(lh_context *ctx, const char *what,
         int error;
         const char *text;
     } row[] = {
-#define FILE_ROW(error, text) { error, text },
-        FILE_ERRORS(FILE_ROW)
-#undef FILE_ROW
+        { ENOENT, "there is no such file or directory" },
+        { EACCES, "permission denied" },
+        { EPERM, "not permitted" },
+        { EISDIR, "it is a directory" },
+        { ENOTDIR, "a part of the path is not a directory" },
+        { EEXIST, "it is there already" },
+        { ENOSPC, "no space is left on the device: free some" },
+        { EDQUOT, "the disk quota is used up: free some space" },
+        { EFBIG, "the file system does not take a file that large" },
+        { EROFS, "the file system is read-only" },
+        { EMFILE, "too many files are open in this process" },
+        { ENFILE, "too many files are open on this machine" },
+        { ENAMETOOLONG, "the name is too long" },
+        { ELOOP, "too many symbolic links" },
+        { ENOMEM, "out of memory" },
+        { EIO, "input/output error: the device may be failing" },
+        { EPIPE, "the reader is gone" },
+        { EXDEV, "it is on another file system" },
     };
     for (size_t i = 0; i < LH_COUNT(row); i++)
         if (row[i].error == error)
@@ -241,10 +235,9 @@ LH_INTERNAL void lh_reader_close(lh_reader *r)
 static char *file_directory(lh_context *ctx, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    size_t length = !slash ? 1 : slash == path ? 1 : (size_t)(slash - path);
-    char *directory = lh_alloc(ctx, length + 1, 1);
-    if (directory)
-        memcpy(directory, slash ? path : ".", length);
+    char *directory = lh_text_copy(ctx, slash ? path : ".");
+    if (directory && slash)
+        directory[slash == path ? 1 : slash - path] = '\0';
     return directory;
 }
 
@@ -431,17 +424,8 @@ LH_INTERNAL lh_status lh_directory_make(lh_context *ctx, const char *path)
 LH_INTERNAL char *lh_path_join(lh_context *ctx, const char *directory,
                                const char *name)
 {
-    size_t length = strlen(directory), more = strlen(name);
-    bool slash = length && directory[length - 1] != '/';
-    char *path = lh_alloc(ctx, length + slash + more + 1, 1);
-    if (!path)
-        return NULL;
-    memcpy(path, directory, length);
-    if (slash)
-        path[length] = '/';
-    memcpy(path + length + slash, name, more);
-    return path;
+    bool slash = *directory && !lh_text_ends(directory, "/");
+    return lh_text_join(ctx, directory, slash ? "/" : "", name);
 }
 
 #undef FILE_ENDLESS
-#undef FILE_ERRORS

@@ -9,6 +9,8 @@
 #include "base/bits.h"
 #include "base/number.h"
 
+#include <stdio.h>
+
 /* Reading needs the most: 801 digits over 10^1124 are 3,734 bits and 57 of
  * the quotient. */
 enum { NUMBER_LIMBS = 128 };
@@ -181,19 +183,12 @@ static int number_spell(char *text, const char *digits, int count, int point)
 {
     char *out = text;
     if (point > 16 || point < -3) {
-        int e = point - 1, size = e < 0 ? -e : e;
         *out++ = digits[0];
         if (count > 1)
             *out++ = '.';
         for (int i = 1; i < count; i++)
             *out++ = digits[i];
-        *out++ = 'e';
-        *out++ = e < 0 ? '-' : '+';
-        if (size >= 100)
-            *out++ = (char)('0' + size / 100);
-        *out++ = (char)('0' + size / 10 % 10);
-        *out++ = (char)('0' + size % 10);
-        return (int)(out - text);
+        return (int)(out - text) + snprintf(out, 6, "e%+03d", point - 1);
     }
     if (point <= 0) {
         *out++ = '0';

@@ -153,7 +153,6 @@ struct lh_pool {
     bool spin;                                   /* a core for each thread */
     int workers;
     lh_context *ctx;
-    void *memory;                                /* as it was allocated    */
     threads_worker *worker;                      /* [workers]              */
     _Alignas(THREADS_PAD) atomic_int working;    /* workers not yet back   */
     _Alignas(THREADS_PAD) threads_gate done;     /* the last one opens it  */
@@ -219,23 +218,16 @@ static bool threads_start(threads_worker *worker)
     return made;
 }
 
-/* Aligned memory for the pool and its workers; an error is not recorded. */
+/* Memory for the pool and its workers; an error is not recorded. */
 static lh_pool *threads_memory(lh_context *ctx, int workers)
 {
     bool clean = lh_error_status(ctx) == LH_OK;
-    size_t bytes = sizeof(lh_pool) + THREADS_PAD +
-                   (size_t)workers * sizeof(threads_worker);
-    char *memory = lh_alloc(ctx, bytes, 1);
-    if (!memory) {
-        if (clean)
-            lh_error_clear(ctx);
-        return NULL;
-    }
-    uintptr_t skip = (THREADS_PAD - (uintptr_t)memory % THREADS_PAD) %
-                     THREADS_PAD;
-    lh_pool *pool = (lh_pool *)(void *)(memory + skip);
-    pool->memory = memory;
-    pool->worker = (threads_worker *)(void *)(pool + 1);
+    lh_pool *pool = lh_aligned_alloc(ctx, 1, sizeof *pool + (size_t)workers *
+                                     sizeof *pool->worker, THREADS_PAD);
+    if (pool)
+        pool->worker = (threads_worker *)(void *)(pool + 1);
+    else if (clean)
+        lh_error_clear(ctx);
     return pool;
 }
 
@@ -250,7 +242,7 @@ LH_INTERNAL lh_pool *lh_pool_new(lh_context *ctx, int threads)
     pool->spin = threads <= lh_threads_available();
     atomic_init(&pool->working, 0);
     if (!threads_gate_init(&pool->done)) {
-        lh_free(ctx, pool->memory);
+        lh_floats_free(ctx, pool);
         return NULL;
     }
     sigset_t host;
@@ -282,7 +274,7 @@ LH_INTERNAL void lh_pool_free(lh_pool *pool)
         threads_gate_destroy(&pool->worker[i].gate);
     }
     threads_gate_destroy(&pool->done);
-    lh_free(pool->ctx, pool->memory);
+    lh_floats_free(pool->ctx, pool);
 }
 
 LH_INTERNAL int lh_pool_threads(const lh_pool *pool)

@@ -62,19 +62,13 @@ static const char *sources_foreign(const char *head, size_t size)
     return NULL;
 }
 
-static bool sources_ends(const char *name, const char *ending)
-{
-    size_t size = strlen(name), length = strlen(ending);
-    return size >= length && !strcmp(name + size - length, ending);
-}
-
 /* Records as JSON, one a line: by the name, or by the first line. */
 static bool sources_jsonl(const char *name, const char *head, size_t size)
 {
     static const char key[] = "\"text\"";
-    if (sources_ends(name, ".jsonl") || sources_ends(name, ".ndjson"))
+    if (lh_text_ends(name, ".jsonl") || lh_text_ends(name, ".ndjson"))
         return true;
-    if (sources_ends(name, ".txt") || !size || head[0] != '{')
+    if (lh_text_ends(name, ".txt") || !size || head[0] != '{')
         return false;
     const char *end = memchr(head, '\n', size);
     size_t length = end ? (size_t)(end - head) : size;
@@ -122,7 +116,7 @@ static lh_status sources_sniff(lh_dataset *d, lh_source *s, const char *head,
     const char *foreign = sources_foreign(head, size);
     uint64_t magic = size >= 4 ? lh_little(head, 4) : 0;
     bool ids = magic == SOURCES_IDS16 || magic == SOURCES_IDS32 ||
-               sources_ends(s->name, ".bin");
+               lh_text_ends(s->name, ".bin");
     if (ids && (d->tokenizer || !found))
         return sources_ids(d, s, head, size);
     if (sources_jsonl(s->name, head, size))

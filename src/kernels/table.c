@@ -89,16 +89,12 @@ LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
  * set than C needs memory for its self-test. */
 static lh_status table_make(lh_context *ctx, lh_isa limit)
 {
-    char *memory = NULL;
     float *scratch = NULL;
     int absent = TABLE_ABSENT;
     if (limit > LH_ISA_c) {
-        memory = lh_alloc(ctx, LH_SELFTEST_SCRATCH * sizeof(float) +
-                               LH_ALIGN, 1);
-        if (!memory)
+        scratch = lh_floats_alloc(ctx, LH_SELFTEST_SCRATCH);
+        if (!scratch)
             return LH_ERROR_MEMORY;
-        scratch = (float *)(void *)(memory + LH_ALIGN -
-                                    (uintptr_t)memory % LH_ALIGN);
     }
     if (atomic_compare_exchange_strong(&table_state[limit], &absent,
                                        TABLE_IN_WORK)) {
@@ -109,7 +105,7 @@ static lh_status table_make(lh_context *ctx, lh_isa limit)
         atomic_store_explicit(&table_state[limit], TABLE_READY,
                               memory_order_release);
     }
-    lh_free(ctx, memory);
+    lh_floats_free(ctx, scratch);
     while (atomic_load_explicit(&table_state[limit], memory_order_acquire) !=
            TABLE_READY)
         sched_yield();

@@ -288,12 +288,6 @@ static const lh_stored *disk_find(const lh_safetensors *file,
     return s;
 }
 
-static bool disk_ends(const char *name, const char *end)
-{
-    size_t length = strlen(name), tail = strlen(end);
-    return length >= tail && strcmp(name + length - tail, end) == 0;
-}
-
 /* What published files hold beside the weights: masks and angles, which are
  * no parameters, and a tied head once more. */
 static bool disk_needless(const disk_plan *plan, const lh_config *c,
@@ -301,15 +295,14 @@ static bool disk_needless(const disk_plan *plan, const lh_config *c,
 {
     if (plan->layout == LH_LAYOUT_LONGHAND)
         return false;
-    if (disk_ends(s->name, ".attn.bias") ||
-        disk_ends(s->name, ".attn.masked_bias") ||
-        disk_ends(s->name, ".rotary_emb.inv_freq"))
+    if (lh_text_ends(s->name, ".attn.bias") ||
+        lh_text_ends(s->name, ".attn.masked_bias") ||
+        lh_text_ends(s->name, ".rotary_emb.inv_freq"))
         return true;
     if (!c->tied || strcmp(s->name, "lm_head.weight") != 0)
         return false;
     const lh_stored *e = disk_find(file, plan->layout, plan->entry[0].name);
-    return e &&
-           lh_stored_same(e, s);
+    return e && lh_stored_same(e, s);
 }
 
 static lh_status disk_check_entry(const disk_plan *plan, const char *path,

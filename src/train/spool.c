@@ -8,8 +8,6 @@
  * when they are opened, starts and ids whenever they are read. */
 #include "base/strict.h"
 
-#include <stdio.h>
-
 #include "base/bits.h"
 #include "base/context.h"
 #include "tokenizer/tokenizer.h"
@@ -60,15 +58,6 @@ static lh_status spool_key(lh_context *ctx, const lh_tokenizer *k,
     *key = spool_hash(*key, json.data, json.size);
     lh_buffer_free(ctx, &json);
     return status;
-}
-
-static char *spool_path(lh_context *ctx, const char *path, const char *end)
-{
-    size_t size = strlen(path) + strlen(end) + 1;
-    char *made = lh_alloc(ctx, size, 1);
-    if (made)
-        snprintf(made, size, "%s%s", path, end);
-    return made;
 }
 
 /* ------------------------------------------------------------- reading -- */
@@ -261,8 +250,9 @@ LH_INTERNAL lh_status lh_spool_open(lh_windows *w, const char *path,
                                     lh_spool_fill *fill, void *user)
 {
     uint64_t key = 0;
-    char *tokens = spool_path(w->ctx, path, ".tokens");
-    char *windows = tokens ? spool_path(w->ctx, path, ".windows") : NULL;
+    char *tokens = lh_text_join(w->ctx, path, ".tokens", "");
+    char *windows = tokens ? lh_text_join(w->ctx, path, ".windows", "")
+                           : NULL;
     lh_status status = windows ? spool_key(w->ctx, k, d, context, held_out,
                                            seed, &key) : LH_ERROR_MEMORY;
     w->vocabulary = lh_tokenizer_vocabulary(k);
