@@ -52,15 +52,22 @@ LH_INTERNAL lh_status lh_dataset_noted(lh_dataset *d, const char *format,
 
 /* --------------------------------------------------------------- index -- */
 
+/* Bytes more into a hash. */
+static uint64_t dataset_mix(uint64_t hash, const void *data, size_t size)
+{
+    const char *bytes = data;
+    for (size_t at = 0; at < size; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
+        hash = lh_mix(hash, word);
+    }
+    return hash;
+}
+
+/* Mixed once more: the last word's high bytes are in the high bits alone. */
 static uint64_t dataset_hash(const char *text, size_t size)
 {
-    /* FNV-1a (Fowler, Noll, Vo), mixed once more: its high bits are weak
-     * on short texts. */
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < size; i++)
-        h = (h ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
-    return h ^ h >> 29;
+    return lh_mix(dataset_mix(size, text, size), size);
 }
 
 /* The slot where a text stands or would stand.  *probes counts the other
@@ -117,17 +124,6 @@ static lh_status dataset_index(lh_dataset *d)
 
 /* ------------------------------------------------------------- keeping -- */
 
-static uint64_t dataset_mix(uint64_t hash, const void *data, size_t size)
-{
-    const char *bytes = data;
-    for (size_t at = 0; at < size; at += 8) {
-        uint64_t word = 0;
-        memcpy(&word, bytes + at, size - at < 8 ? size - at : 8);
-        hash = lh_mix(hash, word);
-    }
-    return hash;
-}
-
 static lh_status dataset_keep(void *user, const lh_piece *p)
 {
     lh_dataset *d = user;
@@ -154,15 +150,10 @@ static lh_status dataset_load(lh_dataset *d, const char *where)
     int64_t bytes = 0;
     for (int64_t i = 0; i < d->sources; i++)
         bytes += d->source[i].size;
-    lh_status status = LH_OK;
-    if (d->facts.loaded) {             /* just as much as there may be     */
-        size_t room = (size_t)(bytes + d->sources) + 1;
-        d->text.data = lh_alloc(d->ctx, room, 1);
-        if (!d->text.data)
-            return LH_ERROR_MEMORY;
-        d->text.capacity = room;
-    }
-    status = lh_sources_read(d->ctx, d, d, dataset_keep, d);
+    if (d->facts.loaded)               /* just as much as there may be     */
+        lh_buffer_reserve(d->ctx, &d->text, (size_t)(bytes + d->sources) + 1);
+    lh_status status = d->text.status ? d->text.status
+                     : lh_sources_read(d->ctx, d, d, dataset_keep, d);
     if (!status && !d->facts.training)
         return lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: %s%s%s: give a text"
                        " with at least one document", where, d->kept
@@ -276,15 +267,14 @@ static lh_status dataset_by(lh_dataset *d, const lh_sources *what)
 
 static lh_dataset *dataset_new(lh_context *ctx, unsigned by)
 {
-    if (by <= LH_DOCUMENTS_CHOSEN) {
-        lh_dataset *d = lh_alloc(ctx, 1, sizeof *d);
-        if (d)
-            d->ctx = ctx;
-        return d;
-    }
-    lh_fail(ctx, LH_ERROR_ARGUMENT, "a dataset by %u: documents are %d to"
-            " %d", by, LH_DOCUMENTS_LINES, LH_DOCUMENTS_CHOSEN);
-    return NULL;
+    if (by > LH_DOCUMENTS_CHOSEN)
+        return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "a dataset by %u:"
+                            " documents are %d to %d", by, LH_DOCUMENTS_LINES,
+                            LH_DOCUMENTS_CHOSEN);
+    lh_dataset *d = lh_alloc(ctx, 1, sizeof *d);
+    if (d)
+        d->ctx = ctx;
+    return d;
 }
 
 static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
@@ -294,13 +284,15 @@ static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
                                                       : DATASET_MEMORY;
     bool once = false;
     d->tokenizer = what->tokenizer;
+    d->input = what->input;
     d->on_read = what->on_read;
     d->user = what->user;
     for (int64_t i = 0; i < what->paths + what->held_outs && !status; i++) {
         bool held_out = i >= what->paths;
         status = lh_sources_add(d, held_out ? what->held_out[i - what->paths]
-                                            : what->path[i], held_out, what);
+                                            : what->path[i], held_out);
     }
+    d->input = NULL;
     for (int64_t i = 0; i < d->sources && !status; i++) {
         const lh_source *s = &d->source[i];
         if (__builtin_add_overflow(bytes, s->size, &bytes))
@@ -370,17 +362,14 @@ LH_API lh_dataset *lh_dataset_names(lh_context *ctx)
     if (!ctx)
         return NULL;
     lh_buffer text = { 0 };
-    for (size_t i = 0; i < LH_COUNT(names_data); i++) {
-        if (lh_buffer_add(ctx, &text, names_data[i], strlen(names_data[i]))) {
-            lh_buffer_free(ctx, &text);
-            return NULL;
-        }
-    }
+    for (size_t i = 0; i < LH_COUNT(names_data); i++)
+        lh_buffer_add(ctx, &text, names_data[i], strlen(names_data[i]));
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] == ' ')
             text.data[i] = '\n';
-    lh_dataset *d = dataset_make(ctx, "the built-in names", text.data,
-                                 text.size, LH_DOCUMENTS_LINES);
+    lh_dataset *d = text.status ? NULL
+        : dataset_make(ctx, "the built-in names", text.data, text.size,
+                       LH_DOCUMENTS_LINES);
     lh_buffer_free(ctx, &text);
     return d;
 }

@@ -33,6 +33,7 @@ struct lh_dataset {
     lh_data_facts facts;
     char *separator;                   /* owned; NULL: none                */
     const lh_tokenizer *tokenizer;     /* of token files; borrowed         */
+    const char *input;                 /* what "-" is; NULL: a name        */
     bool (*on_read)(void *user);       /* see lh_sources                   */
     void *user;
     lh_buffer notes;                   /* each followed by a NUL           */
@@ -47,7 +48,7 @@ struct lh_dataset {
 
 /* Adds a file, the files of a folder, or those that a pattern names. */
 LH_INTERNAL lh_status lh_sources_add(lh_dataset *d, const char *path,
-                                     bool held_out, const lh_sources *what);
+                                     bool held_out);
 LH_INTERNAL lh_source *lh_source_new(lh_dataset *d, const char *path,
                                      const char *name);
 /* A line about something left out, or odd; the first few are kept. */

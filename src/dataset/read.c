@@ -6,6 +6,7 @@
  * Whatever the blocks, the same documents come out. */
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -66,24 +67,18 @@ static lh_status read_check(read_state *r, const char *text, size_t size)
             status = lh_dataset_noted(r->report, "%s, line %lld: a NUL byte",
                 r->s->name, read_line(r, text, (size_t)(nul - text)));
     }
-    for (size_t at = 0; at < size && !r->invalid && !status;) {
+    for (size_t at = lh_utf8_ascii(text, size);
+         at < size && !r->invalid && !status;
+         at += lh_utf8_ascii(text + at, size - at)) {
         uint32_t code;
-        uint64_t word;
-        if (size - at >= 8) {          /* eight of ASCII at once           */
-            memcpy(&word, text + at, 8);
-            if (!(word & UINT64_C(0x8080808080808080))) {
-                at += 8;
-                continue;
-            }
-        }
         int length = lh_utf8_decode(text + at, size - at, &code);
-        at += (size_t)length;
         r->invalid = !length;
         f->invalid += !length;
         if (!length && f->invalid == 1)
             status = lh_dataset_noted(r->report, "%s, line %lld: the byte"
                 " 0x%02x is no UTF-8", r->s->name, read_line(r, text, at),
                 (unsigned)(unsigned char)text[at]);
+        at += (size_t)length;
     }
     return status;
 }
@@ -134,14 +129,8 @@ static lh_status read_more(read_state *r)
         memmove(r->text, r->text + r->at, r->size - r->at);
     r->size -= r->at;
     r->at = 0;
-    if (r->room - r->size < READ_BLOCK) {
-        size_t room = r->size + r->size / 2 + READ_BLOCK;
-        char *grown = lh_resize(r->ctx, r->text, r->room, room, 1);
-        if (!grown)
-            return LH_ERROR_MEMORY;
-        r->text = grown;
-        r->room = room;
-    }
+    if (lh_grow(r->ctx, &r->text, &r->room, r->size + READ_BLOCK, 1))
+        return LH_ERROR_MEMORY;
     if (r->d->on_read && !r->d->on_read(r->d->user))
         return lh_fail(r->ctx, LH_ERROR_STOPPED, "stopped as asked while"
                        " reading %s", r->s->name);
@@ -357,16 +346,15 @@ static int64_t read_ids(read_state *r, int32_t *id)
     int64_t vocabulary = lh_tokenizer_vocabulary(r->d->tokenizer);
     const unsigned char *b = (const unsigned char *)r->text + r->at;
     for (int64_t i = 0; i < count; i++, b += each) {
-        uint32_t value = (uint32_t)b[0] | (uint32_t)b[1] << 8;
-        if (each == 4)
-            value |= (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+        uint32_t value = (uint32_t)(each == 2 ? lh_little(b, 2)
+                                              : lh_little(b, 4));
         if (value >= vocabulary) {
             int64_t at = (r->offset - r->s->offset) / (int64_t)each - count;
-            lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: id number %lld is %lu, the"
-                    " tokenizer has 0 to %lld: give the one that made it",
-                    r->s->name, (long long)(at + i), (unsigned long)value,
-                    (long long)vocabulary - 1);
-            return -1;
+            return LH_FAIL_AS(-1, r->ctx, LH_ERROR_FORMAT, "%s: id number"
+                              " %lld is %lu, the tokenizer has 0 to %lld: give"
+                              " the one that made it", r->s->name,
+                              (long long)(at + i), (unsigned long)value,
+                              (long long)vocabulary - 1);
         }
         id[i] = (int32_t)value;
     }

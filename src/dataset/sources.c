@@ -136,18 +136,21 @@ static lh_status sources_sniff(lh_dataset *d, lh_source *s, const char *head,
     return status;
 }
 
-/* One file; `found` in a folder, not named. */
-static lh_status sources_file(lh_dataset *d, const char *path, bool held_out,
-                              const lh_sources *what, bool found)
+static bool sources_input(const lh_dataset *d, const char *path)
 {
-    bool input = what->input && !strcmp(path, "-");
-    lh_source *s = lh_source_new(d, input ? what->input : path,
+    return d->input && !strcmp(path, "-");
+}
+
+/* One file; `found` in a folder, not named. */
+static lh_status sources_file(lh_dataset *d, const char *path, bool found)
+{
+    bool input = sources_input(d, path);
+    lh_source *s = lh_source_new(d, input ? d->input : path,
                                  input ? "standard input" : path);
     lh_reader file;
     char *head = s ? lh_alloc(d->ctx, SOURCES_HEAD, 1) : NULL;
     if (!head)
         return LH_ERROR_MEMORY;
-    s->held_out = held_out;
     lh_status status = lh_reader_open(d->ctx, &file, s->path);
     if (!status) {
         s->size = file.size;
@@ -178,8 +181,7 @@ static int sources_order(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static lh_status sources_path(lh_dataset *d, const char *path, bool held_out,
-                              const lh_sources *what, int depth);
+static lh_status sources_path(lh_dataset *d, const char *path, int depth);
 
 /* The names in a folder into list[*count], sorted. */
 static lh_status sources_list(lh_context *ctx, const char *path,
@@ -208,23 +210,19 @@ static lh_status sources_list(lh_context *ctx, const char *path,
 }
 
 /* Links to folders are not followed: they may lead around in circles. */
-static lh_status sources_entry(lh_dataset *d, const char *path,
-                               bool held_out, const lh_sources *what,
-                               int depth)
+static lh_status sources_entry(lh_dataset *d, const char *path, int depth)
 {
     struct stat facts = { 0 }, link = { 0 };
     bool there = !stat(path, &facts) && !lstat(path, &link);
     if (there && S_ISDIR(facts.st_mode) && !S_ISLNK(link.st_mode))
-        return sources_path(d, path, held_out, what, depth + 1);
+        return sources_path(d, path, depth + 1);
     if (there && S_ISREG(facts.st_mode))
-        return sources_file(d, path, held_out, what, true);
+        return sources_file(d, path, true);
     d->facts.left_out++;
     return lh_dataset_noted(d, "%s left out: it is no file", path);
 }
 
-static lh_status sources_folder(lh_dataset *d, const char *path,
-                                bool held_out, const lh_sources *what,
-                                int depth)
+static lh_status sources_folder(lh_dataset *d, const char *path, int depth)
 {
     const void **list = NULL;
     size_t count = 0;
@@ -233,7 +231,7 @@ static lh_status sources_folder(lh_dataset *d, const char *path,
                        path, SOURCES_DEPTH);
     lh_status status = sources_list(d->ctx, path, &list, &count);
     for (size_t i = 0; i < count && !status; i++)
-        status = sources_entry(d, list[i], held_out, what, depth);
+        status = sources_entry(d, list[i], depth);
     for (size_t i = 0; i < count; i++)
         lh_free(d->ctx, (void *)(uintptr_t)list[i]);
     lh_free(d->ctx, list);
@@ -241,8 +239,7 @@ static lh_status sources_folder(lh_dataset *d, const char *path,
 }
 
 /* The C library sorts as the locale says; this does not. */
-static lh_status sources_pattern(lh_dataset *d, const char *path,
-                                 bool held_out, const lh_sources *what)
+static lh_status sources_pattern(lh_dataset *d, const char *path)
 {
     glob_t found = { 0 };
     int code = glob(path, GLOB_NOSORT, NULL, &found);
@@ -257,30 +254,30 @@ static lh_status sources_pattern(lh_dataset *d, const char *path,
         lh_sort((const void **)(uintptr_t)found.gl_pathv, found.gl_pathc,
                 sources_order);
     for (size_t i = 0; !status && i < found.gl_pathc; i++)
-        status = sources_path(d, found.gl_pathv[i], held_out, what, 1);
+        status = sources_path(d, found.gl_pathv[i], 1);
     if (!code)
         globfree(&found);
     return status;
 }
 
-static lh_status sources_path(lh_dataset *d, const char *path, bool held_out,
-                              const lh_sources *what, int depth)
+static lh_status sources_path(lh_dataset *d, const char *path, int depth)
 {
     struct stat facts = { 0 };
     bool there = !stat(path, &facts);
     if (there && S_ISDIR(facts.st_mode))
-        return sources_folder(d, path, held_out, what, depth);
-    if (!there && !depth && strpbrk(path, "*?[") &&
-        !(what->input && !strcmp(path, "-")))
-        return sources_pattern(d, path, held_out, what);
-    return sources_file(d, path, held_out, what, false);
+        return sources_folder(d, path, depth);
+    if (!there && !depth && strpbrk(path, "*?[") && !sources_input(d, path))
+        return sources_pattern(d, path);
+    return sources_file(d, path, false);
 }
 
 LH_INTERNAL lh_status lh_sources_add(lh_dataset *d, const char *path,
-                                     bool held_out, const lh_sources *what)
+                                     bool held_out)
 {
     int64_t before = d->sources;
-    lh_status status = sources_path(d, path, held_out, what, 0);
+    lh_status status = sources_path(d, path, 0);
+    for (int64_t i = before; i < d->sources; i++)
+        d->source[i].held_out = held_out;
     if (!status && d->sources == before)
         status = lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: no text is in this"
                          " folder", path);
