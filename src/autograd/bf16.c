@@ -13,13 +13,12 @@ LH_API void lh_tape_dtype(lh_tape *t, lh_dtype dtype)
 {
     if (!t)
         return;
-    if ((unsigned)dtype > LH_BF16) {
+    t->mixed |= dtype == LH_BF16;
+    if ((unsigned)dtype <= LH_BF16)
+        t->dtype = (uint8_t)dtype;
+    else
         lh_tape_fail(t, LH_ERROR_ARGUMENT, "lh_tape_dtype: %d is no dtype",
                      (int)dtype);
-        return;
-    }
-    t->dtype = (uint8_t)dtype;
-    t->mixed |= dtype == LH_BF16;
 }
 
 LH_INTERNAL void lh_tape_again(lh_tape *t)

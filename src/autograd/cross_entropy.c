@@ -99,19 +99,16 @@ LH_TABLE_DEFINED const lh_op lh_op_linear_cross_entropy = {
 static int64_t cross_entropy_count(lh_tape *t, const lh_tensor *logits,
                                    const int32_t *targets)
 {
-    if (!targets) {
-        lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: no targets");
-        return -1;
-    }
+    if (!targets)
+        return LH_TAPE_FAIL_AS(-1, t, LH_ERROR_ARGUMENT, "cross_entropy: no"
+                               " targets");
     int64_t count = 0, rows = lh_rows(logits);
     for (int64_t i = 0; i < rows; i++) {
-        if (targets[i] >= lh_columns(logits)) {
-            lh_tape_fail(t, LH_ERROR_ARGUMENT, "cross_entropy: target %d at"
-                         " row %lld; the logits have 0 to %lld",
-                         (int)targets[i], (long long)i,
-                         (long long)lh_columns(logits) - 1);
-            return -1;
-        }
+        if (targets[i] >= lh_columns(logits))
+            return LH_TAPE_FAIL_AS(-1, t, LH_ERROR_ARGUMENT, "cross_entropy:"
+                                   " target %d at row %lld; the logits have 0"
+                                   " to %lld", (int)targets[i], (long long)i,
+                                   (long long)lh_columns(logits) - 1);
         count += targets[i] >= 0;
     }
     return count;

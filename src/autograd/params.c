@@ -60,8 +60,7 @@ static lh_tensor *params_tensor(lh_params *p, const char *name, int dims,
     lh_context *ctx = p->ctx;
     int64_t size = 1;
     for (int i = 0; i < dims; i++)
-        if (shape[i] < 1 || __builtin_mul_overflow(size, shape[i], &size) ||
-            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64)
+        if (!lh_elements(&size, shape[i]))
             return LH_FAIL_NULL(ctx, LH_ERROR_SHAPE, "parameter %s: dimension"
                                 " %d of length %lld makes a tensor that cannot"
                                 " be", name, i, (long long)shape[i]);

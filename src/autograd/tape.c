@@ -138,23 +138,17 @@ LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
 static int64_t tape_elements(lh_tape *t, const char *what, int dims,
                              const int64_t *shape)
 {
-    if (dims < 1 || dims > LH_MAX_DIMS || !shape) {
-        lh_tape_fail(t, shape ? LH_ERROR_SHAPE : LH_ERROR_ARGUMENT,
-                     "%s: no shape, or %d dimensions; a tensor has 1 to %d",
-                     what, dims, LH_MAX_DIMS);
-        return -1;
-    }
+    if (dims < 1 || dims > LH_MAX_DIMS || !shape)
+        return LH_TAPE_FAIL_AS(-1, t, shape ? LH_ERROR_SHAPE
+                               : LH_ERROR_ARGUMENT, "%s: no shape, or %d"
+                               " dimensions; a tensor has 1 to %d", what,
+                               dims, LH_MAX_DIMS);
     int64_t size = 1;
-    for (int i = 0; i < dims; i++) {
-        if (shape[i] < 1 ||
-            __builtin_mul_overflow(size, shape[i], &size) ||
-            size > INT64_MAX / 64 || (uint64_t)size > SIZE_MAX / 64) {
-            lh_tape_fail(t, LH_ERROR_SHAPE, "%s: dimension %d of length %lld"
-                         " makes a tensor that cannot be", what, i,
-                         (long long)shape[i]);
-            return -1;
-        }
-    }
+    for (int i = 0; i < dims; i++)
+        if (!lh_elements(&size, shape[i]))
+            return LH_TAPE_FAIL_AS(-1, t, LH_ERROR_SHAPE, "%s: dimension %d"
+                                   " of length %lld makes a tensor that cannot"
+                                   " be", what, i, (long long)shape[i]);
     return size;
 }
 
@@ -172,9 +166,8 @@ static lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
     size_t head = sizeof(lh_tensor) + (size_t)inputs * sizeof(lh_edge);
     size_t at_extra = (head + 15) & ~(size_t)15, bytes;
     if (!lh_add_size(at_extra, extra, &bytes) ||
-        !lh_add_size(bytes, LH_ALIGN - 1, &bytes)) {
+        !lh_add_size(bytes, LH_ALIGN - 1, &bytes))
         return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
-    }
     size_t at_data = bytes & ~(size_t)(LH_ALIGN - 1);
     size_t elements = borrowed ? 0 : (size_t)size * lh_dtype_size(dtype);
     if (elements >= t->large) {
@@ -219,8 +212,7 @@ static lh_tensor *tape_leaf(lh_tape *t, const char *what, const float *data,
 {
     if (!t || t->status)
         return NULL;
-    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, NULL,
-                               LH_F32);
+    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, NULL, LH_F32);
     if (!x)
         return NULL;
     if (data)
@@ -281,26 +273,21 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
     if (!t || t->status)
         return false;
     for (int i = 0; i < inputs; i++) {
-        if (!input[i]) {
-            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is NULL", op,
-                         i);
-            return false;
-        }
+        if (!input[i])
+            return LH_TAPE_FAIL_AS(false, t, LH_ERROR_ARGUMENT, "%s: input %d"
+                                   " is NULL", op, i);
         /* A part that is computed again reads the outer tape's constants. */
         if (input[i]->tape && input[i]->tape != t &&
-            (input[i]->tape != t->outer || input[i]->needs_grad)) {
-            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d is on another"
-                         " tape", op, i);
-            return false;
-        }
+            (input[i]->tape != t->outer || input[i]->needs_grad))
+            return LH_TAPE_FAIL_AS(false, t, LH_ERROR_ARGUMENT, "%s: input %d"
+                                   " is on another tape", op, i);
         /* Its memory is the arena's still.  Once something else lies there
          * no check can help. */
-        if (input[i]->tape && input[i]->round != (uint16_t)t->graph) {
-            lh_tape_fail(t, LH_ERROR_ARGUMENT, "%s: input %d was made before"
-                         " the tape was reset, or went backward with"
-                         " lh_tape_reuse()", op, i);
-            return false;
-        }
+        if (input[i]->tape && input[i]->round != (uint16_t)t->graph)
+            return LH_TAPE_FAIL_AS(false, t, LH_ERROR_ARGUMENT, "%s: input %d"
+                                   " was made before the tape was reset, or"
+                                   " went backward with lh_tape_reuse()", op,
+                                   i);
     }
     return true;
 }
@@ -400,10 +387,9 @@ LH_API lh_tensor *lh_apply(lh_tape *t, const lh_op *op,
     if (!t || t->status)
         return NULL;
     if (!op || !op->name || !op->forward || inputs < 0 ||
-        inputs > LH_MAX_INPUTS || (inputs && !input) || (size && !data)) {
+        inputs > LH_MAX_INPUTS || (inputs && !input) || (size && !data))
         return lh_tape_fail(t, LH_ERROR_ARGUMENT, "apply: no op, no forward,"
                             " or not 0 to %d inputs", LH_MAX_INPUTS);
-    }
     if (!lh_inputs_ok(t, op->name, input, inputs))
         return NULL;
     lh_tensor *node = tape_node(t, op, input, inputs, dims, shape, data,

@@ -84,6 +84,15 @@ static inline size_t lh_dtype_size(int dtype)
     return dtype == LH_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+/* *size times one more dimension; false: no tensor can be so large, or the
+ * dimension is none. */
+static inline bool lh_elements(int64_t *size, int64_t dimension)
+{
+    return dimension >= 1 &&
+           !__builtin_mul_overflow(*size, dimension, size) &&
+           *size <= INT64_MAX / 64 && (uint64_t)*size <= SIZE_MAX / 64;
+}
+
 /* Elements of fewer bytes than this lie behind their tensor, more of them in
  * an arena of their own, whose pieces can be given back. */
 #define LH_TAPE_LARGE ((size_t)1 << 16)
@@ -158,10 +167,12 @@ LH_INTERNAL int64_t lh_tape_bytes(const lh_tape *t);
 /* Empties the tape, and promises that the weights are those of before. */
 LH_INTERNAL void lh_tape_again(lh_tape *t);
 
-/* Poisons the tape with a failure (see lh_fail) and returns NULL. */
+/* Poisons the tape with a failure (see lh_fail) and returns NULL; or, for who
+ * returns something else, that. */
 LH_INTERNAL lh_tensor *lh_tape_fail(lh_tape *t, lh_status status,
                                     const char *format, ...)
     LH_PRINTF(3, 4);
+#define LH_TAPE_FAIL_AS(value, ...) ((void)lh_tape_fail(__VA_ARGS__), value)
 
 /* ------------------------------------------------------ for the ops -- */
 

@@ -366,20 +366,18 @@ LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
 static bool gpt_batch_ok(lh_tape *t, const lh_model *m, const lh_batch *b)
 {
     int64_t context = m->config.context;
-    if (!b->tokens || !b->offsets || b->documents < 1 || b->offsets[0]) {
-        lh_tape_fail(t, LH_ERROR_ARGUMENT, "batch: no documents, tokens or"
-                     " offsets, or offsets that do not begin at 0");
-        return false;
-    }
+    if (!b->tokens || !b->offsets || b->documents < 1 || b->offsets[0])
+        return LH_TAPE_FAIL_AS(false, t, LH_ERROR_ARGUMENT, "batch: no"
+                               " documents, tokens or offsets, or offsets that"
+                               " do not begin at 0");
     for (int64_t i = 0; i < b->documents; i++) {
         int64_t before = b->offsets[i], after = b->offsets[i + 1];
-        if (after <= before || after - before > context) {
-            lh_tape_fail(t, LH_ERROR_SHAPE, "batch: document %lld goes from"
-                         " row %lld to %lld; the context takes 1 to %lld"
-                         " rows", (long long)i, (long long)before,
-                         (long long)after, (long long)context);
-            return false;
-        }
+        if (after <= before || after - before > context)
+            return LH_TAPE_FAIL_AS(false, t, LH_ERROR_SHAPE, "batch: document"
+                                   " %lld goes from row %lld to %lld; the"
+                                   " context takes 1 to %lld rows",
+                                   (long long)i, (long long)before,
+                                   (long long)after, (long long)context);
     }
     return true;
 }
