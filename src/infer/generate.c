@@ -44,11 +44,8 @@ LH_API lh_status lh_session_generate(lh_session *s, const lh_tokenizer *k,
     lh_session_reset(s);
     lh_status status = generate_document(s, k, how,
                                          limit ? limit : INT64_MAX, &buffer);
-    if (!status && !buffer.data) {
-        buffer.data = lh_alloc(s->ctx, 1, 1);    /* an empty document      */
-        if (!buffer.data)
-            status = LH_ERROR_MEMORY;
-    }
+    if (!status)                                 /* an empty document, too */
+        status = lh_buffer_add(s->ctx, &buffer, "", 0);
     if (status) {
         lh_buffer_free(s->ctx, &buffer);
         return status;

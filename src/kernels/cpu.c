@@ -22,14 +22,16 @@ static uint32_t cpu_saved_state(void)
     return low;
 }
 
+/* A feature that a bit of a register tells. */
+#define CPU_HAS(word, bit, name) ((word) >> (bit) & 1 ? LH_CPU_BIT(name) : 0)
+
 LH_INTERNAL uint32_t lh_cpu_features(void)
 {
     unsigned a, b, c, d;
     uint32_t found = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return 0;
-    if (d & 1u << 26)
-        found |= LH_CPU_BIT(sse2);
+    found |= CPU_HAS(d, 26, sse2);
 #if !defined(__x86_64__)
     return found;                /* the vector rows are made for 64 bits   */
 #endif
@@ -40,24 +42,17 @@ LH_INTERNAL uint32_t lh_cpu_features(void)
         if ((saved & 0xe6) == 0xe6)
             found |= LH_CPU_BIT(zmm);
     }
-    if (c & 1u << 12)
-        found |= LH_CPU_BIT(fma);
+    found |= CPU_HAS(c, 12, fma);
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
         return found;
-    if (b & 1u << 5)
-        found |= LH_CPU_BIT(avx2);
-    if (b & 1u << 16)
-        found |= LH_CPU_BIT(avx512f);
-    if (b & 1u << 17)
-        found |= LH_CPU_BIT(avx512dq);
-    if (b & 1u << 30)
-        found |= LH_CPU_BIT(avx512bw);
-    if (b & 1u << 31)
-        found |= LH_CPU_BIT(avx512vl);
-    if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 5)
-        found |= LH_CPU_BIT(avx512_bf16);
+    found |= CPU_HAS(b, 5, avx2) | CPU_HAS(b, 16, avx512f) |
+             CPU_HAS(b, 17, avx512dq) | CPU_HAS(b, 30, avx512bw) |
+             CPU_HAS(b, 31, avx512vl);
+    if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+        found |= CPU_HAS(a, 5, avx512_bf16);
     return found;
 }
+#undef CPU_HAS
 
 LH_INTERNAL void lh_cpu_brand(char name[LH_CPU_NAME_SIZE])
 {

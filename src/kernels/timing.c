@@ -42,40 +42,28 @@ static const int32_t *timing_ids(lh_timing_work *w, int64_t count,
 
 /* --------------------------------------------------------------- cases -- */
 
-/* size: m, n, k.  nt: y = x w^T; nn: dx = dy w; tn: dw += dy^T x. */
+/* size: m, n, k.  nt: y = x w^T; nn: dx = dy w; tn: dw += dy^T x.  In bf16
+ * y is bf16, the gradients are floats. */
 static void timing_gemm(lh_timing_work *w)
 {
     int64_t m = w->size[0], n = w->size[1], k = w->size[2];
     bool nt = strcmp(w->form, "_nt") == 0, tn = strcmp(w->form, "_tn") == 0;
-    w->args.gemm = (lh_gemm_args){
-        .m = m, .n = n, .k = k, .a = timing_take(w, m, k),
-        .a_row = tn ? 1 : k, .a_col = tn ? m : 1,
-        .b = timing_take(w, n, k),
-        .b_row = nt ? 1 : n, .b_col = nt ? k : 1,
-        .c = timing_take(w, m, n), .c_row = n,
-        .accumulate = tn,
-    };
-    w->items = lh_gemm_items(m, n);
-    w->scratch = LH_GEMM_SCRATCH;
-    w->flops = 2.0 * (double)(m * n * k);
-}
-
-/* The same in bf16; y is bf16, the gradients are floats. */
-static void timing_gemm_bf16(lh_timing_work *w)
-{
-    int64_t m = w->size[0], n = w->size[1], k = w->size[2];
-    bool nt = strcmp(w->form, "_nt") == 0, tn = strcmp(w->form, "_tn") == 0;
-    w->args.gemm_bf16 = (lh_gemm_bf16_args){
-        .m = m, .n = n, .k = k,
-        .a = (uint16_t *)(void *)timing_take(w, m, (k + 1) / 2),
-        .a_row = tn ? 1 : k, .a_col = tn ? m : 1,
-        .b = (uint16_t *)(void *)timing_take(w, n, (k + 1) / 2),
-        .b_row = nt ? 1 : n, .b_col = nt ? k : 1,
-        .c = timing_take(w, m, nt ? (n + 1) / 2 : n), .c_row = n,
-        .accumulate = tn, .narrow = nt,
-    };
-    w->items = lh_gemm_bf16_items(m, n);
-    w->scratch = LH_GEMM_BF16_SCRATCH;
+    bool bf16 = w->kernel == LH_KERNEL_gemm_bf16;
+    void *a = timing_take(w, m, bf16 ? (k + 1) / 2 : k);
+    void *b = timing_take(w, n, bf16 ? (k + 1) / 2 : k);
+    float *c = timing_take(w, m, bf16 && nt ? (n + 1) / 2 : n);
+#define TIMING_PRODUCT \
+    .m = m, .n = n, .k = k, .a = a, .a_row = tn ? 1 : k, \
+    .a_col = tn ? m : 1, .b = b, .b_row = nt ? 1 : n, .b_col = nt ? k : 1, \
+    .c = c, .c_row = n, .accumulate = tn
+    if (bf16)
+        w->args.gemm_bf16 = (lh_gemm_bf16_args){ TIMING_PRODUCT,
+                                                 .narrow = nt };
+    else
+        w->args.gemm = (lh_gemm_args){ TIMING_PRODUCT };
+#undef TIMING_PRODUCT
+    w->items = bf16 ? lh_gemm_bf16_items(m, n) : lh_gemm_items(m, n);
+    w->scratch = bf16 ? LH_GEMM_BF16_SCRATCH : LH_GEMM_SCRATCH;
     w->flops = 2.0 * (double)(m * n * k);
 }
 
@@ -307,8 +295,8 @@ static void timing_map(lh_timing_work *w, bool binary, bool forward)
 static bool timing_case(lh_timing_work *w)
 {
     switch (w->kernel) {
-    case LH_KERNEL_gemm:        timing_gemm(w);          return true;
-    case LH_KERNEL_gemm_bf16:   timing_gemm_bf16(w);     return true;
+    case LH_KERNEL_gemm:
+    case LH_KERNEL_gemm_bf16:   timing_gemm(w);          return true;
     case LH_KERNEL_widen:
     case LH_KERNEL_narrow:      timing_narrow(w);        return true;
     case LH_KERNEL_sum_rows:    timing_sum_rows(w);      return true;

@@ -23,7 +23,7 @@ typedef struct choices_run {
     bool clear;                        /* no error stood there before      */
     lh_buffer text;                    /* a prompt and one of its choices  */
     double *nats;                      /* [room]                           */
-    int64_t room;
+    size_t room;
     lh_chosen item;
 } choices_run;
 
@@ -173,13 +173,10 @@ static lh_status choices_line(choices_run *r, const char *line, size_t size)
                               " and the number of the right one, from 0:"
                               " {\"prompt\": \"...\", \"choices\":"
                               " [\"...\", \"...\"], \"answer\": 0}");
-    if (!status && r->item.choices > r->room) {
-        lh_free(r->ctx, r->nats);
-        r->room = r->item.choices;
-        r->nats = lh_alloc(r->ctx, (size_t)r->room, sizeof *r->nats);
-        status = r->nats ? LH_OK : LH_ERROR_MEMORY;
-        r->item.nats = r->nats;
-    }
+    if (!status)
+        status = lh_grow(r->ctx, &r->nats, &r->room, (size_t)r->item.choices,
+                         sizeof *r->nats);
+    r->item.nats = r->nats;
     if (!status)
         status = choices_item(r, prompt, list);
     lh_json_free(&document);
