@@ -182,8 +182,6 @@ static void hfconf_put_word(hfconf_writer *w, const char *key,
 
 static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
 {
-    hfconf_put(w, "architectures", "[\"GPT2LMHeadModel\"]");
-    hfconf_put(w, "model_type", "\"gpt2\"");
     hfconf_put_integer(w, "vocab_size", c->vocabulary);
     hfconf_put_integer(w, "n_positions", c->context);
     hfconf_put_integer(w, "n_ctx", c->context);
@@ -209,8 +207,8 @@ static void hfconf_put_gpt2(hfconf_writer *w, const lh_config *c)
 }
 
 /* What Llama and NanoChat have in common. */
-static void hfconf_put_llama(hfconf_writer *w, const lh_config *c,
-                             const hfconf_word *activations)
+static void hfconf_put_both(hfconf_writer *w, const lh_config *c,
+                            const hfconf_word *activations)
 {
     char text[LH_NUMBER_SIZE + 2];
     hfconf_put_integer(w, "vocab_size", c->vocabulary);
@@ -242,10 +240,24 @@ static void hfconf_put_llama(hfconf_writer *w, const lh_config *c,
         hfconf_put_flag(w, "init_zero", true);
 }
 
+static void hfconf_put_llama(hfconf_writer *w, const lh_config *c)
+{
+    hfconf_put_both(w, c, hfconf_llama_activations);
+    hfconf_put(w, "mlp_bias", "false");
+}
+
+static void hfconf_put_nanochat(hfconf_writer *w, const lh_config *c)
+{
+    hfconf_put_both(w, c, hfconf_nanochat_activations);
+    if (c->logit_softcap > 0)
+        hfconf_put_number(w, "final_logit_softcapping", c->logit_softcap);
+    else
+        hfconf_put(w, "final_logit_softcapping", "null");
+    hfconf_put(w, "pad_token_id", "null");
+}
+
 static void hfconf_put_longhand(hfconf_writer *w, const lh_config *c)
 {
-    hfconf_put(w, "architectures", "[\"LonghandForCausalLM\"]");
-    hfconf_put(w, "model_type", "\"longhand\"");
     /* For who wonders why no other program knows it. */
     if (hfconf_nanochat(c))
         hfconf_put(w, "without_counterpart", !c->value_embeddings
@@ -263,43 +275,6 @@ static void hfconf_put_longhand(hfconf_writer *w, const lh_config *c)
 #undef HFCONF_NUMBER
 #undef HFCONF_FLAG
 #undef HFCONF_WORD
-}
-
-LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
-                                      const lh_config *config,
-                                      int32_t border, lh_weights weights)
-{
-    static const char *const dtype[] = { "\"float32\"", "\"bfloat16\"",
-                                         "\"float16\"" };
-    hfconf_writer w = { .ctx = ctx, .buffer = buffer };
-    switch (lh_layout_of(config)) {
-    case LH_LAYOUT_GPT2:
-        hfconf_put_gpt2(&w, config);
-        break;
-    case LH_LAYOUT_LLAMA:
-        hfconf_put(&w, "architectures", "[\"LlamaForCausalLM\"]");
-        hfconf_put(&w, "model_type", "\"llama\"");
-        hfconf_put_llama(&w, config, hfconf_llama_activations);
-        hfconf_put(&w, "mlp_bias", "false");
-        break;
-    case LH_LAYOUT_NANOCHAT:
-        hfconf_put(&w, "architectures", "[\"NanoChatForCausalLM\"]");
-        hfconf_put(&w, "model_type", "\"nanochat\"");
-        hfconf_put_llama(&w, config, hfconf_nanochat_activations);
-        if (config->logit_softcap > 0)
-            hfconf_put_number(&w, "final_logit_softcapping",
-                              config->logit_softcap);
-        else
-            hfconf_put(&w, "final_logit_softcapping", "null");
-        hfconf_put(&w, "pad_token_id", "null");
-        break;
-    default:
-        hfconf_put_longhand(&w, config);
-    }
-    hfconf_put_integer(&w, "bos_token_id", border);
-    hfconf_put_integer(&w, "eos_token_id", border);
-    hfconf_put(&w, "torch_dtype", dtype[weights]);
-    return lh_buffer_printf(ctx, buffer, "\n}\n");
 }
 
 /* ------------------------------------------------------------- reading -- */
@@ -337,28 +312,25 @@ static const lh_json *hfconf_get(hfconf_reader *r, const char *key,
     return m;
 }
 
-/* A number's own text, or that of its bounds, in a message. */
-static void hfconf_fail_range(hfconf_reader *r, const char *key, double low,
-                              double high)
-{
-    char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE];
-    lh_number_write(a, low);
-    lh_number_write(b, high);
-    hfconf_fail(r, key, "must be a number from %s to %s", a, b);
-}
-
-/* An integer from 1 to high; `missing` where it is not there, 0 there
- * meaning that it must be. */
+/* An integer from low to high; `missing` where it is not there, below 0: it
+ * must be. */
 static int64_t hfconf_integer(hfconf_reader *r, const char *key,
-                              int64_t missing, int64_t high)
+                              int64_t missing, int64_t low, int64_t high)
 {
-    const lh_json *m = hfconf_get(r, key, !missing);
+    const lh_json *m = hfconf_get(r, key, missing < 0);
     if (!m)
         return missing;
-    if (!m->integral || m->integer < 1 || m->integer > high)
-        hfconf_fail(r, key, "must be an integer from 1 to %lld",
-                    (long long)high);
+    if (!m->integral || m->integer < low || m->integer > high)
+        hfconf_fail(r, key, "must be an integer from %lld to %lld",
+                    (long long)low, (long long)high);
     return m->integer;
+}
+
+/* One from 1 on. */
+static int64_t hfconf_length(hfconf_reader *r, const char *key,
+                             int64_t missing)
+{
+    return hfconf_integer(r, key, missing, 1, HFCONF_LARGE);
 }
 
 /* A number; missing: NaN where it must be there. */
@@ -369,8 +341,12 @@ static double hfconf_number(hfconf_reader *r, const char *key,
     if (!m)
         return missing;
     /* The parser gives finite numbers only. */
-    if (m->type != LH_JSON_NUMBER || m->number < low || m->number > high)
-        hfconf_fail_range(r, key, low, high);
+    if (m->type != LH_JSON_NUMBER || m->number < low || m->number > high) {
+        char a[LH_NUMBER_SIZE], b[LH_NUMBER_SIZE];
+        lh_number_write(a, low);
+        lh_number_write(b, high);
+        hfconf_fail(r, key, "must be a number from %s to %s", a, b);
+    }
     return m->number;
 }
 
@@ -457,20 +433,18 @@ static void hfconf_architecture(hfconf_reader *r, const char *wanted)
 
 static void hfconf_read_gpt2(hfconf_reader *r, lh_config *c)
 {
-    hfconf_architecture(r, "GPT2LMHeadModel");
-    c->layers = hfconf_integer(r, "n_layer", 0, 10000);
-    c->width = hfconf_integer(r, "n_embd", 0, HFCONF_LARGE);
-    c->heads = hfconf_integer(r, "n_head", 0, HFCONF_LARGE);
-    c->context = hfconf_integer(r, "n_positions", 0, HFCONF_LARGE);
-    c->vocabulary = hfconf_integer(r, "vocab_size", 0, HFCONF_LARGE);
+    c->layers = hfconf_integer(r, "n_layer", -1, 1, 10000);
+    c->width = hfconf_length(r, "n_embd", -1);
+    c->heads = hfconf_length(r, "n_head", -1);
+    c->context = hfconf_length(r, "n_positions", -1);
+    c->vocabulary = hfconf_length(r, "vocab_size", -1);
     if (r->status)
         return;
     if (c->width % c->heads)
         hfconf_fail(r, "n_embd", "must be a multiple of \"n_head\"");
     c->kv_heads = c->heads;
     c->head_size = c->width / c->heads;
-    c->feed_forward = hfconf_integer(r, "n_inner", 4 * c->width,
-                                     HFCONF_LARGE);
+    c->feed_forward = hfconf_length(r, "n_inner", 4 * c->width);
     c->positions = LH_POSITIONS_LEARNED;
     c->rotary_theta = hfconf_number(r, "rotary_theta", 10000, 0, 1e30);
     c->norm = LH_NORM_LAYER;
@@ -527,21 +501,18 @@ static double hfconf_read_rope(hfconf_reader *r)
 static void hfconf_read_both(hfconf_reader *r, lh_config *c,
                              const hfconf_word *activations)
 {
-    c->layers = hfconf_integer(r, "num_hidden_layers", 0, 10000);
-    c->width = hfconf_integer(r, "hidden_size", 0, HFCONF_LARGE);
-    c->heads = hfconf_integer(r, "num_attention_heads", 0, HFCONF_LARGE);
-    c->feed_forward = hfconf_integer(r, "intermediate_size", 0,
-                                     HFCONF_LARGE);
-    c->context = hfconf_integer(r, "max_position_embeddings", 0,
-                                HFCONF_LARGE);
-    c->vocabulary = hfconf_integer(r, "vocab_size", 0, HFCONF_LARGE);
+    c->layers = hfconf_integer(r, "num_hidden_layers", -1, 1, 10000);
+    c->width = hfconf_length(r, "hidden_size", -1);
+    c->heads = hfconf_length(r, "num_attention_heads", -1);
+    c->feed_forward = hfconf_length(r, "intermediate_size", -1);
+    c->context = hfconf_length(r, "max_position_embeddings", -1);
+    c->vocabulary = hfconf_length(r, "vocab_size", -1);
     if (r->status)
         return;
-    c->kv_heads = hfconf_integer(r, "num_key_value_heads", c->heads,
-                                 HFCONF_LARGE);
+    c->kv_heads = hfconf_length(r, "num_key_value_heads", c->heads);
     /* Without head_dim the width must be divisible. */
-    c->head_size = hfconf_integer(r, "head_dim", c->width % c->heads
-                                  ? 0 : c->width / c->heads, HFCONF_LARGE);
+    c->head_size = hfconf_length(r, "head_dim", c->width % c->heads
+                                 ? -1 : c->width / c->heads);
     c->positions = LH_POSITIONS_ROTARY;
     c->rotary_theta = hfconf_read_rope(r);
     c->norm = LH_NORM_RMS;
@@ -559,7 +530,6 @@ static void hfconf_read_both(hfconf_reader *r, lh_config *c,
 
 static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
 {
-    hfconf_architecture(r, "LlamaForCausalLM");
     hfconf_read_both(r, c, hfconf_llama_activations);
 }
 
@@ -567,7 +537,6 @@ static void hfconf_read_llama(hfconf_reader *r, lh_config *c)
  * a soft-cap on the logits. */
 static void hfconf_read_nanochat(hfconf_reader *r, lh_config *c)
 {
-    hfconf_architecture(r, "NanoChatForCausalLM");
     hfconf_read_both(r, c, hfconf_nanochat_activations);
     c->norm_gain = false;
     c->embedding_norm = c->qk_norm = true;
@@ -611,19 +580,14 @@ static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
 {
     double must = __builtin_nan("");
 #define HFCONF_INTEGER(name, low, high) \
-    c->name = hfconf_integer(r, #name, 0, high);
+    c->name = hfconf_integer(r, #name, -1, low, high);
 #define HFCONF_NUMBER(name, low, high) \
     c->name = hfconf_number(r, #name, must, low, high);
 #define HFCONF_FLAG(name) c->name = hfconf_flag(r, #name, -1);
 #define HFCONF_WORD(name, type, list) \
     c->name = (type)hfconf_word_read(r, #name, list, -1);
-#define HFCONF_LATER(name, low, high) { \
-        const lh_json *later = hfconf_get(r, #name, false); \
-        if (later && (!later->integral || later->integer < (low) || \
-                      later->integer > (high))) \
-            hfconf_fail_range(r, #name, low, high); \
-        c->name = later && !r->status ? later->integer : 0; \
-    }
+#define HFCONF_LATER(name, low, high) \
+    c->name = hfconf_integer(r, #name, 0, low, high);
 #define HFCONF_LATER_FLAG(name) c->name = hfconf_flag(r, #name, 0);
     HFCONF_FIELDS(HFCONF_INTEGER, HFCONF_NUMBER, HFCONF_FLAG, HFCONF_WORD,
                   HFCONF_LATER, HFCONF_LATER_FLAG)
@@ -639,8 +603,6 @@ static void hfconf_read_longhand(hfconf_reader *r, lh_config *c)
 /* What must hold between the fields, in each layout. */
 static void hfconf_check(hfconf_reader *r, const lh_config *c)
 {
-    if (r->status)
-        return;
     bool rotary = c->positions == LH_POSITIONS_ROTARY;
     if (!r->status && c->heads % c->kv_heads)
         r->status = lh_fail(r->ctx, LH_ERROR_FORMAT,
@@ -653,16 +615,42 @@ static void hfconf_check(hfconf_reader *r, const lh_config *c)
                             "and a positive theta", r->where);
 }
 
+/* ------------------------------------------------------------ the types -- */
+
 static const struct {
-    const char *name;
-    lh_layout layout;
+    const char *name, *architecture;
+    void (*put)(hfconf_writer *w, const lh_config *c);
     void (*read)(hfconf_reader *r, lh_config *c);
 } hfconf_types[] = {
-    { "gpt2", LH_LAYOUT_GPT2, hfconf_read_gpt2 },
-    { "llama", LH_LAYOUT_LLAMA, hfconf_read_llama },
-    { "nanochat", LH_LAYOUT_NANOCHAT, hfconf_read_nanochat },
-    { "longhand", LH_LAYOUT_LONGHAND, hfconf_read_longhand },
+    [LH_LAYOUT_GPT2] = { "gpt2", "GPT2LMHeadModel", hfconf_put_gpt2,
+                         hfconf_read_gpt2 },
+    [LH_LAYOUT_LLAMA] = { "llama", "LlamaForCausalLM", hfconf_put_llama,
+                          hfconf_read_llama },
+    [LH_LAYOUT_NANOCHAT] = { "nanochat", "NanoChatForCausalLM",
+                             hfconf_put_nanochat, hfconf_read_nanochat },
+    [LH_LAYOUT_LONGHAND] = { "longhand", "LonghandForCausalLM",
+                             hfconf_put_longhand, hfconf_read_longhand },
 };
+
+LH_INTERNAL lh_status lh_config_write(lh_context *ctx, lh_buffer *buffer,
+                                      const lh_config *config,
+                                      int32_t border, lh_weights weights)
+{
+    static const char *const dtype[] = { "\"float32\"", "\"bfloat16\"",
+                                         "\"float16\"" };
+    hfconf_writer w = { .ctx = ctx, .buffer = buffer };
+    lh_layout layout = lh_layout_of(config);
+    hfconf_put(&w, "architectures", "");
+    lh_buffer_printf(ctx, buffer, "[\"%s\"]",
+                     hfconf_types[layout].architecture);
+    hfconf_put(&w, "model_type", "");
+    lh_buffer_printf(ctx, buffer, "\"%s\"", hfconf_types[layout].name);
+    hfconf_types[layout].put(&w, config);
+    hfconf_put_integer(&w, "bos_token_id", border);
+    hfconf_put_integer(&w, "eos_token_id", border);
+    hfconf_put(&w, "torch_dtype", dtype[weights]);
+    return lh_buffer_printf(ctx, buffer, "\n}\n");
+}
 
 LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
                                      const char *text, size_t size,
@@ -682,8 +670,10 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
            !lh_json_is(type, hfconf_types[i].name))
         i++;
     if (i < LH_COUNT(hfconf_types)) {
-        *layout = hfconf_types[i].layout;
-        hfconf_refuse(&r, *layout == LH_LAYOUT_NANOCHAT);
+        *layout = (lh_layout)i;
+        hfconf_refuse(&r, i == LH_LAYOUT_NANOCHAT);
+        if (i != LH_LAYOUT_LONGHAND)
+            hfconf_architecture(&r, hfconf_types[i].architecture);
         hfconf_types[i].read(&r, &c);
     } else if (type) {
         char shown[LH_UTF8_SHOWN];
