@@ -89,7 +89,6 @@ static int models_train(bench *b, const bench_work *w, lh_config *config,
     lh_model *m = NULL;
     lh_trainer *r = NULL;
     lh_tokenizer *k = lh_tokenizer_characters(b->ctx, text, size);
-    int code = CLI_FAILED;
     if (k && !lh_train_preset(b->ctx, w->kind, &settings)) {
         config->vocabulary = lh_tokenizer_vocabulary(k);
         settings.steps = 1000000000;
@@ -103,13 +102,10 @@ static int models_train(bench *b, const bench_work *w, lh_config *config,
     }
     if (m)
         r = lh_trainer_new(b->ctx, m, k, d, &settings);
-    if (r)
-        code = bench_flops(b, w->name,
-                           bench_time(b, models_step, r) / (double)count,
-                           models_window_flops(m, d) *
-                           (double)(batch / count));
-    else
-        code = cli_error(b->ctx);
+    int code = !r ? cli_error(b->ctx)
+        : bench_flops(b, w->name, bench_time(b, models_step, r) /
+                      (double)count, models_window_flops(m, d) *
+                                     (double)(batch / count));
     lh_trainer_free(r);
     lh_model_free(m);
     lh_tokenizer_free(k);
@@ -121,14 +117,13 @@ int bench_micro(bench *b, const bench_work *w)
 {
     lh_config c;
     lh_dataset *names = lh_dataset_names(b->ctx);
-    int code = CLI_FAILED;
-    if (names && !lh_preset(b->ctx, w->kind, &c)) {
+    int code = names && !lh_preset(b->ctx, w->kind, &c) ? CLI_DONE
+                                                        : cli_error(b->ctx);
+    if (!code) {
         c.width = w->size[1];
         c.head_size = c.width / c.heads;
         c.feed_forward = 4 * c.width;
         code = models_train(b, w, &c, names, w->size[0], w->size[0]);
-    } else {
-        code = cli_error(b->ctx);
     }
     lh_dataset_free(names);
     return code;
@@ -149,14 +144,7 @@ static lh_dataset *models_lines(lh_context *ctx, int64_t batch, int64_t t,
         for (int64_t j = 1; j < t; j++, i++) {
             /* From U+3400 on, without the surrogates, in UTF-8. */
             uint32_t c = 0x3400u + (uint32_t)(i * 7919 % distinct);
-            if (c >= 0xD800)
-                c += 0x10000 - 0xD800;
-            if (c >= 0x10000)
-                *at++ = (char)(0xF0 | c >> 18);
-            *at++ = (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 63)
-                                        : 0xE0 | c >> 12);
-            *at++ = (char)(0x80 | (c >> 6 & 63));
-            *at++ = (char)(0x80 | (c & 63));
+            at += cli_utf8_put(at, c < 0xD800 ? c : c + 0x10000 - 0xD800);
         }
     return lh_dataset_text(ctx, *text, (size_t)(at - *text),
                            LH_DOCUMENTS_LINES);
@@ -166,13 +154,11 @@ int bench_step(bench *b, const bench_work *w)
 {
     lh_config c;
     char *text = NULL;
-    int code = CLI_FAILED;
     lh_dataset *d = models_lines(b->ctx, w->size[0], w->size[1], w->size[2],
                                  &text);
-    if (d && !lh_preset(b->ctx, w->kind, &c))
-        code = models_train(b, w, &c, d, w->size[0], 1);
-    else
-        code = text ? cli_error(b->ctx) : cli_fail("out of memory");
+    int code = d && !lh_preset(b->ctx, w->kind, &c)
+        ? models_train(b, w, &c, d, w->size[0], 1)
+        : text ? cli_error(b->ctx) : cli_fail("out of memory");
     lh_dataset_free(d);
     free(text);
     return code;

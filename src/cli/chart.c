@@ -1,31 +1,28 @@
 /* The loss as a small chart: means over columns of dots, smoothed, joined by
  * a line of braille dots (U+2800 and up), or ' . and | where the terminal
  * has no UTF-8. */
-#include <math.h>
-#include <string.h>
-
 #include "cli/chart.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ------------------------------------------------------------ smoothing -- */
 
 enum { CHART_DOTS = 2 * CLI_CHART_WIDTH, CHART_RADIUS = 2 };
 
-/* Means over each column of dots and its neighbours, the near ones weighing
- * more: a step's loss is noise round the curve that people look for. */
-static void chart_columns(cli_chart *c, const double *sum,
-                          const double *count, int columns)
+double cli_chart_mean(const double *sum, const double *count, int columns,
+                      int at, int radius)
 {
-    for (int x = 0; x < columns; x++) {
-        double s = 0, n = 0;
-        for (int i = -CHART_RADIUS; i <= CHART_RADIUS; i++) {
-            if (x + i < 0 || x + i >= columns)
-                continue;
-            double weight = CHART_RADIUS + 1 - (i < 0 ? -i : i);
-            s += weight * sum[x + i];
-            n += weight * count[x + i];
-        }
-        c->value[0][x] = count[x] > 0 ? s / n : (double)NAN;
+    double s = 0, n = 0;
+    for (int i = -radius; i <= radius; i++) {
+        if (at + i < 0 || at + i >= columns)
+            continue;
+        double weight = radius + 1 - abs(i);
+        s += weight * sum[at + i];
+        n += weight * count[at + i];
     }
+    return s / n;
 }
 
 /* Straight lines over columns that no step fell into (short runs). */
@@ -104,7 +101,10 @@ bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
         sum[i * columns / bins] += sums[i];
         count[i * columns / bins] += (double)counts[i];
     }
-    chart_columns(c, sum, count, columns);
+    for (int x = 0; x < columns; x++)
+        c->value[0][x] = count[x] > 0
+            ? cli_chart_mean(sum, count, columns, x, CHART_RADIUS)
+            : (double)NAN;
     chart_bridge(c->value[0], columns);
     chart_bridge(c->value[1], columns);
     if (!chart_range(c, columns))
@@ -123,10 +123,7 @@ const char *cli_chart_cell(const cli_chart *c, int row, int column,
     text[1] = 0;
     text[0] = ' ';
     if (utf8 && bits) {
-        text[0] = (char)0xE2;
-        text[1] = (char)(0xA0 | bits >> 6);
-        text[2] = (char)(0x80 | (bits & 0x3F));
-        text[3] = 0;
+        text[cli_utf8_put(text, 0x2800 + bits)] = 0;
     } else if (bits) {
         bool upper = bits & 0x1B, lower = bits & 0xE4;
         text[0] = upper && lower ? '|' : upper ? '\'' : '.';

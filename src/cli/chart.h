@@ -2,8 +2,7 @@
 #ifndef CLI_CHART_H
 #define CLI_CHART_H
 
-#include <stdint.h>
-#include <stdbool.h>
+#include "cli/cli.h"
 
 #define CLI_CHART_WIDTH 80        /* cells at most                         */
 #define CLI_CHART_HEIGHT 8
@@ -22,6 +21,11 @@ typedef struct cli_chart {
  * is nothing to draw yet. */
 bool cli_chart_draw(cli_chart *c, const double *sums, const int64_t *counts,
                     const double *singles, int bins);
+/* The mean of a column's sums over its counts and those of its neighbours up
+ * to `radius` away, the near ones weighing more: a step's loss is noise round
+ * the curve that people look for. */
+double cli_chart_mean(const double *sum, const double *count, int columns,
+                      int at, int radius);
 /* Cell (row, column) as text[4]: braille, or ASCII.  *curve: whose dots. */
 const char *cli_chart_cell(const cli_chart *c, int row, int column,
                            bool utf8, char *text, int *curve);

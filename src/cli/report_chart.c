@@ -1,9 +1,9 @@
 /* The charts of a report.  A line's points are gathered in columns; when all
  * are there the scale is chosen, and axes, lines and labels are written. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/chart.h"
 #include "cli/report_chart.h"
 #include "cli/report_log.h"
 
@@ -59,20 +59,12 @@ static int page_means(const cli_page_chart *c, cli_line *l)
 {
     double mean[CLI_CHART_COLUMNS];
     int filled = 0;
-    for (int i = 0; i < CLI_CHART_COLUMNS; i++) {
-        double sum = 0, count = 0;
-        for (int j = i - l->smooth; j <= i + l->smooth; j++) {
-            if (j < 0 || j >= CLI_CHART_COLUMNS)
-                continue;
-            double weight = l->smooth + 1 - abs(j - i);
-            sum += weight * l->y[j];
-            count += weight * (double)l->count[j];
-        }
-        mean[i] = sum / count;
-    }
     for (int i = 0; i < CLI_CHART_COLUMNS; i++)
-        if (l->count[i]) {
-            l->x[filled] = l->x[i] / (double)l->count[i];
+        mean[i] = cli_chart_mean(l->y, l->count, CLI_CHART_COLUMNS, i,
+                                 l->smooth);
+    for (int i = 0; i < CLI_CHART_COLUMNS; i++)
+        if (l->count[i] > 0) {
+            l->x[filled] = l->x[i] / l->count[i];
             l->y[filled++] = c->log_y ? exp(mean[i]) : mean[i];
         }
     return filled;

@@ -18,7 +18,7 @@ typedef struct cli_line {
     char style[48];               /* classes: its colour                   */
     char label[64];               /* "": none                              */
     double x[CLI_CHART_COLUMNS], y[CLI_CHART_COLUMNS];   /* sums, then means */
-    int64_t count[CLI_CHART_COLUMNS];
+    double count[CLI_CHART_COLUMNS];
 } cli_line;
 
 typedef struct cli_page_chart {

@@ -109,14 +109,8 @@ static size_t log_escaped(FILE *f, const char *p)
     }
     if (code >> 10 == 0x36 && (low = log_hex(p + 6)) >> 10 == 0x37)
         code = 0x10000 + ((code & 0x3FF) << 10 | (low & 0x3FF));
-    char utf8[4] = { (char)(0xF0 | code >> 18),
-                     (char)(0x80 | (code >> 12 & 0x3F)),
-                     (char)(0x80 | (code >> 6 & 0x3F)),
-                     (char)(0x80 | (code & 0x3F)) };
-    int skip = code >= 0x10000 ? 0 : code >= 0x800 ? 1 : code >= 0x80 ? 2 : 3;
-    static const unsigned char first[] = { 0xF0, 0xE0, 0xC0, 0 };
-    utf8[skip] = (char)(first[skip] | code >> 6 * (3 - skip));
-    cli_log_escape(f, utf8 + skip, (size_t)(4 - skip));
+    char utf8[4];
+    cli_log_escape(f, utf8, cli_utf8_put(utf8, code));
     return code >= 0x10000 ? 12 : strnlen(p, 6);
 }
 

@@ -156,6 +156,16 @@ size_t cli_utf8(const char *bytes, size_t size)
     return n;
 }
 
+size_t cli_utf8_put(char *text, uint32_t code)
+{
+    static const unsigned char first[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
+    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, code >>= 6)
+        text[i] = (char)(0x80 | (code & 0x3F));
+    text[0] = (char)(first[n] | code);
+    return n;
+}
+
 size_t cli_character(const char *text, size_t size, bool *harmless)
 {
     const unsigned char *u = (const unsigned char *)text;
