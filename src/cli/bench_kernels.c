@@ -15,26 +15,23 @@ static int kernels_say(bench *b, const char *name, const lh_timing *t)
                      "GB/s", t->read * 1e-9);
 }
 
-/* Adds `times` launches of it to *sum; CLI_DONE, or the line is printed. */
-static int kernels_time(bench *b, const char *kernel, const int64_t *size,
-                        int times, lh_timing *sum)
+/* Times it, says so, and adds `times` launches of it to *sum. */
+static int kernels_part(bench *b, const char *name, const char *kernel,
+                        const int64_t *size, int times, lh_timing *sum)
 {
     lh_timing t;
     if (lh_kernel_time(b->ctx, kernel, size, b->seconds, &t))
         return cli_error(b->ctx);
     sum->seconds += times * t.seconds;
     sum->flops += times * t.flops;
-    sum->bytes += times * t.bytes;
     sum->fma = t.fma > sum->fma ? t.fma : sum->fma;
-    sum->read = t.read > sum->read ? t.read : sum->read;
-    return CLI_DONE;
+    return kernels_say(b, name, &t);
 }
 
 int bench_kernel(bench *b, const bench_work *w)
 {
-    lh_timing t = { 0 };
-    int code = kernels_time(b, w->kind, w->size, 1, &t);
-    return code ? code : kernels_say(b, w->name, &t);
+    lh_timing alone = { 0 };
+    return kernels_part(b, w->name, w->kind, w->size, 1, &alone);
 }
 
 /* Each direction, and both together. */
@@ -45,15 +42,9 @@ int bench_attention(bench *b, const bench_work *w)
     int code = CLI_DONE;
     for (int i = 0; i < 2 && !code; i++) {
         char kernel[32], name[64];
-        lh_timing t = { 0 };
         snprintf(kernel, sizeof kernel, "attention_%s", way[i]);
         snprintf(name, sizeof name, "%s %s", w->name, way[i]);
-        code = kernels_time(b, kernel, w->size, 1, &t);
-        if (!code)
-            code = kernels_say(b, name, &t);
-        sum.seconds += t.seconds;
-        sum.flops += t.flops;
-        sum.fma = t.fma > sum.fma ? t.fma : sum.fma;
+        code = kernels_part(b, name, kernel, w->size, 1, &sum);
     }
     return code ? code : kernels_say(b, w->name, &sum);
 }
@@ -116,19 +107,14 @@ int bench_products(bench *b, const bench_work *w)
         };
         for (int p = 0; p < 3 && !code; p++) {
             char kernel[32], name[64];
-            lh_timing t = { 0 };
             snprintf(kernel, sizeof kernel, "gemm%s_%s",
                      w->size[2] ? "_bf16" : "", part[p].form);
             snprintf(name, sizeof name, "%s %s %lldx%lldx%lld x%d", w->name,
                      part[p].form, (long long)part[p].size[0],
                      (long long)part[p].size[1], (long long)part[p].size[2],
                      list[i].count);
-            code = kernels_time(b, kernel, part[p].size, 1, &t);
-            if (!code)
-                code = kernels_say(b, name, &t);
-            sum.seconds += list[i].count * t.seconds;
-            sum.flops += list[i].count * t.flops;
-            sum.fma = t.fma > sum.fma ? t.fma : sum.fma;
+            code = kernels_part(b, name, kernel, part[p].size, list[i].count,
+                                &sum);
         }
     }
     return code ? code : kernels_say(b, w->name, &sum);

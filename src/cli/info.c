@@ -8,14 +8,9 @@
 /* A kernel's name without its direction: both are in the same row. */
 static size_t info_base(const char *name)
 {
-    const char *const ending[] = { "_forward", "_backward" };
-    size_t size = strlen(name);
-    for (int i = 0; i < 2; i++) {
-        size_t length = strlen(ending[i]);
-        if (size > length && strcmp(name + size - length, ending[i]) == 0)
-            return size - length;
-    }
-    return size;
+    const char *end = strstr(name, "_forward");
+    end = end ? end : strstr(name, "_backward");
+    return end ? (size_t)(end - name) : strlen(name);
 }
 
 /* The kernels of one instruction set, wrapped below each other. */

@@ -39,9 +39,9 @@ static bool rundir_has(const char *directory, const char *name)
 static int rundir_make(const char *directory)
 {
     char path[4096];
-    int n = snprintf(path, sizeof path, "%s", directory);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return cli_fail("--out: the path is too long: %.64s...", directory);
+    int code = rundir_path(path, sizeof path, directory, "");
+    if (code)
+        return code;
     for (char *slash = path + 1; ; slash++) {
         slash += strcspn(slash, "/");
         char c = *slash;
