@@ -45,16 +45,24 @@
 
 enum {
 #define CHECKPOINT_ONE(object, member) + 1
-    CHECKPOINT_COUNT = 0 CHECKPOINT_FIELDS(CHECKPOINT_ONE, CHECKPOINT_ONE),
+    /* Before them: format, version, dtype, data, step, tokens, documents. */
+    CHECKPOINT_DTYPE = 2, CHECKPOINT_DATA, CHECKPOINT_FIRST = 7,
+    CHECKPOINT_PAIRS = CHECKPOINT_FIRST
+                       CHECKPOINT_FIELDS(CHECKPOINT_ONE, CHECKPOINT_ONE)
 #undef CHECKPOINT_ONE
-    /* and these: format, version, dtype, data, step, tokens, documents */
-    CHECKPOINT_PAIRS = CHECKPOINT_COUNT + 7
 };
 
 typedef struct checkpoint_pair {
     const char *key;
     char value[LH_NUMBER_SIZE];
 } checkpoint_pair;
+
+static void checkpoint_text(checkpoint_pair *pair, const char *key,
+                            const char *value)
+{
+    pair->key = key;
+    snprintf(pair->value, sizeof pair->value, "%s", value);
+}
 
 static void checkpoint_integer(checkpoint_pair *pair, const char *key,
                                int64_t value)
@@ -70,11 +78,21 @@ static void checkpoint_real(checkpoint_pair *pair, const char *key,
     lh_number_write(pair->value, value);
 }
 
-static void checkpoint_fields(const lh_trainer *r,
-                              const lh_train_settings *training,
-                              checkpoint_pair pair[CHECKPOINT_COUNT])
+/* The dtype is what the run computes in; the file's weights and moments are
+ * floats. */
+static void checkpoint_pairs(const lh_trainer *r,
+                             const lh_train_settings *training,
+                             checkpoint_pair pair[CHECKPOINT_PAIRS])
 {
     const lh_config *config = lh_model_config(r->model);
+    checkpoint_text(pair++, "format", CHECKPOINT_FORMAT);
+    checkpoint_text(pair++, "version", LH_VERSION);
+    checkpoint_text(pair++, "dtype", training->dtype == LH_BF16 ? "bf16"
+                                                                : "f32");
+    checkpoint_integer(pair++, "data", (int64_t)r->data_hash);
+    checkpoint_integer(pair++, "step", r->adamw->step);
+    checkpoint_integer(pair++, "tokens", r->tokens);
+    checkpoint_integer(pair++, "documents", r->documents);
 #define CHECKPOINT_INTEGER(object, member) \
     checkpoint_integer(pair++, #object "." #member, (int64_t)object->member);
 #define CHECKPOINT_REAL(object, member) \
@@ -82,12 +100,6 @@ static void checkpoint_fields(const lh_trainer *r,
     CHECKPOINT_FIELDS(CHECKPOINT_INTEGER, CHECKPOINT_REAL)
 #undef CHECKPOINT_INTEGER
 #undef CHECKPOINT_REAL
-}
-
-/* What the run computes in; the file's weights and moments are floats. */
-static const char *checkpoint_dtype(const lh_trainer *r)
-{
-    return r->settings.dtype == LH_BF16 ? "bf16" : "f32";
 }
 
 /* ------------------------------------------------------------- tensors -- */
@@ -185,29 +197,17 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
     lh_status status = checkpoint_list_make(r, &list);
     if (status)
         return status;
-    checkpoint_pair field[CHECKPOINT_COUNT], state[4];
-    const char *pairs[2 * CHECKPOINT_PAIRS] = {
-        "format", CHECKPOINT_FORMAT, "version", LH_VERSION,
-        "dtype", checkpoint_dtype(r),
-    };
-    checkpoint_fields(r, &r->settings, field);
-    checkpoint_integer(&state[0], "data", (int64_t)r->data_hash);
-    checkpoint_integer(&state[1], "step", r->adamw->step);
-    checkpoint_integer(&state[2], "tokens", r->tokens);
-    checkpoint_integer(&state[3], "documents", r->documents);
-    int at = 6;
-    for (size_t i = 0; i < LH_COUNT(state); i++) {
-        pairs[at++] = state[i].key;
-        pairs[at++] = state[i].value;
-    }
-    for (int i = 0; i < CHECKPOINT_COUNT; i++) {
-        pairs[at++] = field[i].key;
-        pairs[at++] = field[i].value;
+    checkpoint_pair pair[CHECKPOINT_PAIRS];
+    const char *text[2 * CHECKPOINT_PAIRS];
+    checkpoint_pairs(r, &r->settings, pair);
+    for (int i = 0; i < CHECKPOINT_PAIRS; i++) {
+        text[2 * i] = pair[i].key;
+        text[2 * i + 1] = pair[i].value;
     }
     status = checkpoint_finite(r, &list);
     if (!status)
         status = lh_safetensors_write(r->ctx, path, list.stored,
-                                      list.count, pairs, CHECKPOINT_PAIRS,
+                                      list.count, text, CHECKPOINT_PAIRS,
                                       NULL, NULL);
     checkpoint_list_free(r->ctx, &list);
     return status;
@@ -268,23 +268,23 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
         return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s is no checkpoint of this"
                        " version of Longhand: its format is not \"%s\"",
                        path, CHECKPOINT_FORMAT);
-    checkpoint_pair field[CHECKPOINT_COUNT], data;
+    checkpoint_pair pair[CHECKPOINT_PAIRS];
     lh_train_settings settings = r->settings;
     checkpoint_length(r, file, &settings);
-    checkpoint_fields(r, &settings, field);
+    checkpoint_pairs(r, &settings, pair);
     lh_status status = LH_OK;
-    for (int i = 0; i < CHECKPOINT_COUNT && !status; i++)
-        status = checkpoint_same(r->ctx, file, path, field[i].key,
-                                 field[i].value);
+    for (int i = CHECKPOINT_FIRST; i < CHECKPOINT_PAIRS && !status; i++)
+        status = checkpoint_same(r->ctx, file, path, pair[i].key,
+                                 pair[i].value);
     const char *there = lh_safetensors_text(file, "dtype");
-    if (!status && strcmp(there ? there : "f32", checkpoint_dtype(r)) != 0)
+    const char *here = pair[CHECKPOINT_DTYPE].value;
+    if (!status && strcmp(there ? there : "f32", here) != 0)
         status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run in %s, this"
                          " one is in %s: go on with the dtype that it was"
-                         " begun with", path, there ? there : "f32",
-                         checkpoint_dtype(r));
-    checkpoint_integer(&data, "data", (int64_t)r->data_hash);
+                         " begun with", path, there ? there : "f32", here);
     there = lh_safetensors_text(file, "data");
-    if (!status && !(there && strcmp(there, data.value) == 0))
+    here = pair[CHECKPOINT_DATA].value;
+    if (!status && !(there && strcmp(there, here) == 0))
         status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
                          " data, or tokenized otherwise; give what it was"
                          " begun with", path);
