@@ -375,18 +375,16 @@ static lh_status disk_fill(const disk_plan *plan, const lh_model *m,
 }
 
 static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
-                                   lh_layout layout, const char *path)
+                                   lh_layout layout, const char *directory)
 {
     disk_plan plan;
-    lh_safetensors file;
+    lh_safetensors file = { .ctx = ctx };
     lh_model *m = NULL;
     if (disk_plan_make(ctx, &plan, c, layout))
         return NULL;
-    if (lh_safetensors_open(ctx, path, &file)) {
-        disk_plan_free(&plan);
-        return NULL;
-    }
-    if (!disk_check(&plan, c, &file, path))
+    char *path = lh_path_join(ctx, directory, disk_name[DISK_WEIGHTS]);
+    if (path && !lh_safetensors_open(ctx, path, &file) &&
+        !disk_check(&plan, c, &file, path))
         m = lh_model_blank(ctx, c);
     for (int64_t i = 0; m && i < plan.entries; i++) {
         const disk_entry *e = &plan.entry[i];
@@ -396,6 +394,7 @@ static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
         }
     }
     lh_safetensors_close(&file);
+    lh_free(ctx, path);
     disk_plan_free(&plan);
     return m;
 }
@@ -415,42 +414,18 @@ static lh_tokenizer *disk_read_tokenizer(lh_context *ctx, const char *path,
     return k;
 }
 
-static lh_status disk_read_config(lh_context *ctx, const char *path,
+static lh_status disk_read_config(lh_context *ctx, const char *directory,
                                   lh_config *c, lh_layout *layout)
 {
     lh_buffer text = { 0 };
-    lh_status status = lh_file_read(ctx, path, &text);
-    if (status)
-        return status;
-    status = lh_config_read(ctx, path, text.data, text.size, c, layout);
+    char *path = lh_path_join(ctx, directory, disk_name[DISK_CONFIG]);
+    lh_status status = path ? lh_file_read(ctx, path, &text)
+                            : LH_ERROR_MEMORY;
+    if (!status)
+        status = lh_config_read(ctx, path, text.data, text.size, c, layout);
     lh_buffer_free(ctx, &text);
+    lh_free(ctx, path);
     return status ? status : lh_config_check(ctx, c);
-}
-
-static lh_status disk_load(lh_context *ctx, const char *directory,
-                           char *const path[DISK_PARTS], lh_model **m,
-                           lh_tokenizer **k)
-{
-    lh_config config;
-    lh_layout layout = LH_LAYOUT_LONGHAND;
-    lh_status status = disk_read_config(ctx, path[DISK_CONFIG], &config,
-                                        &layout);
-    if (status)
-        return status;
-    lh_tokenizer *tokenizer = NULL;
-    if (k) {
-        tokenizer = disk_read_tokenizer(ctx, directory, &config);
-        if (!tokenizer)
-            return lh_error_status(ctx);
-    }
-    *m = disk_read_weights(ctx, &config, layout, path[DISK_WEIGHTS]);
-    if (!*m) {
-        lh_tokenizer_free(tokenizer);
-        return lh_error_status(ctx);
-    }
-    if (k)
-        *k = tokenizer;
-    return LH_OK;
 }
 
 LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
@@ -459,12 +434,8 @@ LH_API lh_status lh_config_load(lh_context *ctx, const char *directory,
     if (!ctx || !directory || !config)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_config_load: no"
                        " directory, or no place for the config");
-    lh_layout layout = LH_LAYOUT_LONGHAND;
-    char *path = lh_path_join(ctx, directory, disk_name[DISK_CONFIG]);
-    lh_status status = path ? disk_read_config(ctx, path, config, &layout)
-                            : LH_ERROR_MEMORY;
-    lh_free(ctx, path);
-    return status;
+    lh_layout layout;
+    return disk_read_config(ctx, directory, config, &layout);
 }
 
 LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
@@ -473,16 +444,21 @@ LH_API lh_status lh_model_load(lh_context *ctx, const char *directory,
     if (!ctx || !directory || !m)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_model_load: no directory,"
                        " or no place for the model");
-    char *path[DISK_PARTS] = { NULL };
-    lh_status status = LH_OK;
-    for (int i = 0; i < DISK_PARTS && !status; i++) {
-        path[i] = lh_path_join(ctx, directory, disk_name[i]);
-        if (!path[i])
-            status = LH_ERROR_MEMORY;
+    lh_config config;
+    lh_layout layout = LH_LAYOUT_LONGHAND;
+    lh_tokenizer *tokenizer = NULL;
+    lh_status status = disk_read_config(ctx, directory, &config, &layout);
+    if (status)
+        return status;
+    if (k)
+        tokenizer = disk_read_tokenizer(ctx, directory, &config);
+    if (!k || tokenizer)
+        *m = disk_read_weights(ctx, &config, layout, directory);
+    if ((k && !tokenizer) || !*m) {
+        lh_tokenizer_free(tokenizer);
+        return lh_error_status(ctx);
     }
-    if (!status)
-        status = disk_load(ctx, directory, path, m, k);
-    for (int i = 0; i < DISK_PARTS; i++)
-        lh_free(ctx, path[i]);
-    return status;
+    if (k)
+        *k = tokenizer;
+    return LH_OK;
 }
