@@ -213,31 +213,32 @@ static void mixed_run(const void *args, int64_t begin, int64_t end,
 
 /* --------------------------------------------------------- attention -- */
 
-/* count rows of `wide` floats, `row` apart from the element `at` on, from an
- * operand of either kind to floats without gaps; and back. */
-static void mixed_gather(const mixed_work *w, float *to, const float *from,
-                         int64_t at, int64_t row, int64_t count,
-                         int64_t wide)
-{
-    bool half = mixed_is_half(w, from);
-    for (int64_t i = 0; i < count; i++, at += row, to += wide)
-        if (half)
-            mixed_widen(w, (const uint16_t *)(const void *)from + at, to,
-                        wide);
-        else
-            memcpy(to, from + at, (size_t)wide * sizeof *to);
-}
+/* count rows of `wide` elements of either kind, `row` apart from the element
+ * `at` on, and the same as floats without gaps. */
+typedef struct mixed_operand {
+    float *part;
+    const float *all;                          /* NULL: not there          */
+    int64_t at, row, count, wide;
+    bool in, out;
+} mixed_operand;
 
-static void mixed_scatter(const mixed_work *w, const float *from, float *to,
-                          int64_t at, int64_t row, int64_t count,
-                          int64_t wide)
+/* From all of it to the part, or back. */
+static void mixed_move(const mixed_work *w, const mixed_operand *o, bool back)
 {
-    bool half = mixed_is_half(w, to);
-    for (int64_t i = 0; i < count; i++, at += row, from += wide)
-        if (half)
-            mixed_narrow(w, from, (uint16_t *)(void *)to + at, wide);
+    bool half = o->all && mixed_is_half(w, o->all);
+    size_t bytes = (size_t)o->wide * sizeof *o->part;
+    if (!o->all || !(back ? o->out : o->in))
+        return;
+    for (int64_t i = 0, at = o->at; i < o->count; i++, at += o->row) {
+        float *part = o->part + i * o->wide, *whole = (float *)o->all + at;
+        uint16_t *halves = (uint16_t *)(void *)o->all + at;
+        if (half && back)
+            mixed_narrow(w, part, halves, o->wide);
+        else if (half)
+            mixed_widen(w, halves, part, o->wide);
         else
-            memcpy(to + at, from, (size_t)wide * sizeof *from);
+            memcpy(back ? whole : part, back ? part : whole, bytes);
+    }
 }
 
 /* What one document and some query heads of one key head need as floats. */
@@ -269,12 +270,7 @@ static void mixed_attention(const mixed_work *w, const lh_span *span,
     float *k = stats + rows * 2 * n, *v = k + keys * size;
     float *dy = v + keys * size, *dq = dy + rows * wide;
     float *dk = dq + rows * wide, *dv = dk + keys * size;
-    const struct {
-        float *part;
-        const float *all;                      /* NULL: not there          */
-        int64_t at, row, count, wide;
-        bool in, out;
-    } operand[] = {
+    const mixed_operand operand[] = {
         { q, a->q, q_at, a->q_row, rows, wide, true, false },
         { k, a->k, k_at, a->k_row, keys, size, true, false },
         { v, a->v, k_at, a->k_row, keys, size, true, false },
@@ -295,15 +291,10 @@ static void mixed_attention(const mixed_work *w, const lh_span *span,
         .first_k = a->first_k, .first_v = a->first_v,
     };
     for (size_t i = 0; i < LH_COUNT(operand); i++)
-        if (operand[i].all && operand[i].in)
-            mixed_gather(w, operand[i].part, operand[i].all, operand[i].at,
-                         operand[i].row, operand[i].count, operand[i].wide);
+        mixed_move(w, &operand[i], false);
     w->kernels->fn[w->kernel](&part, 0, forward ? n : 1, room);
     for (size_t i = 0; i < LH_COUNT(operand); i++)
-        if (operand[i].all && operand[i].out)
-            mixed_scatter(w, operand[i].part, (float *)operand[i].all,
-                          operand[i].at, operand[i].row, operand[i].count,
-                          operand[i].wide);
+        mixed_move(w, &operand[i], true);
 }
 
 static void mixed_attention_run(const void *args, int64_t begin, int64_t end,
