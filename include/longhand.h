@@ -849,10 +849,25 @@ typedef struct lh_evaluation {
     double nats, end_nats;
 } lh_evaluation;
 
+/* A window of a document, scored. */
+typedef struct lh_scored {
+    int64_t document, first, count;  /* tokens first.. of its text, from 0 */
+    int64_t offset;               /* bytes before them; below 0: unknown,
+                                     tokens did not give back the text     */
+    const int32_t *token;         /* [count]                               */
+    const float *loss;            /* [count], nats                         */
+    bool end;                     /* the document's last window            */
+    float end_loss;               /* then: of the border behind it         */
+} lh_scored;
+
 /* The held-out documents, of one document its last windows; bytes are those
- * that the tokens spell, lossy is 0.  LH_ERROR_STATE where nothing is held
- * out; LH_ERROR_NUMBER where the loss is not finite. */
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found);
+ * that the tokens spell, lossy is 0.  on_window as in lh_evaluate().
+ * LH_ERROR_STATE where nothing is held out; LH_ERROR_NUMBER where the loss is
+ * not finite.  Whether it ends or is stopped changes nothing of the run. */
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r,
+                                     bool (*on_window)(void *user,
+                                                const lh_scored *window),
+                                     void *user, lh_evaluation *found);
 /* On: the model has the running mean's weights, for who wants to save or use
  * them, until it is turned off or the run goes on or is saved.  Without a
  * mean nothing changes. */
@@ -870,17 +885,6 @@ LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path);
 LH_API lh_status lh_train(lh_trainer *r,
                           bool (*on_step)(void *user, const lh_progress *p),
                           void *user);
-
-/* A window of a document, scored. */
-typedef struct lh_scored {
-    int64_t document, first, count;  /* tokens first.. of its text, from 0 */
-    int64_t offset;               /* bytes before them; below 0: unknown,
-                                     tokens did not give back the text     */
-    const int32_t *token;         /* [count]                               */
-    const float *loss;            /* [count], nats                         */
-    bool end;                     /* the document's last window            */
-    float end_loss;               /* then: of the border behind it         */
-} lh_scored;
 
 /* A model's losses over a dataset: each document between borders, in
  * non-overlapping windows of the context, every token scored once.

@@ -233,6 +233,36 @@ check "and how to go on" sh -c "$command" >"$out/stdout" 2>"$out/stderr"
 check "stopped and resumed: the same bytes" same_run "$out/whole" \
     "$out/stopped"
 
+# An evaluation that takes longer than all else is stopped too; the run that
+# goes on makes it again, behind the last step as well.
+judged="--preset nano --steps 2 --batch 4 --held-out 0.5 --eval-every 1"
+check "long evaluations" succeeds train $judged --quiet --out "$out/judged"
+for i in 1 2; do
+    $LONGHAND train $judged --quiet --out "$out/unjudged" --resume \
+        >"$out/stdout" 2>"$out/said" &
+    pid=$!
+    tries=0
+    until [ "$i" -eq 1 ] && [ -e "$out/unjudged/train.jsonl" ] ||
+        grep -qs held_out_loss "$out/unjudged/train.jsonl" ||
+        [ $tries -ge 400 ]
+    do
+        sleep 0.01
+        tries=$((tries + 1))
+    done
+    sleep 0.1
+    [ "$i" -eq 1 ] || check "before the data" refuses 1 "another run is" \
+        train "$out/no such data" --out "$out/unjudged" --resume
+    kill -TERM $pid
+    wait $pid
+    check "one is stopped" [ $? -eq 1 ]
+    check "at its step" [ "$(grep -vc held_out_loss \
+        "$out/unjudged/train.jsonl")" -eq 1 ]
+done
+check "at the last one" grep -q 'at step 2 of 2, saved in' "$out/said"
+check "and is made again" succeeds train $judged --out "$out/unjudged" \
+    --resume
+check "as if nothing had been" same_run "$out/judged" "$out/unjudged"
+
 for i in 1 2 3; do
     rm -f "$out/mark"
     $LONGHAND train $long --save-every 1 --quiet --out "$out/killed" \
@@ -279,6 +309,14 @@ check "--from has its tokenizer" refuses 2 "leave out --tokenizer" train \
 check "--from nothing" refuses 1 "config.json" train $small --from "$out"
 check "a directory that is taken, before the data" refuses 1 "holds a run" \
     train "$out/no such data" --out "$out/whole"
+check "a file for a directory, before it" refuses 1 "Not a directory" \
+    train "$out/no such data" --out "$out/list.txt"
+check "somebody's log, before it" refuses 1 "no run's log" \
+    train "$out/no such data" --out "$out/data"
+mkdir -p "$out/locked" && chmod 555 "$out/locked"
+[ -w "$out/locked" ] ||           # root may write everywhere
+    check "where it cannot be made, before it" refuses 1 "cannot be written" \
+        train "$out/no such data" --out "$out/locked/a/b"
 check "--from, into it" refuses 1 "holds a run" train $small \
     --from "$out/whole" --out "$out/whole"
 printf 'b0b\nann\n' >"$out/digits.txt"
@@ -304,7 +342,7 @@ check "a budget picks the sizes" refuses 2 "give it or --preset" \
     train --budget 5s --preset gpt2
 mkdir -p "$out/rent" && echo "rent 500" >"$out/rent/budget.txt"
 check "somebody's budget is left alone" refuses 1 "budget.txt that is no run" \
-    train --budget 2s --layers 1 --width 16 --quiet --out "$out/rent"
+    train "$out/no such data" --budget 2s --out "$out/rent"
 check "a budget for nothing" refuses 1 "fewer than ten steps" \
     train --budget 0.001s --quiet
 awk 'BEGIN { srand(1); for (i = 0; i < 40000; i++) {

@@ -362,7 +362,7 @@ static void nulls_world(const world *w)
     lh_trainer_progress(w->r, NULL);
     lh_trainer_progress(NULL, &progress);
     CHECK_EQ_INT(progress.step, 0);
-    UNHEARD(lh_trainer_evaluate(NULL, NULL));
+    UNHEARD(lh_trainer_evaluate(NULL, NULL, NULL, NULL));
     double norms[64];
     UNHEARD(lh_trainer_resize(NULL, 5, 0));
     DENIED(lh_trainer_resize(w->r, 0, 0));

@@ -249,7 +249,7 @@ static void host_model(trace *o, lh_context *ctx, const char *folder)
     CHECK_EQ_INT(lh_trainer_load(w.r, path), LH_OK);
     CHECK_EQ_INT(lh_train(w.r, NULL, NULL), LH_OK);
     trace_model(o, "trained", w.m);
-    CHECK_EQ_INT(lh_trainer_evaluate(w.r, &e), LH_OK);
+    CHECK_EQ_INT(lh_trainer_evaluate(w.r, NULL, NULL, &e), LH_OK);
     trace_bytes(o, "held-out losses", &e, sizeof e);
     CHECK_EQ_INT(lh_evaluate(ctx, w.m, w.k, w.d, NULL, NULL, &e), LH_OK);
     trace_bytes(o, "losses over all", &e, sizeof e);

@@ -71,7 +71,7 @@ static int64_t measured(const planned *p, const char *text, size_t size,
     lh_trainer *r = lh_trainer_new(ctx, m, k, d, &s);
     CHECK_OK(ctx, lh_train(r, NULL, NULL));
     if (p->held_out > 0)
-        CHECK_OK(ctx, lh_trainer_evaluate(r, NULL));
+        CHECK_OK(ctx, lh_trainer_evaluate(r, NULL, NULL, NULL));
     lh_trainer_free(r);
     lh_model_free(m);
     lh_tokenizer_free(k);

@@ -212,18 +212,18 @@ static void test_average(void)
     }
     lh_evaluation before, on, off;
     float weight = lh_tensor_data(x)[7];
-    CHECK_OK(ctx, lh_trainer_evaluate(r, &before));
+    CHECK_OK(ctx, lh_trainer_evaluate(r, NULL, NULL, &before));
     CHECK(lh_tensor_data(x)[7] == weight);
     lh_trainer_average(r, true);
     lh_trainer_average(r, true);
     CHECK(fabs((double)lh_tensor_data(x)[7] - mean) < 1e-6);
     CHECK(lh_tensor_data(x)[7] != weight);
-    CHECK_OK(ctx, lh_trainer_evaluate(r, &on));
+    CHECK_OK(ctx, lh_trainer_evaluate(r, NULL, NULL, &on));
     CHECK(on.nats == before.nats);
     CHECK(fabs((double)lh_tensor_data(x)[7] - mean) < 1e-6);
     r->settings.average = 0;                     /* as without one         */
     r->averaged = false;
-    CHECK_OK(ctx, lh_trainer_evaluate(r, &off));
+    CHECK_OK(ctx, lh_trainer_evaluate(r, NULL, NULL, &off));
     CHECK(off.nats == on.nats);
     r->settings.average = 0.75;
     r->averaged = true;

@@ -119,7 +119,7 @@ static void test_run(lh_context *ctx)
         m[i] = lh_model_new(ctx, &c, 1);
         r[i] = lh_trainer_new(ctx, m[i], k, d, &s);
         CHECK_OK(ctx, lh_train(r[i], NULL, NULL));
-        CHECK_OK(ctx, lh_trainer_evaluate(r[i], &loss[i]));
+        CHECK_OK(ctx, lh_trainer_evaluate(r[i], NULL, NULL, &loss[i]));
         lh_dataset_free(d);
     }
     CHECK(models_equal(m[0], m[1]) && loss[0].nats == loss[1].nats);

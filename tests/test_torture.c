@@ -124,7 +124,7 @@ static bool run_train(scene *s)
     lh_trainer *r = lh_trainer_new(s->ctx, s->model, s->tokenizer, s->names,
                                    &settings);
     bool done = r && !lh_train(r, NULL, NULL) &&
-                !lh_trainer_evaluate(r, NULL);
+                !lh_trainer_evaluate(r, NULL, NULL, NULL);
     lh_trainer_free(r);
     return done;
 }

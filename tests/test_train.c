@@ -444,13 +444,20 @@ static void test_norms(void)
 
 /* ------------------------------------------------------------ held out -- */
 
+/* Goes on while there are windows left to its user. */
+static bool train_some(void *user, const lh_scored *window)
+{
+    int *left = user;
+    return window->count >= 0 && (*left)-- > 0;
+}
+
 static void test_held_out(void)
 {
     setup s = setup_make(train_names, 2, 1);
     lh_evaluation e;
     setup_trainer(&s, 3);
     CHECK_FAILS(s.ctx, LH_ERROR_STATE, "held out",
-                lh_trainer_evaluate(s.trainer, &e));
+                lh_trainer_evaluate(s.trainer, NULL, NULL, &e));
     CHECK_EQ_INT(s.trainer->windows.training, s.trainer->windows.count);
     setup_drop_trainer(&s);
     s.settings.held_out = 0.3;                   /* of 13 documents: 4     */
@@ -463,14 +470,14 @@ static void test_held_out(void)
         rows += w->window[i].count;
     }
     CHECK_EQ_INT(documents, 4);
-    CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, &e));
+    CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, NULL, NULL, &e));
     CHECK_EQ_INT(e.documents, 4);
     CHECK_EQ_INT(e.ends, 4);
     CHECK_EQ_INT(e.tokens, rows - 4);
     CHECK_EQ_INT(e.bytes, rows - 4);             /* all are ASCII          */
     double loss = (e.nats + e.end_nats) / (double)rows;
     CHECK(loss > 2 && loss < 4);
-    /* Evaluating in between changes no bit of the run. */
+    /* Evaluating in between changes no bit of the run, stopped or not. */
     setup other = setup_make(train_names, 2, 1);
     other.settings.held_out = 0.3;
     other.config.dropout = s.config.dropout = 0.1;
@@ -478,8 +485,16 @@ static void test_held_out(void)
     setup_drop_trainer(&s);
     setup_trainer(&s, 3);
     for (int i = 0; i < 9; i++) {
+        int left = i;
         CHECK_OK(s.ctx, lh_trainer_step(s.trainer, NULL));
-        CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, NULL));
+        if (i < 3)
+            CHECK_FAILS(s.ctx, LH_ERROR_STOPPED, "as asked",
+                        lh_trainer_evaluate(s.trainer, train_some, &left,
+                                            NULL));
+        else
+            CHECK_OK(s.ctx, lh_trainer_evaluate(s.trainer, NULL, NULL,
+                                                NULL));
+        CHECK_EQ_INT(left, i < 3 ? -1 : i);
     }
     CHECK_OK(other.ctx, lh_train(other.trainer, NULL, NULL));
     CHECK(models_equal(s.model, other.model));

@@ -185,7 +185,7 @@ int cli_record_sample(cli_record *r, const cli_view *v, const lh_progress *p)
     bool lines = r->data->by == LH_DOCUMENTS_LINES;
     size_t size, all;
     int code = CLI_DONE;
-    r->fresh = record_sample_due(r, v, p);
+    r->fresh = !cli_stop && record_sample_due(r, v, p);
     if (!r->fresh)
         return CLI_DONE;
     free(r->sample);

@@ -95,13 +95,17 @@ static int rundir_own(cli_rundir *d, bool resume)
     return CLI_DONE;
 }
 
-static int rundir_lock(cli_rundir *d)
+/* Takes the log, once; unless `make`, only where it is there. */
+static int rundir_lock(cli_rundir *d, bool resume, bool make)
 {
     char path[4096];
     int code = rundir_path(path, sizeof path, d->path, "train.jsonl");
-    if (code)
+    if (code || d->log)
         return code;
-    int file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int file = open(path, O_RDWR | O_APPEND | O_CLOEXEC |
+                          (make ? O_CREAT : 0), 0666);
+    if (file < 0 && errno == ENOENT && !make)
+        return CLI_DONE;
     if (file < 0)
         return cli_fail("%s: cannot be written: %s", path, strerror(errno));
     struct stat s;
@@ -122,7 +126,7 @@ static int rundir_lock(cli_rundir *d)
     if (rundir_has(d->path, "trainer.safetensors") != d->resumes)
         return cli_fail("--out %s: another run has just written to it; try"
                         " again, or name another directory", d->path);
-    return CLI_DONE;
+    return rundir_own(d, resume);
 }
 
 /* What killed runs were writing stands beside the files: "NAME.tmp-<pid>",
@@ -151,13 +155,25 @@ static void rundir_sweep(const char *directory)
         closedir(folder);
 }
 
-int cli_rundir_fits(const char *path, bool resume)
+/* The directory, or that in which the first of those to be made will be. */
+static int rundir_writable(const char *directory)
 {
-    return rundir_refuse(path, resume,
-                         rundir_has(path, "trainer.safetensors"));
+    char path[4096];
+    snprintf(path, sizeof path, "%s", directory);
+    while (access(path, W_OK | X_OK) != 0) {
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || !strcmp(path, "."))
+            return cli_fail("--out %s: %s cannot be written: %s", directory,
+                            path, strerror(errno));
+        if (slash)
+            slash[slash == path] = 0;
+        else
+            strcpy(path, ".");
+    }
+    return CLI_DONE;
 }
 
-int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
+int cli_rundir_fits(cli_rundir *d, const char *path, bool resume)
 {
     d->path = path;
     d->resumes = rundir_has(path, "trainer.safetensors");
@@ -166,22 +182,29 @@ int cli_rundir_open(cli_rundir *d, const char *path, bool resume)
     if (!code)
         code = rundir_refuse(path, resume, d->resumes);
     if (!code)
-        code = rundir_make(path);
+        code = rundir_lock(d, resume, false);
+    return code ? code : rundir_writable(path);
+}
+
+int cli_rundir_open(cli_rundir *d, bool resume)
+{
+    int code = rundir_refuse(d->path, resume, d->resumes);
     if (!code)
-        code = rundir_lock(d);
+        code = rundir_make(d->path);
     if (!code)
-        code = rundir_own(d, resume);
+        code = rundir_lock(d, resume, true);
     if (code)
         return code;
     char best[sizeof d->checkpoint];
-    rundir_sweep(path);
-    if (snprintf(best, sizeof best, "%s/best", path) < (int)sizeof best)
+    rundir_sweep(d->path);
+    if (snprintf(best, sizeof best, "%s/best", d->path) < (int)sizeof best)
         rundir_sweep(best);
     return CLI_DONE;
 }
 
 void cli_rundir_close(cli_rundir *d)
 {
+    free(d->unjudged);
     if (d->log)
         fclose(d->log);
     d->log = NULL;
@@ -210,6 +233,9 @@ int cli_rundir_trim(cli_rundir *d, int64_t step, cli_view *v)
             sscanf(line, "{\"step\": %lld,", &at) != 1 || at > step)
             break;
         char *bits = strstr(line, "\"held_out_bits_per_byte\": ");
+        free(d->unjudged);
+        d->unjudged = at == step && !held ? strdup(line) : NULL;
+        d->unjudged_at = keep;
         if (bits)
             v->bits = strtod(bits + 26, NULL);
         if (loss)
@@ -230,6 +256,21 @@ int cli_rundir_log(cli_rundir *d, const cli_step *report,
                    const char *more)
 {
     cli_step_json(d->log, report, more);
+    return fflush(d->log) ? rundir_failed(d) : CLI_DONE;
+}
+
+int cli_rundir_judge(cli_rundir *d, const cli_step *report)
+{
+    char *rest = strstr(d->unjudged, ", \"lr\": ");
+    if (!rest)
+        return CLI_DONE;
+    if (ftruncate(fileno(d->log), d->unjudged_at) != 0)
+        return rundir_failed(d);
+    fwrite(d->unjudged, 1, (size_t)(rest - d->unjudged), d->log);
+    cli_json_real(d->log, "held_out_loss", report->held_out);
+    if (report->bits - report->bits == 0)
+        cli_json_real(d->log, "held_out_bits_per_byte", report->bits);
+    fputs(rest, d->log);
     return fflush(d->log) ? rundir_failed(d) : CLI_DONE;
 }
 

@@ -104,7 +104,10 @@ static int train_prepare(cli_train_run *r)
     if (o->given[OPT_resume] && !o->given[OPT_out])
         return cli_usage("--resume needs --out DIR: the run to go on with");
     int code = o->given[OPT_out]
-        ? cli_rundir_fits(o->text[OPT_out], o->given[OPT_resume]) : CLI_DONE;
+        ? cli_rundir_fits(&r->dir, o->text[OPT_out], o->given[OPT_resume])
+        : CLI_DONE;
+    if (!code && r->dir.path && r->budget.seconds > 0)
+        code = cli_budget_fits(r->dir.path);
     if (!code && o->given[OPT_from])
         code = cli_train_from(r);
     if (!code && !r->from && cli_data_tokenizer_given(o)) {
@@ -132,9 +135,8 @@ static int train_prepare(cli_train_run *r)
     for (int i = 0; i < 2 && !code; i++)
         if (early == (i == 1))
             code = cli_train_make(r);
-        else if (o->given[OPT_out])
-            code = cli_rundir_open(&r->dir, o->text[OPT_out],
-                                   o->given[OPT_resume]);
+        else if (r->dir.path)
+            code = cli_rundir_open(&r->dir, o->given[OPT_resume]);
     if (!code && r->dir.resumes &&
         lh_trainer_load(r->trainer, r->dir.checkpoint))
         code = cli_error(r->ctx);

@@ -33,6 +33,8 @@ typedef struct cli_train_run {
     int64_t peak;                 /* bytes that it will hold               */
     int64_t planned;              /* steps, before they were corrected     */
     char cache[4200];             /* path of data that is not in memory    */
+    bool owed;                    /* the last step's evaluation: a signal
+                                   * came before its end                   */
     bool learned;                 /* the tokenizer was, for this run       */
 } cli_train_run;
 

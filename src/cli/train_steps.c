@@ -46,20 +46,38 @@ static bool train_save_due(const cli_train_run *r)
     return cli_clock() - r->saved >= r->o->real[OPT_save_every];
 }
 
+static bool train_window(void *user, const lh_scored *window)
+{
+    (void)user, (void)window;
+    return !cli_stop;
+}
+
 /* Held-out losses beside the training loss, which has the ends of documents
- * too, and beside other tokenizers' (docs/eval.md). */
-static lh_status train_evaluate(cli_train_run *r)
+ * too, and beside other tokenizers' (docs/eval.md).  What a signal stops is
+ * made again when the run goes on. */
+static int train_evaluate(cli_train_run *r)
 {
     lh_evaluation e;
-    lh_status status = lh_trainer_evaluate(r->trainer, &e);
+    lh_status status = lh_trainer_evaluate(r->trainer, train_window, NULL,
+                                           &e);
+    r->owed = status == LH_ERROR_STOPPED;
+    if (r->owed)
+        lh_error_clear(r->ctx);
     if (status)
-        return status;
+        return r->owed ? CLI_DONE : train_failed(r);
     char text[32];                /* as it is read back from the log       */
     snprintf(text, sizeof text, "%.9g", (e.nats + e.end_nats) /
                                         (double)(e.tokens + e.ends));
     r->last.held_out = strtod(text, NULL);
     r->last.bits = e.bytes ? e.nats / log(2) / (double)e.bytes : (double)NAN;
-    return LH_OK;
+    return CLI_DONE;
+}
+
+static bool train_evaluates(const cli_train_run *r)
+{
+    int64_t step = r->last.progress.step;
+    return r->settings.held_out > 0 && (step == r->settings.steps ||
+                                        step % r->eval_every == 0);
 }
 
 /* Behind a step: evaluates, shows, logs, saves. */
@@ -68,12 +86,11 @@ static int train_behind(cli_train_run *r)
     cli_step *report = &r->last;
     const lh_progress *p = &report->progress;
     bool end = p->step == p->steps;
-    int code = CLI_DONE;
     report->held_out = report->bits = (double)NAN;
-    bool evaluated = r->settings.held_out > 0 &&
-                     (end || p->step % r->eval_every == 0);
-    if (evaluated && train_evaluate(r))
-        return train_failed(r);
+    bool evaluated = train_evaluates(r);
+    int code = evaluated ? train_evaluate(r) : CLI_DONE;
+    if (code)
+        return code;
     /* Neither a sample nor a copy that fails ends a run. */
     if (cli_record_sample(&r->record, &r->view, p))
         lh_error_clear(r->ctx);
@@ -93,6 +110,23 @@ static int train_behind(cli_train_run *r)
         code = train_save(r);
     if (ferror(stdout))
         cli_stop = 1;
+    return code;
+}
+
+/* The evaluation behind the last step of an earlier process, which a signal
+ * had stopped. */
+static int train_judge(cli_train_run *r)
+{
+    int64_t step = r->last.progress.step;
+    int code = train_evaluate(r);
+    if (code || r->owed)
+        return code;
+    r->view.bits = r->last.bits;
+    cli_view_past(&r->view, step, (double)NAN, r->last.held_out);
+    code = cli_rundir_judge(&r->dir, &r->last);
+    if (!code && r->view.best_step == step &&
+        cli_record_best(&r->record, step))
+        lh_error_clear(r->ctx);
     return code;
 }
 
@@ -130,6 +164,8 @@ int cli_train_steps(cli_train_run *r)
 {
     int code = CLI_DONE;
     r->saved = r->budget.steps_begun = cli_clock();
+    if (r->dir.unjudged && train_evaluates(r))
+        code = train_judge(r);
     while (!cli_stop && !code && r->last.progress.step < r->settings.steps &&
            !train_overfits(r)) {
         code = lh_trainer_step(r->trainer, &r->last.progress)
@@ -187,7 +223,8 @@ static int train_write(cli_train_run *r)
 
 int cli_train_end(cli_train_run *r)
 {
-    bool stopped = cli_stop && r->last.progress.step != r->settings.steps;
+    bool stopped = cli_stop && (r->last.progress.step != r->settings.steps ||
+                                r->owed);
     int code = train_save(r);
     lh_trainer_average(r->trainer, true);
     if (!code && r->dir.path && r->last.progress.step) {

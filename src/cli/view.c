@@ -53,12 +53,12 @@ void cli_view_start(cli_view *v, const cli_options *o, const char *unit,
 
 void cli_view_past(cli_view *v, int64_t step, double loss, double held_out)
 {
-    if (step < 1 || step > v->steps || loss - loss != 0)
+    if (step < 1 || step > v->steps)
         return;
     double share = (double)(step - 1) / (double)v->steps;
     int i = (int)(share * CLI_VIEW_BINS);
-    v->bin[i] += loss;
-    v->binned[i]++;
+    if (loss - loss == 0)
+        v->bin[i] += loss, v->binned[i]++;
     if (held_out - held_out != 0)
         return;
     v->falls = held_out < v->held_out;

@@ -313,7 +313,10 @@ LH_API void lh_trainer_average(lh_trainer *r, bool on)
     r->averaged = on;
 }
 
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found)
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r,
+                                     bool (*on_window)(void *user,
+                                                const lh_scored *window),
+                                     void *user, lh_evaluation *found)
 {
     if (!r)
         return LH_ERROR_ARGUMENT;
@@ -321,7 +324,8 @@ LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_evaluation *found)
     if (w->training == w->count)
         return lh_fail(r->ctx, LH_ERROR_STATE, "nothing is held out of the"
                        " training data; give a held-out share");
-    lh_scoring s = { .k = r->tokenizer };
+    lh_scoring s = { .k = r->tokenizer, .on_window = on_window,
+                     .user = user };
     bool averaged = r->averaged;
     lh_trainer_average(r, true);
     lh_fpenv saved = lh_fpenv_enter();
