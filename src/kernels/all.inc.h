@@ -27,4 +27,5 @@ LH_INTERNAL void VEC_SUFFIX(lh_rows)(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef GEMM_ROWS
 #undef GENERAL_ALONE
 #undef ADAMW_QUOTIENT
+#undef ADAMW_LIFTS
 #undef LANES_IN_MEMORY

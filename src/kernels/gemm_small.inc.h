@@ -18,13 +18,16 @@
 #define SMALL_BLOCK 128
 
 /* l (of small_rows) or rows (of small_columns) in registers at once: 16
- * vectors, or 8 where 16 registers are all there are. */
+ * vectors, or 8 where 16 registers are all there are.  SMALL_STATIC: those
+ * with many registers keep them if they are functions of their own. */
 #if GEMM_ROWS < 8
 #define SMALL_ONE 8
 #define SMALL_TWO 4
+#define SMALL_STATIC static
 #else
 #define SMALL_ONE 16
 #define SMALL_TWO 8
+#define SMALL_STATIC static __attribute__((noinline))
 #endif
 #define SMALL_EACH(X) \
     X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) \
@@ -35,15 +38,15 @@
  * `write`; between steps c stays whole, in `between`: rows that lie one behind
  * the other could not be loaded before all stores have reached the cache. */
 typedef struct VEC_SUFFIX(small_work) {
-    int64_t m, k;
+    int64_t m, k, later;               /* later: l behind these k          */
     const float *a;
     int64_t a_row, a_col;
     const float *b;
     int64_t b_row;
     const float *start;
-    int64_t start_row;
+    int64_t start_row, start_step;     /* step: to the next columns        */
     float *c;
-    int64_t c_row;
+    int64_t n, c_row;
     float *between;
     int rest, read, write;
 } VEC_SUFFIX(small_work);
@@ -70,8 +73,9 @@ SMALL_INLINE void VEC_SUFFIX(small_rows)(VEC_SUFFIX(small_work) *w,
     const int64_t a_row = w->a_row, b_row = w->b_row;
     const int64_t start_row = w->start_row;
     int64_t c_row = w->c_row;
+    const int rest = w->rest, read = w->read;
     int write = w->write;
-    if (part && w->k > depth) {
+    if (part && w->k + w->later > depth) {
         c = w->between;
         c_row = vecs * VEC_WIDTH;
         write = VEC_WIDTH;
@@ -80,9 +84,9 @@ SMALL_INLINE void VEC_SUFFIX(small_rows)(VEC_SUFFIX(small_work) *w,
 #define SMALL_LOAD(l) \
     VEC b##l = VEC_SET(0.0f), d##l = b##l; \
     if (l < depth) { \
-        b##l = SMALL_VEC(0, w->b + l * b_row, w->rest); \
+        b##l = SMALL_VEC(0, w->b + l * b_row, rest); \
         if (vecs > 1) \
-            d##l = SMALL_VEC(1, w->b + l * b_row, w->rest); \
+            d##l = SMALL_VEC(1, w->b + l * b_row, rest); \
     }
 #define SMALL_FMA(l) \
     if (l < depth) { \
@@ -93,9 +97,9 @@ SMALL_INLINE void VEC_SUFFIX(small_rows)(VEC_SUFFIX(small_work) *w,
     }
     SMALL_EACH(SMALL_LOAD)
     for (int64_t i = w->m; i > 0; i--) {
-        VEC x = SMALL_VEC(0, start, w->read), y = x;
+        VEC x = SMALL_VEC(0, start, read), y = x;
         if (vecs > 1)
-            y = SMALL_VEC(1, start, w->read);
+            y = SMALL_VEC(1, start, read);
         SMALL_EACH(SMALL_FMA)
         SMALL_PUT(0, c, x, write);
         if (vecs > 1)
@@ -114,42 +118,59 @@ SMALL_INLINE void VEC_SUFFIX(small_rows)(VEC_SUFFIX(small_work) *w,
     w->read = write;
 }
 
-/* `rows` rows, over all l; rows and vecs are constants, a_row is 1. */
+/* `rows` rows, over all l and w->n columns; rows and vecs are constants, a_row
+ * is 1.  Along the rows of c, which may be more than a cache holds. */
 SMALL_INLINE void VEC_SUFFIX(small_columns)(VEC_SUFFIX(small_work) *w,
                                             int rows, int vecs,
                                             bool part)
 {
-    const float *a = w->a, *b = w->b;
-    const int64_t a_col = w->a_col, b_row = w->b_row;
+    const int64_t a_col = w->a_col, b_row = w->b_row, c_row = w->c_row;
+    const int64_t start_row = w->start_row, wide = vecs * VEC_WIDTH;
+    const int rest = w->rest;
+    const float *start = w->start, *from = w->b;
+    float *c = w->c;
+    /* From row to row by a pointer each: the compiler would keep as many
+     * distances, and not in registers. */
 #define SMALL_LOAD(r) \
     VEC x##r = VEC_SET(0.0f), y##r = x##r; \
     if (r < rows) { \
-        x##r = SMALL_VEC(0, w->start + r * w->start_row, w->read); \
+        x##r = SMALL_VEC(0, s, rest); \
         if (vecs > 1) \
-            y##r = SMALL_VEC(1, w->start + r * w->start_row, w->read); \
+            y##r = SMALL_VEC(1, s, rest); \
+        s += start_row; \
+        __asm__("" : "+r"(s)); \
     }
 #define SMALL_FMA(r) \
     if (r < rows) { \
-        const VEC s = VEC_SET(a[r]); \
-        x##r = FMA(s, x, x##r); \
+        const VEC ar = VEC_SET(a[r]); \
+        x##r = FMA(ar, x, x##r); \
         if (vecs > 1) \
-            y##r = FMA(s, y, y##r); \
+            y##r = FMA(ar, y, y##r); \
     }
 #define SMALL_STORE(r) \
     if (r < rows) { \
-        SMALL_PUT(0, w->c + r * w->c_row, x##r, w->write); \
+        SMALL_PUT(0, d, x##r, rest); \
         if (vecs > 1) \
-            SMALL_PUT(1, w->c + r * w->c_row, y##r, w->write); \
+            SMALL_PUT(1, d, y##r, rest); \
+        d += c_row; \
+        __asm__("" : "+r"(d)); \
     }
-    SMALL_EACH(SMALL_LOAD)
-    for (int64_t l = w->k; l > 0; l--) {
-        const VEC x = SMALL_VEC(0, b, w->rest);
-        const VEC y = vecs > 1 ? SMALL_VEC(1, b, w->rest) : x;
-        SMALL_EACH(SMALL_FMA)
-        a += a_col;
-        b += b_row;
+    for (int64_t j = w->n; j > 0; j -= wide) {
+        const float *a = w->a, *b = from, *s = start;
+        float *d = c;
+        SMALL_EACH(SMALL_LOAD)
+        for (int64_t l = w->k; l > 0; l--) {
+            const VEC x = SMALL_VEC(0, b, rest);
+            const VEC y = vecs > 1 ? SMALL_VEC(1, b, rest) : x;
+            SMALL_EACH(SMALL_FMA)
+            a += a_col;
+            b += b_row;
+        }
+        SMALL_EACH(SMALL_STORE)
+        from += wide;
+        c += wide;
+        start += w->start_step;
     }
-    SMALL_EACH(SMALL_STORE)
 #undef SMALL_LOAD
 #undef SMALL_FMA
 #undef SMALL_STORE
@@ -161,7 +182,7 @@ SMALL_INLINE void VEC_SUFFIX(small_columns)(VEC_SUFFIX(small_work) *w,
 
 /* name() in steps of `most`, then of the powers of two that are left. */
 #define SMALL_STEPS(name, steps, left, most, vecs, part) \
-static void VEC_SUFFIX(steps)(VEC_SUFFIX(small_work) *w) \
+SMALL_STATIC void VEC_SUFFIX(steps)(VEC_SUFFIX(small_work) *w) \
 { \
     while (w->left >= most) \
         VEC_SUFFIX(name)(w, most, vecs, part); \
@@ -183,50 +204,59 @@ SMALL_STEPS(small_columns, small_columns2, m, SMALL_TWO, 2, false)
 SMALL_STEPS(small_columns, small_columns1_part, m, SMALL_ONE, 1, true)
 SMALL_STEPS(small_columns, small_columns2_part, m, SMALL_TWO, 2, true)
 
-/* The n columns from j, at most two vectors, of the part's rows. */
+/* The n columns from j of the part's rows: at most two vectors of them, or
+ * twos where a_row and b_col are 1. */
 static void VEC_SUFFIX(small_part)(const lh_gemm_args *g,
                                    const lh_gemm_part *p, int64_t j,
                                    int64_t n, float *scratch)
 {
     static const float zeros[2 * VEC_WIDTH];
     int64_t wide = n > VEC_WIDTH ? 2 * VEC_WIDTH : VEC_WIDTH;
-    int rest = (int)(n - wide + VEC_WIDTH);
+    int rest = (int)((n - 1) % VEC_WIDTH + 1);
+    const bool whole = rest == VEC_WIDTH;
     VEC_SUFFIX(small_work) w = {
-        .m = p->m, .k = g->k, .a = g->a + p->i * g->a_row,
+        .m = p->m, .later = g->k, .a = g->a + p->i * g->a_row,
         .a_row = g->a_row, .a_col = g->a_col,
         .b = g->b + j * g->b_col, .b_row = g->b_row, .start = zeros,
-        .c = g->c + p->i * g->c_row + j, .c_row = g->c_row,
+        .c = g->c + p->i * g->c_row + j, .n = n, .c_row = g->c_row,
         .between = scratch + SMALL_BLOCK * wide,
         .rest = rest, .read = rest, .write = rest,
     };
     if (g->accumulate) {
         w.start = w.c;
         w.start_row = w.c_row;
+        w.start_step = wide;
     } else if (g->bias) {
         w.start = g->bias + j;
+        w.start_step = wide;
     }
-    if (g->b_col != 1) {
-        for (int64_t v = 0; v < n; v += VEC_WIDTH)
-            for (int64_t l = 0; l < w.k; l += VEC_WIDTH)
-                VEC_SUFFIX(transpose)(
-                    scratch + l * wide + v, wide, w.b + l + v * g->b_col,
-                    g->b_col, (int)lh_min64(VEC_WIDTH, n - v),
-                    (int)lh_min64(VEC_WIDTH, w.k - l));
-        w.b = scratch;
-        w.b_row = wide;
+    for (const float *b = w.b; w.later > 0; b += SMALL_BLOCK * g->b_row) {
+        w.k = w.later;
+        if (g->b_col != 1) {
+            w.k = lh_min64(w.k, SMALL_BLOCK);
+            w.b = scratch;
+            w.b_row = wide;
+            for (int64_t v = 0; v < n; v += VEC_WIDTH)
+                for (int64_t l = 0; l < w.k; l += VEC_WIDTH)
+                    VEC_SUFFIX(transpose)(
+                        scratch + l * wide + v, wide, b + l + v * g->b_col,
+                        g->b_col, (int)lh_min64(VEC_WIDTH, n - v),
+                        (int)lh_min64(VEC_WIDTH, w.k - l));
+        }
+        w.later -= w.k;
+        if (g->a_row == 1 && whole)
+            wide > VEC_WIDTH ? VEC_SUFFIX(small_columns2)(&w)
+                             : VEC_SUFFIX(small_columns1)(&w);
+        else if (g->a_row == 1)
+            wide > VEC_WIDTH ? VEC_SUFFIX(small_columns2_part)(&w)
+                             : VEC_SUFFIX(small_columns1_part)(&w);
+        else if (whole)
+            wide > VEC_WIDTH ? VEC_SUFFIX(small_rows2)(&w)
+                             : VEC_SUFFIX(small_rows1)(&w);
+        else
+            wide > VEC_WIDTH ? VEC_SUFFIX(small_rows2_part)(&w)
+                             : VEC_SUFFIX(small_rows1_part)(&w);
     }
-    if (g->a_row == 1 && n == wide)
-        wide > VEC_WIDTH ? VEC_SUFFIX(small_columns2)(&w)
-                         : VEC_SUFFIX(small_columns1)(&w);
-    else if (g->a_row == 1)
-        wide > VEC_WIDTH ? VEC_SUFFIX(small_columns2_part)(&w)
-                         : VEC_SUFFIX(small_columns1_part)(&w);
-    else if (n == wide)
-        wide > VEC_WIDTH ? VEC_SUFFIX(small_rows2)(&w)
-                         : VEC_SUFFIX(small_rows1)(&w);
-    else
-        wide > VEC_WIDTH ? VEC_SUFFIX(small_rows2_part)(&w)
-                         : VEC_SUFFIX(small_rows1_part)(&w);
 }
 
 /* Whether this is the way for a product: all of it is near the core, and
@@ -234,10 +264,13 @@ static void VEC_SUFFIX(small_part)(const lh_gemm_args *g,
  * less, the more of it there is. */
 static bool VEC_SUFFIX(gemm_is_small)(const lh_gemm_args *g)
 {
+    if (g->a_row != 1 && g->m > 4 && g->m <= 16)
+        return g->k > 0 && g->k <= 512 && g->n <= 512;
+    if (g->a_row == 1 && g->b_col == 1 && g->k <= 16)
+        return g->k > 0 && g->m <= 512 && g->n <= 512;
     return g->k > 0 && g->k <= SMALL_BLOCK && g->m <= SMALL_BLOCK &&
-           g->n <= (g->m <= 16 ? 512 : 64) &&
-           (g->a_col == 1 || g->b_col == 1) &&
-           (g->b_col == 1 || g->n <= 32 || g->k <= 32 || g->m <= 16);
+           g->n <= 64 && (g->a_col == 1 || g->b_col == 1) &&
+           (g->b_col == 1 || g->n <= 32 || g->k <= 32);
 }
 
 static void VEC_SUFFIX(gemm_small)(const lh_gemm_args *g, int64_t begin,
@@ -247,10 +280,12 @@ static void VEC_SUFFIX(gemm_small)(const lh_gemm_args *g, int64_t begin,
         lh_gemm_part p = { .items = 1, .m = g->m, .n = g->n };
         if (g->m > LH_GEMM_TILE || g->n > LH_GEMM_TILE)  /* divisions cost */
             p = lh_gemm_next(g->m, g->n, begin, end);
-        for (int64_t j = 0; j < p.n; j += 2 * VEC_WIDTH)
-            VEC_SUFFIX(small_part)(g, &p, p.j + j,
-                                   lh_min64(2 * VEC_WIDTH, p.n - j),
-                                   scratch);
+        for (int64_t j = 0, n; j < p.n; j += n) {
+            n = lh_min64(2 * VEC_WIDTH, p.n - j);
+            if (g->a_row == 1 && g->b_col == 1)
+                n = lh_max64(n, (p.n - j) / (2 * VEC_WIDTH) * 2 * VEC_WIDTH);
+            VEC_SUFFIX(small_part)(g, &p, p.j + j, n, scratch);
+        }
         begin += p.items;
     }
 }
@@ -260,6 +295,7 @@ static void VEC_SUFFIX(gemm_small)(const lh_gemm_args *g, int64_t begin,
 #undef SMALL_TWO
 #undef SMALL_EACH
 #undef SMALL_INLINE
+#undef SMALL_STATIC
 #undef SMALL_STEPS
 #undef SMALL_VEC
 #undef SMALL_PUT

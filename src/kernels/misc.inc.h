@@ -185,9 +185,18 @@ LH_KERNEL(fold)
 
 /* -------------------------------------------------------------- adamw -- */
 
+/* Without a quotient of the including file: the plain one. */
+#ifndef ADAMW_QUOTIENT
+#define ADAMW_LIFTS(a) false
+#define ADAMW_QUOTIENT(a, p, m, v, lifts) \
+    ((void)(lifts), \
+     (m) / (SQRT(v) * VEC_SET((a)->inverse_root) + VEC_SET((a)->eps)))
+#endif
+
 /* Elements i .. end - 1, at most a vector of them. */
 LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
-                                           int64_t end)
+                                           int64_t end, bool decays,
+                                           bool lifts)
 {
     VEC p = VEC_SUFFIX(row_load)(a->parameter, i, end);
     VEC m = VEC_SUFFIX(row_load)(a->m, i, end);
@@ -196,14 +205,9 @@ LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
             VEC_SET(a->gradient_scale);
     m = FMA(VEC_SET(a->one_minus_beta1), g - m, m);
     v = FMA(VEC_SET(a->one_minus_beta2), g * g - v, v);
-    if (a->decay != 0.0f)
+    if (decays)
         p = FNMA(VEC_SET(a->decay), p, p);
-#ifdef ADAMW_QUOTIENT
-    VEC q = ADAMW_QUOTIENT(a, p, m, v);
-#else
-    VEC q = m / (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
-#endif
-    p = FNMA(VEC_SET(a->step_size), q, p);
+    p = FNMA(VEC_SET(a->step_size), ADAMW_QUOTIENT(a, p, m, v, lifts), p);
     VEC_SUFFIX(row_store)(a->parameter, i, end, p);
     VEC_SUFFIX(row_store)(a->m, i, end, m);
     VEC_SUFFIX(row_store)(a->v, i, end, v);
@@ -213,12 +217,13 @@ LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
 LH_KERNEL(adamw)
 {
     const lh_adamw_args a = *(const lh_adamw_args *)args;
+    const bool decays = a.decay != 0.0f, lifts = ADAMW_LIFTS(&a);
     int64_t i = begin;
     (void)scratch;
     for (; end - i >= VEC_WIDTH; i += VEC_WIDTH)
-        VEC_SUFFIX(adamw_vector)(&a, i, i + VEC_WIDTH);
+        VEC_SUFFIX(adamw_vector)(&a, i, i + VEC_WIDTH, decays, lifts);
     if (i < end)
-        VEC_SUFFIX(adamw_vector)(&a, i, end);
+        VEC_SUFFIX(adamw_vector)(&a, i, end, decays, lifts);
 }
 
 LH_KERNEL(lerp)

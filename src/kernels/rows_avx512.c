@@ -111,18 +111,22 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
  *   the quotient is 2^-99 at most, its product with a step size of less than
  *     2^20 below 2^-79, half of the least step of such a p.
  * By their bits, since a choice by masks would wait for the divider's pipe. */
+static inline bool VEC_SUFFIX(adamw_lifts)(const lh_adamw_args *a)
+{
+    return a->eps >= 0x1p-27f && a->inverse_root >= 0.0f &&
+           a->inverse_root < 0x1p10f && a->step_size < 0x1p20f &&
+           a->step_size > -0x1p20f;
+}
+
 static inline VEC VEC_SUFFIX(adamw_quotient)(const lh_adamw_args *a, VEC p,
-                                             VEC m, VEC v)
+                                             VEC m, VEC v, bool lifts)
 {
     const __m512i size = _mm512_set1_epi32(0x7fffffff);
     const __m512i normal = _mm512_set1_epi32(0x00800000);    /* 2^-126     */
     const __m512i least = _mm512_set1_epi32(0x24800000);     /* 2^-54      */
-    bool usual = (a->eps >= 0x1p-27f) & (a->inverse_root >= 0.0f) &
-                 (a->inverse_root < 0x1p10f) & (a->step_size < 0x1p20f) &
-                 (a->step_size > -0x1p20f);
     __m512i size_m = _mm512_and_si512((__m512i)m, size);
     __m512i size_p = _mm512_and_si512((__m512i)p, size);
-    if (usual && !_mm512_cmplt_epu32_mask(size_p, least)) {
+    if (lifts && !_mm512_cmplt_epu32_mask(size_p, least)) {
         m = (VEC)_mm512_or_si512(_mm512_max_epu32(size_m, normal),
                                  _mm512_andnot_si512(size, (__m512i)m));
         v = (VEC)_mm512_max_epu32((__m512i)v, normal);
@@ -130,6 +134,7 @@ static inline VEC VEC_SUFFIX(adamw_quotient)(const lh_adamw_args *a, VEC p,
     return m / (SQRT(v) * VEC_SET(a->inverse_root) + VEC_SET(a->eps));
 }
 #define ADAMW_QUOTIENT VEC_SUFFIX(adamw_quotient)
+#define ADAMW_LIFTS VEC_SUFFIX(adamw_lifts)
 
 #define GEMM_ROWS 12
 #include "kernels/all.inc.h"
