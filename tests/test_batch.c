@@ -38,17 +38,39 @@ typedef struct texts {
     size_t size[TEXTS];
 } texts;
 
+/* In so many steps, with a tokenizer made after each; the last one. */
 static lh_tokenizer *trained(lh_context *ctx, const texts *t,
-                             int64_t vocabulary)
+                             int64_t vocabulary, int steps)
 {
     const char *special = "<|endoftext|>";
     lh_tokenizer_trainer *r = lh_tokenizer_trainer_new(ctx);
-    CHECK(!lh_tokenizer_trainer_add(r, (const char *const *)t->text, t->size,
-                                    TEXTS));
-    lh_tokenizer *k = lh_tokenizer_trainer_make(r, vocabulary, &special, 1,
-                                                NULL, NULL);
+    lh_tokenizer *k = NULL;
+    for (int i = 0, each = TEXTS / steps; i < steps; i++) {
+        lh_tokenizer_free(k);
+        CHECK(!lh_tokenizer_trainer_add(
+            r, (const char *const *)t->text + i * each, t->size + i * each,
+            each));
+        k = lh_tokenizer_trainer_make(r, vocabulary, &special, 1, NULL, NULL);
+    }
     lh_tokenizer_trainer_free(r);
     return k;
+}
+
+/* Neither steps nor threads make other tokens. */
+static void test_trained(const lh_tokenizer *k, const texts *t)
+{
+    lh_context *one = lh_context_new(&(lh_settings){ .threads = 1 });
+    int32_t vocabulary = lh_tokenizer_vocabulary(k);
+    lh_tokenizer *other = trained(one, t, vocabulary, 1);
+    CHECK_EQ_INT(lh_tokenizer_vocabulary(other), vocabulary);
+    for (int32_t i = 0; i < vocabulary; i++) {
+        size_t size, as;
+        const char *piece = lh_tokenizer_piece(k, i, &size);
+        const char *same = lh_tokenizer_piece(other, i, &as);
+        CHECK(size == as && !memcmp(piece, same, size));
+    }
+    lh_tokenizer_free(other);
+    lh_context_free(one);
 }
 
 /* All at once beside one after the other. */
@@ -117,9 +139,10 @@ int main(void)
     uint64_t state = 5;
     for (int i = 0; i < TEXTS; i++)
         t.text[i] = some_text(&state, i, &t.size[i]);
-    lh_tokenizer *const kinds[] = { trained(ctx, &t, 290),
-                                    trained(ctx, &t, 700),
+    lh_tokenizer *const kinds[] = { trained(ctx, &t, 290, 1),
+                                    trained(ctx, &t, 700, 4),
                                     lh_tokenizer_bytes(ctx) };
+    test_trained(kinds[1], &t);
     for (int i = 0; i < 3; i++) {
         CHECK(kinds[i] != NULL);
         for (int threads = 1; threads < 4; threads++)

@@ -12,6 +12,7 @@
 
 #include "hostile.h"
 #include "model_help.h"
+#include "tokenizer/tokenizer.h"
 #include "train/spool.h"
 
 static char folder[64], path[80], tokens[96], windows[96];
@@ -82,15 +83,29 @@ static void same(lh_context *ctx, const char *name, lh_documents by,
     }
     lh_windows_free(&a);
     lh_dataset_free(small), lh_dataset_free(large);
+    CHECK_STR(lh_error_message(ctx), "");
 }
+
+/* A SentencePiece model that no tokenizer.json can say: pieces <unk>, the
+ * space's mark, a, e, and the user's symbol "ine"; byte pairs. */
+static const char unsavable[] = "\x0a\x09\x0a\x05<unk>\x18\x02"
+    "\x0a\x05\x0a\x03\xe2\x96\x81" "\x0a\x03\x0a\x01" "a"
+    "\x0a\x03\x0a\x01" "e" "\x0a\x07\x0a\x03" "ine\x18\x04"
+    "\x12\x02\x18\x02";
 
 static void test_same(lh_context *ctx)
 {
     char name[96];
     size_t size;
     char *text = data_make(&size, 3000);
-    lh_tokenizer *k = lh_tokenizer_bytes(ctx);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "unsavable", unsavable,
+                                        sizeof unsavable - 1, NULL);
     data_write(name, sizeof name, text, size);
+    CHECK_EQ_INT(lh_tokenizer_savable(ctx, k), LH_ERROR_STATE);
+    lh_error_clear(ctx);
+    same(ctx, name, LH_DOCUMENTS_LINES, 0.2, k);
+    lh_tokenizer_free(k);
+    k = lh_tokenizer_bytes(ctx);
     for (int i = 0; i < 6; i++)
         same(ctx, name, i % 2 ? LH_DOCUMENTS_WHOLE : LH_DOCUMENTS_LINES,
              i / 2 * 0.2, k);

@@ -12,6 +12,10 @@
 LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
                                          const lh_tokenizer *k,
                                          lh_buffer *buffer);
+/* The same text, also of a tokenizer that cannot be saved, as reading it would
+ * make another one: for telling tokenizers apart. */
+LH_INTERNAL lh_status lh_tokenizer_say(lh_context *ctx, const lh_tokenizer *k,
+                                       lh_buffer *buffer);
 /* tokenizer_config.json, as `transformers` has it, for the directory of a
  * model with this context: what begins and ends texts. */
 LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,

@@ -406,13 +406,9 @@ LH_API lh_status lh_tokenizer_savable(lh_context *ctx, const lh_tokenizer *k)
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
-                                         const lh_tokenizer *k,
-                                         lh_buffer *buffer)
+LH_INTERNAL lh_status lh_tokenizer_say(lh_context *ctx, const lh_tokenizer *k,
+                                       lh_buffer *buffer)
 {
-    lh_status status = lh_tokenizer_savable(ctx, k);
-    if (status)
-        return status;
     tjson_add(ctx, buffer, "{\n  \"version\": \"1.0\",\n"
               "  \"truncation\": null,\n  \"padding\": null,\n"
               "  \"added_tokens\": [");
@@ -427,6 +423,14 @@ LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
     tjson_write_decoder(ctx, k, buffer);
     tjson_write_model(ctx, k, buffer);
     return buffer->status;
+}
+
+LH_INTERNAL lh_status lh_tokenizer_write(lh_context *ctx,
+                                         const lh_tokenizer *k,
+                                         lh_buffer *buffer)
+{
+    lh_status status = lh_tokenizer_savable(ctx, k);
+    return status ? status : lh_tokenizer_say(ctx, k, buffer);
 }
 
 /* "key": "token", as tokenizer.json's added_tokens have it. */

@@ -114,6 +114,7 @@ static lh_status train_round(lh_context *ctx, train_counter *counter,
         counter[i].part = part;
         counter[i].parts = parts;
         counter[i].next = i;
+        counter[i].at = 0;
         counter[i].stride = threads;
     }
     for (bool more = true; more;) {
@@ -138,13 +139,13 @@ static lh_status train_round(lh_context *ctx, train_counter *counter,
     return LH_OK;
 }
 
-/* Adds the pieces of all counters to those of the first. */
+/* Moves the pieces of all counters to the first. */
 static lh_status train_gather(train_counter *counter, size_t threads)
 {
     train_counter *first = &counter[0];
     for (size_t t = 1; t < threads; t++)
-        for (size_t i = 0; counter[t].word && i <= counter[t].mask; i++) {
-            const lh_word *w = &counter[t].word[i];
+        for (size_t i = 0; i <= counter[t].mask; i++) {
+            lh_word *w = &counter[t].word[i];
             if (!w->text)
                 continue;
             if (2 * first->used >= first->mask && !train_grow(first))
@@ -156,6 +157,8 @@ static lh_status train_gather(train_counter *counter, size_t threads)
                 first->used++;
             }
             to->count += w->count;
+            w->text = NULL;
+            counter[t].used--;
         }
     return LH_OK;
 }
@@ -275,7 +278,7 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
     if (!t)
         return NULL;
     lh_context *ctx = t->ctx;
-    if (specials < 1 || !special || vocabulary < 256 + specials ||
+    if (specials < 1 || !special || vocabulary - 256 < specials ||
         vocabulary > 1 << 20)
         return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "a vocabulary of %lld: it"
                             " is at least the 256 bytes and the special"

@@ -49,7 +49,7 @@ static lh_status spool_key(lh_context *ctx, const lh_tokenizer *k,
     lh_data_facts facts;
     lh_buffer json = { 0 };
     lh_dataset_facts(d, &facts);
-    lh_status status = lh_tokenizer_write(ctx, k, &json);
+    lh_status status = lh_tokenizer_say(ctx, k, &json);
     uint64_t word[] = { facts.hash, (uint64_t)facts.training,
                         (uint64_t)facts.documents, (uint64_t)context, seed,
                         (uint64_t)lh_tokenizer_vocabulary(k) };
