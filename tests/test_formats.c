@@ -556,6 +556,14 @@ static void test_foreign(lh_context *ctx)
     }
 }
 
+/* A text is no tokenizer, and is told what would be one. */
+static void test_unknown(lh_context *ctx)
+{
+    CHECK(!lh_tokenizer_from(ctx, "a.txt", "once\nupon a time", 16, NULL));
+    CHECK(strstr(lh_error_message(ctx), "a.txt: no file of a kind") != NULL);
+    lh_error_clear(ctx);
+}
+
 /* A symbol that is found behind no space cannot be written. */
 static void test_symbol(lh_context *ctx)
 {
@@ -754,6 +762,7 @@ int main(void)
     test_before_letters(ctx);
     test_order(ctx);
     test_template(ctx);
+    test_unknown(ctx);
     test_symbol(ctx);
     test_foreign(ctx);
     test_settings(ctx);

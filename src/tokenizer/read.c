@@ -104,7 +104,11 @@ LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
                                       lh_spelling spelling)
 {
     char shown[LH_UTF8_SHOWN];
-    if (id < 0 || id >= LH_VOCABULARY_MOST || size > INT32_MAX / 64)
+    if (size > INT32_MAX / 64)
+        return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: token %lld has %zu bytes;"
+                       " at most %d are read", g->where, (long long)id, size,
+                       INT32_MAX / 64);
+    if (id < 0 || id >= LH_VOCABULARY_MOST)
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: token \"%s\" has the id"
                        " %lld; ids are 0 to %d", g->where,
                        lh_utf8_show(shown, text, size), (long long)id,

@@ -284,8 +284,13 @@ LH_INTERNAL lh_tokenizer *lh_read_llama2c(lh_context *ctx, const char *where,
                                   LH_SPELLED_PLAIN);
     }
     if (!status && c.failed)
-        status = lh_fail(ctx, LH_ERROR_FORMAT, "%s: token %d is cut off",
-                         where, (int)g.count);
+        status = g.count
+            ? lh_fail(ctx, LH_ERROR_FORMAT, "%s: token %d is cut off", where,
+                      (int)g.count)
+            : lh_fail(ctx, LH_ERROR_FORMAT, "%s: no file of a kind that is"
+                      " read here: tokenizer.json, vocab.json beside"
+                      " merges.txt, .tiktoken, a SentencePiece model,"
+                      " tokenizer.bin, GGUF", where);
     lh_tokenizer *k = status ? NULL : binary_make(&g, &rules, 1);
     lh_gather_free(&g);
     return k;
