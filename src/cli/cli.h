@@ -106,7 +106,7 @@ void cli_man(FILE *f);
  * context's error. */
 void cli_name_set(const char *subcommand);
 int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
-int cli_usage(const char *format, ...) CLI_PRINTF(1, 2);
+#define cli_usage(...) ((void)cli_fail(__VA_ARGS__), CLI_USAGE)
 int cli_error(const lh_context *ctx);
 
 /* "12,345" into text[32]; "1:05" or "2 h 5 min" into text[32]. */
@@ -115,9 +115,9 @@ const char *cli_duration(char *text, double seconds);
 /* "2.36 GB" into text[32]. */
 const char *cli_bytes(char *text, int64_t bytes);
 /* The command of o as a shell takes it, with `more` (may be NULL, ends with
- * NULL) behind the subcommand; `without` an option, then without --resume too
- * (OPT_COUNT: with all); in front of the data, which may stand behind a "--".  False where it
- * does not fit. */
+ * NULL) behind the subcommand, in front of the data, which may stand behind a
+ * "--"; `without` an option, then without --resume too (OPT_COUNT: with all).
+ * False where it does not fit. */
 bool cli_command(const cli_options *o, const char *const *more,
                  cli_option without, char *text, size_t size);
 

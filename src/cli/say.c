@@ -20,10 +20,13 @@ void cli_name_set(const char *subcommand)
 
 /* -------------------------------------------------------------- errors -- */
 
-static void say_line(const char *format, va_list list)
+int cli_fail(const char *format, ...)
 {
     char text[1024];
+    va_list list;
+    va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
+    va_end(list);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
@@ -31,24 +34,7 @@ static void say_line(const char *format, va_list list)
     fflush(stdout);
     fprintf(stderr, "longhand%s%s: %s\n", say_name ? " " : "",
             say_name ? say_name : "", text);
-}
-
-int cli_fail(const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    say_line(format, list);
-    va_end(list);
     return CLI_FAILED;
-}
-
-int cli_usage(const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    say_line(format, list);
-    va_end(list);
-    return CLI_USAGE;
 }
 
 int cli_error(const lh_context *ctx)
