@@ -54,45 +54,8 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
     return a + b;
 }
 
-#ifdef LANES_IN_MEMORY
-/* Where registers cannot hold the 64 lanes: short loops over memory, which
- * compile in a fifth of the time. */
-LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
-                                     const float *q, const float *s,
-                                     float centre, float factor)
-{
-    enum { LANES = 64 / VEC_WIDTH };
-    const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
-    const bool max = what == LANES_MAX || what == LANES_MAX_BY;
-    const bool two = three || (what != LANES_SUM && !max &&
-                               what != LANES_CENTRED);
-    const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
-    const VEC u = VEC_SET(centre), r = VEC_SET(factor);
-    VEC lane[LANES];
-    int64_t j = 0;
-    for (int i = 0; i < LANES; i++)
-        lane[i] = start;
-    for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH)
-        lane[i] = VEC_SUFFIX(lanes_step)(
-            what, lane[i], VEC_LOAD(p + j), two ? VEC_LOAD(q + j) : start,
-            three ? VEC_LOAD(s + j) : start, u, r);
-    float *last = (float *)&lane[j / VEC_WIDTH % LANES];
-    if (j < n) {
-        float stepped[VEC_WIDTH];
-        int rest = (int)(n - j);
-        VEC_STORE(stepped, VEC_SUFFIX(lanes_step)(
-            what, VEC_LOAD(last), VEC_LOAD_PART(p + j, rest),
-            two ? VEC_LOAD_PART(q + j, rest) : start,
-            three ? VEC_LOAD_PART(s + j, rest) : start, u, r));
-        memcpy(last, stepped, (size_t)rest * sizeof(float));
-    }
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
-    return max ? VEC_SUFFIX(fold_max)(lane[0]) : VEC_SUFFIX(fold_add)(lane[0]);
-}
-#else
-/* X(i) for each register of the 64 lanes; LANES_PAIRS joins the halves. */
+#ifndef LANES_IN_MEMORY
+/* X(i) for each register of the 64 lanes; LANES_TREE joins the halves. */
 #if VEC_WIDTH == 16
 #define LANES_EACH(X) X(0) X(1) X(2) X(3)
 #define LANES_TREE(X) X(0, 2) X(1, 3) X(0, 1)
@@ -110,8 +73,6 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
 #endif
 
 #define LANES_DECLARE(i) VEC lane##i = start;
-#define LANES_Q(at) (two ? VEC_LOAD(q + (at)) : start)
-#define LANES_S(at) (three ? VEC_LOAD(s + (at)) : start)
 #define LANES_FULL(i) \
     lane##i = VEC_SUFFIX(lanes_step)( \
         what, lane##i, VEC_LOAD(p + j + i * VEC_WIDTH), \
@@ -123,23 +84,28 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
         j += VEC_WIDTH; \
     } else if (j < n) { \
         int rest = (int)(n - j); \
-        VEC stepped = VEC_SUFFIX(lanes_step)( \
-            what, lane##i, VEC_LOAD_PART(p + j, rest), \
-            two ? VEC_LOAD_PART(q + j, rest) : start, \
-            three ? VEC_LOAD_PART(s + j, rest) : start, u, r); \
+        VEC stepped = LANES_PART(lane##i, rest); \
         lane##i = SELECT(VEC_LOAD(lanes_index) < VEC_SET((float)rest), \
                          stepped, lane##i); \
         j = n; \
     }
 #define LANES_JOIN(a, b) \
     lane##a = VEC_SUFFIX(lanes_join)(what, lane##a, lane##b);
+#endif
+
+#define LANES_Q(at) (two ? VEC_LOAD(q + (at)) : start)
+#define LANES_S(at) (three ? VEC_LOAD(s + (at)) : start)
+/* The row's last elements, fewer than a vector. */
+#define LANES_PART(lane, rest) \
+    VEC_SUFFIX(lanes_step)( \
+        what, lane, VEC_LOAD_PART(p + j, rest), \
+        two ? VEC_LOAD_PART(q + j, rest) : start, \
+        three ? VEC_LOAD_PART(s + j, rest) : start, u, r)
 
 LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
                                      const float *q, const float *s,
                                      float centre, float factor)
 {
-    static const float lanes_index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-                                           11, 12, 13, 14, 15 };
     const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
     const bool max = what == LANES_MAX || what == LANES_MAX_BY;
     const bool two = three || (what != LANES_SUM && !max &&
@@ -147,15 +113,39 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
     const VEC u = VEC_SET(centre), r = VEC_SET(factor);
     int64_t j = 0;
+#ifdef LANES_IN_MEMORY
+    /* Where registers cannot hold the 64 lanes: short loops over memory,
+     * which compile in a fifth of the time. */
+    enum { LANES = 64 / VEC_WIDTH };
+    VEC lane[LANES], lane0;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = start;
+    for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH)
+        lane[i] = VEC_SUFFIX(lanes_step)(what, lane[i], VEC_LOAD(p + j),
+                                         LANES_Q(j), LANES_S(j), u, r);
+    float *last = (float *)&lane[j / VEC_WIDTH % LANES];
+    if (j < n) {
+        float stepped[VEC_WIDTH];
+        int rest = (int)(n - j);
+        VEC_STORE(stepped, LANES_PART(VEC_LOAD(last), rest));
+        memcpy(last, stepped, (size_t)rest * sizeof(float));
+    }
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
+    lane0 = lane[0];
+#else
+    static const float lanes_index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                                           11, 12, 13, 14, 15 };
     LANES_EACH(LANES_DECLARE)
     for (; n - j >= 64; j += 64) {
         LANES_EACH(LANES_FULL)
     }
     LANES_EACH(LANES_REST)
     LANES_TREE(LANES_JOIN)
+#endif
     return max ? VEC_SUFFIX(fold_max)(lane0) : VEC_SUFFIX(fold_add)(lane0);
 }
-#endif
 
 /* The plain ones, out of line: they are used in many places. */
 static float VEC_SUFFIX(lanes_sum)(const float *p, int64_t n)
@@ -226,6 +216,7 @@ static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
 #undef LANES_DECLARE
 #undef LANES_Q
 #undef LANES_S
+#undef LANES_PART
 #undef LANES_FULL
 #undef LANES_REST
 #undef LANES_JOIN
