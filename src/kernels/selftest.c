@@ -92,15 +92,15 @@ SELFTEST_LIKE(rms_norm_backward, rms_norm_forward, SELFTEST_ROWS,
               args->norm.mean = (float *)in + 700,
               args->norm.scale = args->norm.mean + SELFTEST_ROWS)
 SELFTEST_LIKE(rms_norm_gain, rms_norm_backward, SELFTEST_COLUMNS, )
-#define selftest_layer_norm_forward selftest_rms_norm_forward
-#define selftest_layer_norm_backward selftest_rms_norm_backward
-#define selftest_layer_norm_gain selftest_rms_norm_gain
+SELFTEST_LIKE(layer_norm_forward, rms_norm_forward, SELFTEST_ROWS, )
+SELFTEST_LIKE(layer_norm_backward, rms_norm_backward, SELFTEST_ROWS, )
+SELFTEST_LIKE(layer_norm_gain, rms_norm_gain, SELFTEST_COLUMNS, )
 
 SELFTEST(rotary_forward, rotary, SELFTEST_ROWS,
          .x = in, .positions = selftest_ids, .cosine = in + 200,
          .sine = in + 300, .rows = SELFTEST_ROWS, .heads = 2,
          .head_size = 10, .y = out, .dy = in + 400, .dx = out)
-#define selftest_rotary_backward selftest_rotary_forward
+SELFTEST_LIKE(rotary_backward, rotary_forward, SELFTEST_ROWS, )
 
 /* Two query heads over one of keys and values; documents of 2 and 3. */
 SELFTEST(attention_forward, attention, 4,
@@ -124,13 +124,13 @@ SELFTEST(cross_entropy_forward, cross_entropy, SELFTEST_ROWS,
          .grads = in + 300, .dx = out)
 SELFTEST_LIKE(cross_entropy_backward, cross_entropy_forward, SELFTEST_ROWS,
               args->cross_entropy.stats = (float *)in + 200)
-#define selftest_cross_entropy_in_place selftest_cross_entropy_backward
+SELFTEST_LIKE(cross_entropy_in_place, cross_entropy_backward, SELFTEST_ROWS, )
 
 SELFTEST(dropout_forward, dropout, SELFTEST_ROWS,
          .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,
          .key0 = 1, .key1 = 2, .row0 = 3, .threshold = 1u << 30,
          .scale = 4.0f / 3.0f, .y = out, .dy = in + 200, .dx = out)
-#define selftest_dropout_backward selftest_dropout_forward
+SELFTEST_LIKE(dropout_backward, dropout_forward, SELFTEST_ROWS, )
 
 SELFTEST(sum, sum, 1, in, 3 * SELFTEST_SIZE, out)
 SELFTEST(square_sums, square_sums, 1, in, 3 * SELFTEST_SIZE, out)
@@ -198,9 +198,3 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
 
 #undef SELFTEST
 #undef SELFTEST_LIKE
-#undef selftest_cross_entropy_in_place
-#undef selftest_layer_norm_forward
-#undef selftest_layer_norm_backward
-#undef selftest_layer_norm_gain
-#undef selftest_rotary_backward
-#undef selftest_dropout_backward
