@@ -101,48 +101,43 @@ static lh_status config_check_lengths(lh_context *ctx, const lh_config *c)
     return LH_OK;
 }
 
-static lh_status config_check_choices(lh_context *ctx, const lh_config *c)
+/* What must hold of the rest, the lengths being what they may be. */
+static lh_status config_check_rest(lh_context *ctx, const lh_config *c)
 {
-    if ((unsigned)c->positions > LH_POSITIONS_ROTARY)
-        return config_refuse(ctx, "an unknown kind of positions");
-    if ((unsigned)c->norm > LH_NORM_LAYER)
-        return config_refuse(ctx, "an unknown kind of norm");
-    if ((unsigned)c->activation > LH_GEGLU)
-        return config_refuse(ctx, "an unknown activation");
-    if (c->norm == LH_NORM_RMS && c->norm_bias)
-        return config_refuse(ctx, "an RMS norm has no bias; take norm_bias"
-                             " away or choose the layer norm");
-    if (c->ngrams && (c->ngrams < 2 || c->ngrams > 3 || c->ngram_rows < 1 ||
-                      c->ngram_rows > INT32_MAX))
-        return config_refuse(ctx, "ngrams must be 0, 2 or 3, and ngram_rows"
-                             " then 1 or more");
-    if (c->positions != LH_POSITIONS_ROTARY)
-        return LH_OK;
-    if (c->head_size % 2)
+    bool rotary = c->positions == LH_POSITIONS_ROTARY;
+    const struct { bool holds; const char *otherwise; } rule[] = {
+        { (unsigned)c->positions <= LH_POSITIONS_ROTARY,
+          "an unknown kind of positions" },
+        { (unsigned)c->norm <= LH_NORM_LAYER, "an unknown kind of norm" },
+        { (unsigned)c->activation <= LH_GEGLU, "an unknown activation" },
+        { c->norm != LH_NORM_RMS || !c->norm_bias, "an RMS norm has no bias;"
+          " take norm_bias away or choose the layer norm" },
+        { !c->ngrams || (c->ngrams >= 2 && c->ngrams <= 3 &&
+                         c->ngram_rows >= 1 && c->ngram_rows <= INT32_MAX),
+          "ngrams must be 0, 2 or 3, and ngram_rows then 1 or more" },
+        { !rotary || (config_finite(c->rotary_theta) && c->rotary_theta >= 1),
+          "rotary_theta must be 1 or more" },
+        { !rotary || c->context <= CONFIG_ROTARY / c->head_size,
+          "context times head_size is above 2^25, too large for rotary"
+          " positions" },
+        { c->norm_eps > 0 && c->norm_eps <= 1,
+          "norm_eps must be above 0, at most 1" },
+        { config_finite(c->embedding_scale) && c->embedding_scale != 0,
+          "embedding_scale must be a number, not 0 (1: none)" },
+        { config_finite(c->logit_softcap) && c->logit_softcap >= 0,
+          "logit_softcap must be 0 (none) or more" },
+        { c->dropout >= 0 && c->dropout < 1,
+          "dropout must be at least 0, below 1" },
+        { config_finite(c->init_std) && c->init_std >= 0,
+          "init_std must be 0 or more" },
+    };
+    if (rotary && c->head_size % 2)
         return lh_fail(ctx, LH_ERROR_SHAPE, "config: rotary positions turn"
                        " pairs; a head_size of %lld is odd",
                        (long long)c->head_size);
-    if (!(config_finite(c->rotary_theta) && c->rotary_theta >= 1))
-        return config_refuse(ctx, "rotary_theta must be 1 or more");
-    if (c->context > CONFIG_ROTARY / c->head_size)
-        return config_refuse(ctx, "context times head_size is above 2^25,"
-                             " too large for rotary positions");
-    return LH_OK;
-}
-
-static lh_status config_check_numbers(lh_context *ctx, const lh_config *c)
-{
-    if (!(c->norm_eps > 0 && c->norm_eps <= 1))
-        return config_refuse(ctx, "norm_eps must be above 0, at most 1");
-    if (!config_finite(c->embedding_scale) || c->embedding_scale == 0)
-        return config_refuse(ctx, "embedding_scale must be a number, not 0"
-                             " (1: none)");
-    if (!(config_finite(c->logit_softcap) && c->logit_softcap >= 0))
-        return config_refuse(ctx, "logit_softcap must be 0 (none) or more");
-    if (!(c->dropout >= 0 && c->dropout < 1))
-        return config_refuse(ctx, "dropout must be at least 0, below 1");
-    if (!(config_finite(c->init_std) && c->init_std >= 0))
-        return config_refuse(ctx, "init_std must be 0 or more");
+    for (size_t i = 0; i < LH_COUNT(rule); i++)
+        if (!rule[i].holds)
+            return config_refuse(ctx, rule[i].otherwise);
     return LH_OK;
 }
 
@@ -160,9 +155,7 @@ LH_INTERNAL lh_status lh_config_check(lh_context *ctx, const lh_config *c)
 {
     lh_status status = config_check_lengths(ctx, c);
     if (!status)
-        status = config_check_choices(ctx, c);
-    if (!status)
-        status = config_check_numbers(ctx, c);
+        status = config_check_rest(ctx, c);
     if (status)
         return status;
     int64_t total = 0;

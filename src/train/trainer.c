@@ -13,39 +13,33 @@
 
 /* -------------------------------------------------------------- making -- */
 
-static bool trainer_share(double x)
-{
-    return x >= 0 && x < 1;
-}
-
 LH_INTERNAL lh_status lh_train_check(lh_context *ctx,
                                      const lh_train_settings *s)
 {
-    if (s->steps < 1 || s->batch < 1 || s->batch > INT32_MAX ||
-        s->steps > INT64_MAX / 2 / s->batch)
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "training takes 1 step or"
-                       " more and a batch of 1 or more");
-    if ((unsigned)s->dtype > LH_BF16)
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "training takes the dtype"
-                       " LH_F32 or LH_BF16");
-    if (s->micro_batch < 0)
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "a micro-batch is 1 or more,"
-                       " or 0 for the whole batch");
+    const struct { bool holds; const char *otherwise; } rule[] = {
+        { s->steps >= 1 && s->batch >= 1 && s->batch <= INT32_MAX &&
+          s->steps <= INT64_MAX / 2 / s->batch,
+          "training takes 1 step or more and a batch of 1 or more" },
+        { (unsigned)s->dtype <= LH_BF16,
+          "training takes the dtype LH_F32 or LH_BF16" },
+        { s->micro_batch >= 0,
+          "a micro-batch is 1 or more, or 0 for the whole batch" },
+        { s->final_rate >= 0 && s->final_rate <= 1,
+          "the final rate is a share of the peak, 0 to 1" },
+        { s->average >= 0 && s->average < 1,
+          "the average's decay must be at least 0 and below 1" },
+        { s->held_out >= 0 && s->held_out < 1,
+          "the held-out share must be at least 0 and below 1" },
+    };
+    for (size_t i = 0; i < LH_COUNT(rule); i++)
+        if (!rule[i].holds)
+            return lh_fail(ctx, LH_ERROR_ARGUMENT, "%s", rule[i].otherwise);
     if ((unsigned)s->schedule > LH_TRAPEZOID || s->warm_up < 0 ||
         s->cool_down < 0 || s->warm_up > s->steps ||
         s->cool_down > s->steps - s->warm_up)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "warm-up and cool-down are 0"
                        " or more, together at most the %lld steps",
                        (long long)s->steps);
-    if (!(s->final_rate >= 0 && s->final_rate <= 1))
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the final rate is a share of"
-                       " the peak, 0 to 1");
-    if (!trainer_share(s->average))
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the average's decay must be"
-                       " at least 0 and below 1");
-    if (!trainer_share(s->held_out))
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "the held-out share must be"
-                       " at least 0 and below 1");
     return LH_OK;
 }
 
