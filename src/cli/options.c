@@ -313,9 +313,9 @@ static int options_short(cli_options *o, const char *word, int *at)
 {
     for (int i = 0; i < OPT_COUNT; i++) {
         const cli_option_row *row = &cli_option_table[i];
-        if (row->letter != word[0] || !(row->who & 1u << o->subcommand))
-            continue;
-        return options_take(o, (cli_option)i, word[1] ? word + 1 : NULL, at);
+        if (row->letter == word[0] && row->who & 1u << o->subcommand)
+            return options_take(o, (cli_option)i, word[1] ? word + 1 : NULL,
+                                at);
     }
     return cli_usage("unknown option -%s; longhand %s -h lists them", word,
                      cli_subcommand_table[o->subcommand].name);

@@ -439,11 +439,8 @@ static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
                 (each == 2 ? 0 : (uint32_t)text[at + 2] << 16 |
                                  (uint32_t)text[at + 3] << 24));
         *used = at;
-        if (in->end && at < in->size) {
-            cli_fail("%s: ends in the middle of an id", in->name);
-            return -1;
-        }
-        return count;
+        return !in->end || at == in->size ? count
+             : -cli_fail("%s: ends in the middle of an id", in->name);
     }
     for (*used = 0; at < in->size;) {
         unsigned char c = text[at];
@@ -457,11 +454,10 @@ static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
             value = value < INT32_MAX ? 10 * value + (text[at] - '0') : value;
         if (at == in->size && !in->end)
             return count;                        /* it may go on           */
-        if (at == from || value > INT32_MAX) {
-            cli_fail("%s: \"%c\" is no id; ids are whole numbers with blanks"
-                     " between", in->name, c >= ' ' && c < 127 ? c : '?');
-            return -1;
-        }
+        if (at == from || value > INT32_MAX)
+            return -cli_fail("%s: \"%c\" is no id; ids are whole numbers with"
+                             " blanks between", in->name,
+                             c >= ' ' && c < 127 ? c : '?');
         id[count++] = (int32_t)value;
         *used = at;
     }
@@ -501,7 +497,7 @@ static int tokenizer_decode(lh_context *ctx, const cli_options *o,
                 id[0] = last;
             int64_t count = id ? tokenizer_ids(&in, o->integer[OPT_format],
                                                id + before, &used)
-                               : cli_fail("out of memory") - 2;
+                               : -cli_fail("out of memory");
             if (code || count < 0) {
                 code = CLI_FAILED;
                 break;
