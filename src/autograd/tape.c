@@ -308,13 +308,12 @@ static int tape_use(lh_tape *t, lh_tensor *x)
             return -1;
     }
     if (p->uses > p->parts) {
-        float **grown = lh_resize(p->ctx, p->part, (size_t)p->parts,
-                                  (size_t)p->uses, sizeof *grown);
-        if (!grown)
+        size_t parts = (size_t)p->parts;
+        if (lh_fit(p->ctx, &p->part, &parts, (size_t)p->uses,
+                   sizeof *p->part))
             return -1;
-        p->part = grown;
-        grown[p->parts] = lh_floats_alloc(p->ctx, (size_t)x->size);
-        if (!grown[p->parts])
+        p->part[p->parts] = lh_floats_alloc(p->ctx, (size_t)x->size);
+        if (!p->part[p->parts])
             return -1;
         p->parts++;
     }

@@ -72,19 +72,15 @@ LH_API void lh_session_reset(lh_session *s)
 
 /* Grows one layer's rows.  A layer whose rows have grown while another's
  * could not is no harm: capacity is what all of them have. */
-static bool session_grow(lh_session *s, float **rows, int64_t capacity)
+static lh_status session_grow(lh_session *s, float **rows, int64_t capacity)
 {
     const lh_config *c = &s->model->config;
     size_t columns = (size_t)(c->kv_heads * c->head_size);
     size_t old = *rows ? (size_t)s->cache.past * columns : 0, size;
     if (!lh_mul_size((size_t)capacity, columns, &size))
-        return LH_FAIL_AS(false, s->ctx, LH_ERROR_MEMORY, "the key/value cache"
-                          " is too large");
-    float *grown = lh_resize(s->ctx, *rows, old, size, sizeof *grown);
-    if (!grown)
-        return false;
-    *rows = grown;
-    return true;
+        return lh_fail(s->ctx, LH_ERROR_MEMORY, "the key/value cache is too"
+                       " large");
+    return lh_fit(s->ctx, rows, &old, size, sizeof **rows);
 }
 
 static lh_status session_room(lh_session *s, int64_t needed)
@@ -96,8 +92,8 @@ static lh_status session_room(lh_session *s, int64_t needed)
     int64_t capacity = lh_max64(needed, 2 * cache->capacity);
     capacity = lh_min64(c->context, lh_max64(capacity, SESSION_CACHE));
     for (int64_t i = 0; i < c->layers; i++)
-        if (!session_grow(s, &cache->key[i], capacity) ||
-            !session_grow(s, &cache->value[i], capacity))
+        if (session_grow(s, &cache->key[i], capacity) ||
+            session_grow(s, &cache->value[i], capacity))
             return LH_ERROR_MEMORY;
     cache->capacity = capacity;
     return LH_OK;
