@@ -19,7 +19,7 @@
 /* One call moves at most this much: Linux stops a little below 2 GiB. */
 enum { FILE_CHUNK = 1 << 30 };
 /* What has no size beforehand (a pipe, /dev/zero) may give this much. */
-#define FILE_ENDLESS ((size_t)1 << 31)
+static const size_t file_endless = (size_t)1 << 31;
 /* Names tried aside: PATH.tmp-<pid>, then with -1, -2, ... behind it, where
  * a killed run, or another one at work, has left such a file. */
 enum { FILE_ASIDE_NAMES = 1000 };
@@ -126,7 +126,7 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
                                lh_buffer *buffer)
 {
     int64_t told = ctx->io->size(fd);
-    size_t limit = told < 0 ? FILE_ENDLESS : SIZE_MAX;
+    size_t limit = told < 0 ? file_endless : SIZE_MAX;
     if (told > 0 && (uint64_t)told > SIZE_MAX / 2)
         return lh_fail(ctx, LH_ERROR_MEMORY,
                        "%s is larger than this machine's memory can be",
@@ -427,5 +427,3 @@ LH_INTERNAL char *lh_path_join(lh_context *ctx, const char *directory,
     bool slash = *directory && !lh_text_ends(directory, "/");
     return lh_text_join(ctx, directory, slash ? "/" : "", name);
 }
-
-#undef FILE_ENDLESS

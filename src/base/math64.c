@@ -12,18 +12,18 @@
 
 /* ln 2 in two parts: 42 bits, so that a product with an exponent is exact,
  * and the next 53.  pi / 2 in four: 33 bits thrice, and the next 53. */
-#define MATH_LN2_1  0x1.62e42fefa38p-1
-#define MATH_LN2_2  0x1.ef35793c7673p-45
-#define MATH_INV_LN2 0x1.71547652b82fep+0
-#define MATH_PI2_1  0x1.921fb544p+0
-#define MATH_PI2_2  0x1.0b4611a6p-34
-#define MATH_PI2_3  0x1.3198a2ep-69
-#define MATH_PI2_4  0x1.b839a252049c1p-104
-#define MATH_INV_PI2 0x1.45f306dc9c883p-1
+static const double math64_ln2_1 = 0x1.62e42fefa38p-1;
+static const double math64_ln2_2 = 0x1.ef35793c7673p-45;
+static const double math64_inv_ln2 = 0x1.71547652b82fep+0;
+static const double math64_pi2_1 = 0x1.921fb544p+0;
+static const double math64_pi2_2 = 0x1.0b4611a6p-34;
+static const double math64_pi2_3 = 0x1.3198a2ep-69;
+static const double math64_pi2_4 = 0x1.b839a252049c1p-104;
+static const double math64_inv_pi2 = 0x1.45f306dc9c883p-1;
 /* 1/3 - (double)(1/3) */
-#define MATH_THIRD_LO 0x1.5555555555555p-56
+static const double math64_third_lo = 0x1.5555555555555p-56;
 /* Adding and subtracting it rounds to an integer, |x| < 2^51. */
-#define MATH_ROUND 0x1.8p52
+static const double math64_round = 0x1.8p52;
 
 static const double math64_inverse_factorial[] = {
     1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040,
@@ -82,9 +82,9 @@ static double math64_exp(math64_pair x)
         return __builtin_inf();
     if (x.hi < -746)
         return 0;
-    double kd = (x.hi * MATH_INV_LN2 + MATH_ROUND) - MATH_ROUND;
-    double part = x.hi - kd * MATH_LN2_1;        /* exact                  */
-    math64_pair r = math64_sum(part, -(kd * MATH_LN2_2));
+    double kd = (x.hi * math64_inv_ln2 + math64_round) - math64_round;
+    double part = x.hi - kd * math64_ln2_1;      /* exact                  */
+    math64_pair r = math64_sum(part, -(kd * math64_ln2_2));
     r = math64_sum(r.hi, r.lo + x.lo);           /* pow's lo is not tiny   */
     double series = 0;                           /* r^14/14! ... r^2/2!    */
     for (int i = 14; i >= 2; i--)
@@ -122,7 +122,7 @@ static math64_pair math64_log(double x)
     t = math64_product(s.hi, s.hi);
     t.lo += 2 * s.hi * s.lo;
     u = math64_product(t.hi, 1.0 / 3);
-    u.lo += t.lo * (1.0 / 3) + t.hi * MATH_THIRD_LO;
+    u.lo += t.lo * (1.0 / 3) + t.hi * math64_third_lo;
     double series = 0;                           /* t^13/27 ... t^2/5      */
     for (int i = 27; i >= 5; i -= 2)
         series = series * t.hi + 1.0 / i;
@@ -134,8 +134,8 @@ static math64_pair math64_log(double x)
     t = math64_fast_sum(s.hi, p.hi);
     t.lo += p.lo;
     double kd = k;
-    s = math64_sum(kd * MATH_LN2_1, 2 * t.hi);
-    s.lo += 2 * t.lo + kd * MATH_LN2_2;
+    s = math64_sum(kd * math64_ln2_1, 2 * t.hi);
+    s.lo += 2 * t.lo + kd * math64_ln2_2;
     return math64_fast_sum(s.hi, s.lo);
 }
 
@@ -205,11 +205,11 @@ LH_INTERNAL void lh_sincos64(double x, double *sine, double *cosine)
         *sine = *cosine = __builtin_nan("");
         return;
     }
-    double n = (x * MATH_INV_PI2 + MATH_ROUND) - MATH_ROUND;
-    double a = x - n * MATH_PI2_1;               /* exact                  */
-    math64_pair b = math64_sum(a, -(n * MATH_PI2_2));
-    math64_pair c = math64_sum(b.hi, -(n * MATH_PI2_3));
-    math64_pair r = math64_sum(c.hi, (c.lo + b.lo) - n * MATH_PI2_4);
+    double n = (x * math64_inv_pi2 + math64_round) - math64_round;
+    double a = x - n * math64_pi2_1;             /* exact                  */
+    math64_pair b = math64_sum(a, -(n * math64_pi2_2));
+    math64_pair c = math64_sum(b.hi, -(n * math64_pi2_3));
+    math64_pair r = math64_sum(c.hi, (c.lo + b.lo) - n * math64_pi2_4);
 
     double q = r.hi * r.hi, s_series = 0, c_series = 0;
     for (int i = 17; i >= 3; i -= 2)             /* -q/3! + q^2/5! ...     */
@@ -231,14 +231,3 @@ LH_INTERNAL double lh_sqrt64(double x)
 {
     return __builtin_sqrt(x);
 }
-
-#undef MATH_LN2_1
-#undef MATH_LN2_2
-#undef MATH_INV_LN2
-#undef MATH_PI2_1
-#undef MATH_PI2_2
-#undef MATH_PI2_3
-#undef MATH_PI2_4
-#undef MATH_INV_PI2
-#undef MATH_THIRD_LO
-#undef MATH_ROUND

@@ -18,7 +18,7 @@ enum { NUMBER_LIMBS = 128 };
  * of their middle it is; what follows these counts as "and a bit more". */
 enum { NUMBER_DIGITS = 800 };
 /* Exponents are held here: beyond every double, and no sum overflows. */
-#define NUMBER_EXPONENT ((int64_t)1 << 60)
+static const int64_t number_exponent = (int64_t)1 << 60;
 
 /* ------------------------------------------------------- big integers -- */
 
@@ -297,7 +297,7 @@ static bool number_scan(number_decimal *d, const char *text, size_t size)
         if (!number_is_digit(text, size, at))
             return false;
         for (; number_is_digit(text, size, at); at++)
-            if (e < NUMBER_EXPONENT / 16)
+            if (e < number_exponent / 16)
                 e = 10 * e + (text[at] - '0');
         d->exponent += down ? -e : e;
     }
@@ -384,5 +384,3 @@ LH_INTERNAL bool lh_integer_parse(const char *text, size_t size,
     *value = negative ? (int64_t)(0 - n) : (int64_t)n;
     return true;
 }
-
-#undef NUMBER_EXPONENT

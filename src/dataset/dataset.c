@@ -19,7 +19,7 @@
 enum { DATASET_MEMORY = 8 << 20 };
 /* Of each text so much is looked at to choose how it is cut. */
 enum { DATASET_SAMPLE = 1 << 18 };
-#define DATASET_SEPARATOR "<|endoftext|>"
+static const char dataset_mark[] = "<|endoftext|>";
 /* Notes that are kept. */
 enum { DATASET_NOTES = 8 };
 
@@ -27,7 +27,8 @@ enum { DATASET_NOTES = 8 };
  * full; a slot holds the document's number + 1 and, above it, a part of its
  * hash, so that most comparisons need not look at the text. */
 enum { DATASET_NUMBER_BITS = 40 };
-#define DATASET_NUMBER_MASK ((UINT64_C(1) << DATASET_NUMBER_BITS) - 1)
+static const uint64_t dataset_number_mask =
+    (UINT64_C(1) << DATASET_NUMBER_BITS) - 1;
 /* A text made to collide could make the index slow to build; when one
  * document meets this many others the index is given up, and contains looks
  * through all documents.  10^7 random ones meet fewer than 60. */
@@ -79,9 +80,9 @@ static uint64_t *dataset_slot(const lh_dataset *d, const char *text,
         uint64_t *slot = &d->slots[at];
         if (!*slot || !--*probes)
             return slot;
-        if ((*slot ^ hash) & ~DATASET_NUMBER_MASK)
+        if ((*slot ^ hash) & ~dataset_number_mask)
             continue;
-        int64_t i = (int64_t)(*slot & DATASET_NUMBER_MASK) - 1;
+        int64_t i = (int64_t)(*slot & dataset_number_mask) - 1;
         size_t other;
         const char *document = lh_dataset_document(d, i, &other);
         if (other == size && !memcmp(document, text, size))
@@ -94,7 +95,7 @@ static lh_status dataset_index(lh_dataset *d)
     size_t slots = 16;
     int64_t documents = d->facts.documents;
     d->facts.duplicates = -1;
-    if ((uint64_t)documents >= DATASET_NUMBER_MASK)
+    if ((uint64_t)documents >= dataset_number_mask)
         return LH_OK;
     while (slots / 2 < (size_t)documents && slots <= SIZE_MAX / 16)
         slots *= 2;
@@ -116,7 +117,7 @@ static lh_status dataset_index(lh_dataset *d)
         }
         duplicates += *slot != 0;
         if (!*slot)
-            *slot = (hash & ~DATASET_NUMBER_MASK) | (uint64_t)(i + 1);
+            *slot = (hash & ~dataset_number_mask) | (uint64_t)(i + 1);
     }
     d->facts.duplicates = duplicates;
     return LH_OK;
@@ -209,11 +210,11 @@ static lh_status dataset_sample(lh_dataset *d, const lh_source *s,
 
 static bool dataset_separated(const char *text, size_t size)
 {
-    static const char mark[] = DATASET_SEPARATOR;
-    for (const char *at = text; (at = memchr(at, mark[0], size -
+    const size_t length = sizeof dataset_mark - 1;
+    for (const char *at = text; (at = memchr(at, dataset_mark[0], size -
                                              (size_t)(at - text))); at++)
-        if (size - (size_t)(at - text) >= sizeof mark - 1 &&
-            !memcmp(at, mark, sizeof mark - 1))
+        if (size - (size_t)(at - text) >= length &&
+            !memcmp(at, dataset_mark, length))
             return true;
     return false;
 }
@@ -258,7 +259,7 @@ static lh_status dataset_by(lh_dataset *d, const lh_sources *what)
         status = dataset_choose(d);
     if (status || d->facts.by != LH_DOCUMENTS_SEPARATED)
         return status;
-    mark = mark ? mark : DATASET_SEPARATOR;
+    mark = mark ? mark : dataset_mark;
     d->separator = lh_text_copy(d->ctx, mark);
     return d->separator ? LH_OK : LH_ERROR_MEMORY;
 }
@@ -469,6 +470,3 @@ LH_API bool lh_dataset_contains(const lh_dataset *d, const char *text,
     }
     return false;
 }
-
-#undef DATASET_SEPARATOR
-#undef DATASET_NUMBER_MASK

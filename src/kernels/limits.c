@@ -116,10 +116,10 @@ LH_API double lh_limit_barrier(lh_context *ctx, double seconds)
 
 /* A slice of a kernel's time: long against the clock and, with threads, the
  * waking of those that slept through the others' slices. */
-#define LIMIT_SLICE 0.002
+static const double limit_slice = 0.002;
 /* What needs fewer operations for each byte than this, on any machine that
  * we know of, may be bound by memory. */
-#define LIMIT_INTENSITY 32.0
+static const double limit_intensity = 32.0;
 
 typedef struct limit_reading {
     lh_kernel_fn *sum;
@@ -146,7 +146,7 @@ static double limit_read_once(const lh_context *ctx, limit_reading *r)
         double t0 = limit_clock();
         lh_pool_run(ctx->pool, threads, limit_read_part, r);
         took = limit_clock() - t0;
-        if (took >= LIMIT_SLICE / 4)
+        if (took >= limit_slice / 4)
             break;
     }
     return (double)threads * (double)r->part * (double)r->passes *
@@ -173,7 +173,7 @@ static lh_status limit_measure(lh_context *ctx, const lh_timing_work *w,
         .sum = ctx->kernels->fn[LH_KERNEL_sum], .memory = w->memory,
         .part = lh_max64((int64_t)w->floats / threads, 1), .passes = 1,
     };
-    bool bound = w->flops < LIMIT_INTENSITY * w->bytes &&
+    bool bound = w->flops < limit_intensity * w->bytes &&
                  (int64_t)w->floats >= threads;
     int64_t rounds = 1 << 10, times = 1;
     lh_status status = limit_launch(ctx, w, 1);  /* scratch, pages, caches */
@@ -188,7 +188,7 @@ static lh_status limit_measure(lh_context *ctx, const lh_timing_work *w,
         double t0 = limit_clock();
         status = status ? status : limit_launch(ctx, w, times);
         double took = limit_clock() - t0;
-        if (took < LIMIT_SLICE && times < (int64_t)1 << 30 &&
+        if (took < limit_slice && times < (int64_t)1 << 30 &&
             limit_goes_on(start, seconds)) {
             times *= 2;
             continue;
@@ -224,6 +224,3 @@ LH_API lh_status lh_kernel_time(lh_context *ctx, const char *work,
     lh_floats_free(ctx, w.memory);
     return status;
 }
-
-#undef LIMIT_SLICE
-#undef LIMIT_INTENSITY

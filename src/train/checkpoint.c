@@ -13,7 +13,7 @@
 #include "formats/safetensors.h"
 #include "train/train.h"
 
-#define CHECKPOINT_FORMAT "longhand trainer 2"
+static const char checkpoint_format[] = "longhand trainer 2";
 
 /* ----------------------------------------------- what must be the same -- */
 
@@ -85,7 +85,7 @@ static void checkpoint_pairs(const lh_trainer *r,
                              checkpoint_pair pair[CHECKPOINT_PAIRS])
 {
     const lh_config *config = lh_model_config(r->model);
-    checkpoint_text(pair++, "format", CHECKPOINT_FORMAT);
+    checkpoint_text(pair++, "format", checkpoint_format);
     checkpoint_text(pair++, "version", LH_VERSION);
     checkpoint_text(pair++, "dtype", training->dtype == LH_BF16 ? "bf16"
                                                                 : "f32");
@@ -264,10 +264,10 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
                                   const char *path)
 {
     const char *format = lh_safetensors_text(file, "format");
-    if (!format || strcmp(format, CHECKPOINT_FORMAT) != 0)
+    if (!format || strcmp(format, checkpoint_format) != 0)
         return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s is no checkpoint of this"
                        " version of Longhand: its format is not \"%s\"",
-                       path, CHECKPOINT_FORMAT);
+                       path, checkpoint_format);
     checkpoint_pair pair[CHECKPOINT_PAIRS];
     lh_train_settings settings = r->settings;
     checkpoint_length(r, file, &settings);
@@ -372,5 +372,4 @@ LH_API lh_status lh_trainer_load(lh_trainer *r, const char *path)
     return status;
 }
 
-#undef CHECKPOINT_FORMAT
 #undef CHECKPOINT_FIELDS

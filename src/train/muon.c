@@ -27,7 +27,7 @@ static const float muon_polynomial[MUON_ROUNDS][3] = {
 };
 /* The polynomials are made for values of at most 1 / 1.02, since rounding may
  * push one beyond. */
-#define MUON_SAFETY 1.02
+static const double muon_safety = 1.02;
 
 LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns)
 {
@@ -141,7 +141,7 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
         status = lh_squares(ctx, x->gradient, size, x->sums, &squares);
     /* A momentum that has decayed this far is none: squares of floats lose it,
      * and its length with them. */
-    double length = lh_sqrt64(squares) * MUON_SAFETY;
+    double length = lh_sqrt64(squares) * muon_safety;
     double scale = squares > 1e-30 ? 1 / (length + 1e-20) : 0;
     if (!status)
         status = muon_scale(ctx, x->gradient, other, (float)scale, size);
@@ -159,5 +159,3 @@ LH_INTERNAL lh_status lh_muon_update(lh_context *ctx,
     return status ? status : lh_launch(ctx, LH_KERNEL_muon, &args, size, 6,
                                        0);
 }
-
-#undef MUON_SAFETY

@@ -4,7 +4,7 @@
 #include "base/math64.h"
 #include "train/train.h"
 
-#define SCHEDULE_PI 3.14159265358979323846
+static const double schedule_pi = 3.14159265358979323846;
 
 /* The share of the peak, 0 to 1, at `done` of `length` steps behind the
  * warm-up; cool_down: the trapezoid's falling steps. */
@@ -18,7 +18,7 @@ static double schedule_share(lh_schedule kind, double done, double length,
     case LH_LINEAR:
         return 1 - (1 - end) * part;
     case LH_COSINE:
-        lh_sincos64(SCHEDULE_PI * part, &sine, &cosine);
+        lh_sincos64(schedule_pi * part, &sine, &cosine);
         return end + (1 - end) * (0.5 * (1 + cosine));
     case LH_TRAPEZOID:
         if (length - done < cool_down)
@@ -48,5 +48,3 @@ LH_INTERNAL bool lh_schedule_same(const lh_train_settings *s, int64_t steps,
            (s->schedule == LH_TRAPEZOID && done <= s->steps - s->cool_down &&
             done <= steps - cool_down);
 }
-
-#undef SCHEDULE_PI

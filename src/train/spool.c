@@ -17,7 +17,7 @@
 #define SPOOL_FACTS(X) \
     X(magic) X(key) X(token_count) X(count) X(training) X(longest) X(width) \
     X(bytes) X(hash)
-#define SPOOL_MAGIC UINT64_C(0x31736e656b6f746c)
+static const uint64_t spool_magic = UINT64_C(0x31736e656b6f746c);
 /* Bytes that are collected for a write. */
 enum { SPOOL_BLOCK = 1 << 18 };
 
@@ -74,7 +74,7 @@ static bool spool_facts_read(lh_windows *w, uint64_t key, int64_t context,
     SPOOL_FACTS(SPOOL_FIELD)
 #undef SPOOL_FIELD
     return lh_little(at, 8) == spool_hash(2, text, sizeof text - 8) &&
-           f->magic == SPOOL_MAGIC && f->key == key &&
+           f->magic == spool_magic && f->key == key &&
            (f->width == 2 || f->width == 4) &&
            f->token_count <= INT64_MAX / 8 && f->count <= INT64_MAX / 16 &&
            f->count > 0 && f->training > 0 && f->training <= f->count &&
@@ -223,7 +223,7 @@ static lh_status spool_make(lh_windows *w, const char *tokens,
     if (!status)
         status = lh_spool_start(&c, w->token_count - 1);
     const spool_facts f = {
-        SPOOL_MAGIC, key, (uint64_t)w->token_count, (uint64_t)w->count,
+        spool_magic, key, (uint64_t)w->token_count, (uint64_t)w->count,
         (uint64_t)w->training, (uint64_t)w->longest, (uint64_t)c.width,
         (uint64_t)w->bytes, w->hash,
     };
@@ -272,4 +272,3 @@ LH_INTERNAL lh_status lh_spool_open(lh_windows *w, const char *path,
 }
 
 #undef SPOOL_FACTS
-#undef SPOOL_MAGIC
