@@ -564,6 +564,19 @@ static void test_unknown(lh_context *ctx)
     lh_error_clear(ctx);
 }
 
+/* A token with a byte that is no token is not made of those beside it. */
+static void test_gap(lh_context *ctx)
+{
+    const char *text = "YQ== 0\nYg== 1\nYWNi 2\n";      /* a, b, acb */
+    const fixture f = { "gap", NULL, NULL, -1, "ab", 2, { 0, 1 } };
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "gap", text, strlen(text),
+                                        "gpt2");
+    CHECK(k != NULL);
+    ids_are(ctx, &f, k);
+    written_again(ctx, &f, k);
+    lh_tokenizer_free(k);
+}
+
 /* A symbol that is found behind no space cannot be written. */
 static void test_symbol(lh_context *ctx)
 {
@@ -765,6 +778,7 @@ int main(void)
     test_unknown(ctx);
     test_symbol(ctx);
     test_foreign(ctx);
+    test_gap(ctx);
     test_settings(ctx);
     for (size_t i = 0; i < LH_COUNT(fixtures); i++)
         test_fixture(ctx, &fixtures[i]);

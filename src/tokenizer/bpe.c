@@ -59,10 +59,30 @@ static uint64_t bpe_hash(const lh_bpe *b, const char *text, size_t size)
     return hash;
 }
 
-static size_t bpe_spread(uint64_t x)
+/* Tables by hashes have open addressing: nothing is further from its place
+ * than BPE_NEAREST, so that no look-up takes longer, and place 0 stays empty.
+ * Real tokenizers need at most 40.  Where a file needs more, which is one that
+ * was made for it, other factors are tried, and in the end it is refused. */
+#define BPE_NEAREST 128
+#define BPE_FACTORS 8
+
+static size_t bpe_spread(const lh_bpe_spread *s, uint64_t key)
 {
-    x *= 0x9e3779b97f4a7c15u;
-    return (size_t)(x ^ x >> 32);
+    return (size_t)(key * s->factor >> s->shift) + 1;
+}
+
+/* For so many entries; the places there are. */
+static size_t bpe_capacity(lh_bpe_spread *s, size_t count)
+{
+    *s = (lh_bpe_spread){ 0x9e3779b97f4a7c15u, 60 };
+    while (count > (size_t)1 << (63 - s->shift))
+        s->shift--;
+    return ((size_t)1 << (64 - s->shift)) + BPE_NEAREST;
+}
+
+static void bpe_other(lh_bpe_spread *s)
+{
+    s->factor *= 0xd1342543de82ef95u;
 }
 
 /* ----------------------------------------------------------- look-ups -- */
@@ -73,15 +93,14 @@ static size_t bpe_size(const lh_tokenizer *k, int32_t id)
 }
 
 /* The place of a token of this hash whose bytes are those of two texts: its
- * own, or an empty one. */
+ * own, or an empty one; the first: neither is near. */
 static lh_bpe_slot *bpe_slot(const lh_tokenizer *k, uint64_t hash,
                              const char *head, size_t head_size,
                              const char *tail, size_t tail_size)
 {
     const lh_bpe *b = k->bpe;
-    size_t i = bpe_spread(hash);
-    for (;; i++) {
-        lh_bpe_slot *slot = &b->slot[i & b->slot_mask];
+    lh_bpe_slot *slot = b->slot + bpe_spread(&b->slot_spread, hash);
+    for (int i = 0; i < BPE_NEAREST; i++, slot++) {
         if (slot->id < 0)
             return slot;
         const char *text = k->pieces + k->starts[slot->id];
@@ -91,6 +110,7 @@ static lh_bpe_slot *bpe_slot(const lh_tokenizer *k, uint64_t hash,
             (!tail_size || !memcmp(text + head_size, tail, tail_size)))
             return slot;
     }
+    return b->slot;
 }
 
 LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
@@ -116,12 +136,12 @@ LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
 
 static lh_bpe_pair *bpe_place(const lh_bpe *b, int32_t left, int32_t right)
 {
-    size_t i = bpe_spread((uint64_t)(uint32_t)left << 32 | (uint32_t)right);
-    for (;; i++) {
-        lh_bpe_pair *p = &b->pair[i & b->pair_mask];
+    uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    lh_bpe_pair *p = b->pair + bpe_spread(&b->pair_spread, key);
+    for (int i = 0; i < BPE_NEAREST; i++, p++)
         if (p->made < 0 || (p->left == left && p->right == right))
             return p;
-    }
+    return b->pair;
 }
 
 #define BPE_NEVER UINT32_MAX
@@ -161,15 +181,15 @@ static uint32_t bpe_known_rank(const lh_bpe_run *r, int32_t left,
 /* Pieces of up to this many bytes look for the least pair each time. */
 #define BPE_SHORT 48
 
-/* Merges tokens [count] in place; how many are left. */
+/* Merges tokens [count] in place, until `least` are left; how many are. */
 static size_t bpe_merge_short(const lh_bpe_run *r, int32_t *token,
-                              size_t count)
+                              size_t count, size_t least)
 {
     uint32_t rank[BPE_SHORT];
     int32_t made[BPE_SHORT];
     for (size_t i = 0; i + 1 < count; i++)
         rank[i] = bpe_known_rank(r, token[i], token[i + 1], &made[i]);
-    while (count > 1) {
+    while (count > least) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < count; i++)
             if (rank[i] < rank[best])
@@ -249,7 +269,8 @@ static void bpe_pair_up(const lh_bpe_run *r, bpe_link *link, uint32_t i,
 
 /* The same for many tokens.  Each merge puts two pairs in, so the heap never
  * has more than three for each token. */
-static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
+static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count,
+                             size_t least)
 {
     size_t each = sizeof(bpe_link) + 3 * sizeof(uint64_t);
     size_t need = count * each;
@@ -274,13 +295,14 @@ static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
                               i + 1 < count ? i + 1 : UINT32_MAX };
     for (uint32_t i = 0; i + 1 < count; i++)
         bpe_pair_up(r, link, i, &heap);
-    while (heap.count) {
+    for (size_t now = count; heap.count && now > least;) {
         uint64_t top = bpe_heap_pop(&heap);
         uint32_t i = (uint32_t)top;
         bpe_link *at = &link[i];
         if (at->token < 0 || at->rank != top >> 32)
             continue;
         bpe_link *gone = &link[at->after];
+        now--;
         at->token = at->made;
         at->after = gone->after;
         gone->token = -1;
@@ -295,6 +317,13 @@ static size_t bpe_merge_long(lh_bpe_run *r, int32_t *token, size_t count)
         if (link[i].token >= 0)
             token[left++] = link[i].token;
     return left;
+}
+
+static size_t bpe_merge(lh_bpe_run *r, int32_t *token, size_t count,
+                        size_t least)
+{
+    return count <= BPE_SHORT ? bpe_merge_short(r, token, count, least)
+                              : bpe_merge_long(r, token, count, least);
 }
 
 /* The tokens that bytes begin as; how many. */
@@ -358,38 +387,35 @@ LH_INTERNAL void lh_bpe_piece(lh_bpe_run *r, const unsigned char *text,
     }
     size_t count = b->characters ? bpe_characters(r->k, text, size, token)
                                  : bpe_bytes(b, text, size, token);
-    count = count <= BPE_SHORT ? bpe_merge_short(r, token, count)
-                               : bpe_merge_long(r, token, count);
-    r->out->count += count;
+    r->out->count += bpe_merge(r, token, count, 1);
 }
 
-/* Merges the bytes of a token, all but itself: the two that it is made of;
- * false: it is not made of two. */
-static bool bpe_parents(const lh_tokenizer *k, int32_t id, int32_t *token,
-                        lh_merge *merge)
+/* The two tokens that each is made of whose bytes merge into two; how many;
+ * SIZE_MAX: no memory. */
+static size_t bpe_parents(lh_context *ctx, const lh_tokenizer *k,
+                          lh_merge *merge)
 {
-    const unsigned char *text =
-        (const unsigned char *)k->pieces + k->starts[id];
-    size_t count = bpe_bytes(k->bpe, text, bpe_size(k, id), token);
-    while (count > 2) {
-        size_t best = 0;
-        uint32_t least = BPE_NEVER;
-        int32_t made = -1;
-        for (size_t i = 0; i + 1 < count; i++) {
-            int32_t one;
-            uint32_t rank = bpe_rank(k, token[i], token[i + 1], &one);
-            if (rank < least && one != id)
-                least = rank, best = i, made = one;
-        }
-        if (least == BPE_NEVER)
-            return false;
-        token[best] = made;
-        count--;
-        memmove(token + best + 1, token + best + 2,
-                (count - best - 1) * sizeof *token);
+    lh_bpe_run r = { .ctx = ctx, .k = k, .scratch = lh_bpe_take(ctx, k) };
+    int32_t *token = lh_alloc(ctx, k->bpe->longest + 1, sizeof *token);
+    size_t have = 0;
+    bool fine = r.scratch && token;
+    for (int32_t id = 0; id < k->vocabulary && fine; id++) {
+        const char *text = k->pieces + k->starts[id];
+        size_t size = bpe_size(k, id);
+        if (size < 2 || lh_bpe_find(k, text, size) != id)
+            continue;
+        size_t count = bpe_bytes(k->bpe, (const unsigned char *)text, size,
+                                 token);
+        count = bpe_merge(&r, token, count, 2);
+        if (count == 2 &&
+            bpe_size(k, token[0]) + bpe_size(k, token[1]) == size)
+            merge[have++] = (lh_merge){ token[0], token[1], id };
+        fine = !r.status;
     }
-    *merge = (lh_merge){ token[0], token[1], id };
-    return count == 2;
+    lh_bpe_give(ctx, k, r.scratch);
+    lh_free(ctx, r.memory);
+    lh_free(ctx, token);
+    return fine ? have : SIZE_MAX;
 }
 
 static int bpe_by_rank(const void *a, const void *b)
@@ -403,19 +429,27 @@ static int bpe_by_rank(const void *a, const void *b)
 /* Every two tokens that are a third together; their number. */
 static size_t bpe_splits(const lh_tokenizer *k, lh_bpe_pair *pair)
 {
+    const lh_bpe *b = k->bpe;
     size_t count = 0;
     for (int32_t id = 0; id < k->vocabulary; id++) {
         const char *text = k->pieces + k->starts[id];
         size_t size = bpe_size(k, id);
+        uint64_t head = 0, all = b->hash[id];
         if (!size || lh_bpe_find(k, text, size) != id)
             continue;
         for (size_t at = 1; at < size; at++) {
-            lh_bpe_pair p = { lh_bpe_find(k, text, at),
-                              lh_bpe_find(k, text + at, size - at), id,
-                              k->bpe->rank ? k->bpe->rank[id]
-                                           : (uint32_t)id };
-            if (p.left >= 0 && p.right >= 0)
-                pair[count++] = p;
+            head = bpe_fold(bpe_mul(head, BPE_BASE) +
+                            (unsigned char)text[at - 1] + 1);
+            int32_t left = bpe_slot(k, head, text, at, NULL, 0)->id;
+            if (left < 0)
+                continue;
+            uint64_t tail = bpe_fold(all + BPE_PRIME -
+                                     bpe_mul(head, b->power[size - at]));
+            int32_t right = bpe_slot(k, tail, text + at, size - at, NULL,
+                                     0)->id;
+            if (right >= 0)
+                pair[count++] = (lh_bpe_pair){
+                    left, right, id, b->rank ? b->rank[id] : (uint32_t)id };
         }
     }
     return count;
@@ -427,48 +461,46 @@ LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
     const lh_bpe *b = k->bpe;
     bool splits = b->by_rank && b->characters, made = b->by_rank && !splits;
     size_t places = splits ? k->starts[k->vocabulary]
-                  : made ? (size_t)k->vocabulary : b->pair_mask + 1, have = 0;
+                  : made ? (size_t)k->vocabulary : b->pair_places, have = 0;
     lh_bpe_pair *all = lh_alloc(ctx, splits ? places : 1, sizeof *all);
     lh_merge *merge = lh_alloc(ctx, places, sizeof *merge);
-    const void **order = lh_alloc(ctx, places, sizeof *order);
-    int32_t *token = lh_alloc(ctx, b->longest + 1, sizeof *token);
-    if (all && merge && order && token) {
+    const void **order = lh_alloc(ctx, made ? 1 : places, sizeof *order);
+    bool fine = all && merge && order;
+    if (fine && made) {
+        have = bpe_parents(ctx, k, merge);
+        fine = have != SIZE_MAX;
+    } else if (fine) {
         const lh_bpe_pair *pair = splits ? all : b->pair;
         if (splits)
             places = bpe_splits(k, all);
-        for (int32_t id = 0; id < k->vocabulary && made; id++)
-            have += bpe_size(k, id) > 1 &&
-                    lh_bpe_find(k, k->pieces + k->starts[id],
-                                bpe_size(k, id)) == id &&
-                    bpe_parents(k, id, token, &merge[have]);
-        for (size_t i = 0; i < places && !made; i++)
+        for (size_t i = 0; i < places; i++)
             if (pair[i].made >= 0)
                 order[have++] = &pair[i];
-        if (!made)
-            lh_sort(order, have, bpe_by_rank);
-        for (size_t i = 0; i < have && !made; i++) {
+        lh_sort(order, have, bpe_by_rank);
+        for (size_t i = 0; i < have; i++) {
             const lh_bpe_pair *p = order[i];
             merge[i] = (lh_merge){ p->left, p->right, p->made };
         }
-    } else {
+    }
+    if (!fine) {
         lh_free(ctx, merge);
         merge = NULL;
     }
     lh_free(ctx, all);
     lh_free(ctx, order);
-    lh_free(ctx, token);
     *count = have;
     return merge;
 }
 
 /* -------------------------------------------------------------- making -- */
 
-static size_t bpe_capacity(size_t count)
+/* Nothing that a text may be asks for this. */
+static lh_status bpe_crafted(lh_context *ctx, const char *where,
+                             const char *what)
 {
-    size_t capacity = 16;
-    while (capacity < 2 * count)
-        capacity *= 2;
-    return capacity;
+    return lh_fail(ctx, LH_ERROR_FORMAT, "%s: its %s crowd at one place of a"
+                   " table, as only those of a file made for that do", where,
+                   what);
 }
 
 static int bpe_by_score(const void *a, const void *b)
@@ -497,20 +529,47 @@ static lh_status bpe_make_ranks(lh_tokenizer *k, const lh_bpe_parts *p)
     return order && k->bpe->rank ? LH_OK : LH_ERROR_MEMORY;
 }
 
-/* The vocabulary's bytes and their look-up; of two tokens with the same bytes
- * the first is found. */
+/* The look-up of the vocabulary; of two tokens with the same bytes the first
+ * is found. */
+static lh_status bpe_make_slots(lh_tokenizer *k, const lh_bpe_parts *p)
+{
+    lh_bpe *b = k->bpe;
+    size_t places = bpe_capacity(&b->slot_spread, (size_t)p->vocabulary);
+    b->slot = lh_alloc(k->ctx, places, sizeof *b->slot);
+    if (!b->slot)
+        return LH_ERROR_MEMORY;
+    for (int i = 0; i < BPE_FACTORS; i++, bpe_other(&b->slot_spread)) {
+        int32_t id = 0;
+        memset(b->slot, 0xff, places * sizeof *b->slot);
+        for (; id < p->vocabulary; id++) {
+            size_t size = bpe_size(k, id);
+            if (!size || (p->hidden && p->hidden[id]))
+                continue;
+            lh_bpe_slot *slot = bpe_slot(k, b->hash[id], p->piece[id], size,
+                                         NULL, 0);
+            if (slot == b->slot)
+                break;
+            if (slot->id < 0)
+                *slot = (lh_bpe_slot){ (uint32_t)b->hash[id], id };
+        }
+        if (id == p->vocabulary)
+            return LH_OK;
+    }
+    return bpe_crafted(k->ctx, p->where, "tokens");
+}
+
+/* The vocabulary's bytes and their hashes. */
 static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
 {
     lh_bpe *b = k->bpe;
-    size_t places = bpe_capacity((size_t)p->vocabulary), at = 0;
+    size_t at = 0;
     for (int32_t id = 0; id < p->vocabulary; id++)
         if (p->piece[id] && p->piece_size[id] > b->longest)
             b->longest = p->piece_size[id];
-    b->slot = lh_alloc(k->ctx, places, sizeof *b->slot);
     b->hash = lh_alloc(k->ctx, (size_t)p->vocabulary, sizeof *b->hash);
     b->power = lh_alloc(k->ctx, b->longest + 1, sizeof *b->power);
     b->spelled = lh_alloc(k->ctx, 8, sizeof *b->spelled);
-    if (!b->slot || !b->hash || !b->power || !b->spelled)
+    if (!b->hash || !b->power || !b->spelled)
         return LH_ERROR_MEMORY;
     b->power[0] = 1;
     for (size_t i = 0; i < b->longest; i++)
@@ -518,8 +577,6 @@ static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
     for (size_t i = 0; i < 8 && i < b->longest; i++)
         for (uint64_t c = 0; c < 256; c++)
             b->spelled[i][c] = bpe_mul(b->power[i], c + 1);
-    b->slot_mask = places - 1;
-    memset(b->slot, 0xff, places * sizeof *b->slot);
     for (int32_t id = 0; id < p->vocabulary; id++) {
         uint32_t size = p->piece[id] ? p->piece_size[id] : 0;
         k->starts[id] = (uint32_t)at;
@@ -528,35 +585,35 @@ static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
         k->starts[id + 1] = (uint32_t)(at + size);
         at += size;
         b->hash[id] = bpe_hash(b, p->piece[id], size);
-        if (!size || (p->hidden && p->hidden[id]))
-            continue;
-        lh_bpe_slot *slot = bpe_slot(k, b->hash[id], p->piece[id], size,
-                                     NULL, 0);
-        if (slot->id < 0)
-            *slot = (lh_bpe_slot){ (uint32_t)b->hash[id], id };
     }
-    return LH_OK;
+    return bpe_make_slots(k, p);
 }
 
-LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const lh_merge *merge,
-                                    size_t count)
+LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const char *where,
+                                    const lh_merge *merge, size_t count)
 {
     lh_bpe *b = k->bpe;
-    size_t places = bpe_capacity(count);
-    b->pair = lh_alloc(k->ctx, places, sizeof *b->pair);
+    b->pair_places = bpe_capacity(&b->pair_spread, count);
+    b->pair = lh_alloc(k->ctx, b->pair_places, sizeof *b->pair);
     if (!b->pair)
         return LH_ERROR_MEMORY;
-    b->pair_mask = places - 1;
-    for (size_t i = 0; i < places; i++)
-        b->pair[i].made = -1;
-    for (size_t i = 0; i < count; i++) {
-        const lh_merge *m = &merge[i];
-        /* Of a pair that is given twice the last rank holds, as a map has
-         * it that is filled in order. */
-        *bpe_place(b, m->left, m->right) = (lh_bpe_pair){
-            m->left, m->right, m->made, (uint32_t)i };
+    for (int n = 0; n < BPE_FACTORS; n++, bpe_other(&b->pair_spread)) {
+        size_t i = 0;
+        for (size_t j = 0; j < b->pair_places; j++)
+            b->pair[j].made = -1;
+        for (; i < count; i++) {
+            const lh_merge *m = &merge[i];
+            lh_bpe_pair *p = bpe_place(b, m->left, m->right);
+            if (p == b->pair)
+                break;
+            /* Of a pair that is given twice the last rank holds, as a map
+             * has it that is filled in order. */
+            *p = (lh_bpe_pair){ m->left, m->right, m->made, (uint32_t)i };
+        }
+        if (i == count)
+            return LH_OK;
     }
-    return LH_OK;
+    return bpe_crafted(k->ctx, where, "merges");
 }
 
 static int bpe_by_bytes(const void *a, const void *b)
@@ -698,5 +755,7 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
 
 #undef BPE_PRIME
 #undef BPE_BASE
+#undef BPE_NEAREST
+#undef BPE_FACTORS
 #undef BPE_NEVER
 #undef BPE_SHORT

@@ -33,6 +33,12 @@ typedef struct lh_bpe_slot {
     int32_t id;                        /* below 0: an empty place          */
 } lh_bpe_slot;
 
+/* The place of a key in a table with open addressing. */
+typedef struct lh_bpe_spread {
+    uint64_t factor;
+    unsigned shift;
+} lh_bpe_spread;
+
 #define LH_BPE_STEPS 6
 #define LH_BPE_FRAME 4
 
@@ -87,11 +93,10 @@ typedef struct lh_bpe {
     uint32_t *rank;                    /* by_rank: [vocabulary], NULL: the
                                           ids                              */
     int32_t byte_id[256];              /* -1: none                         */
-    lh_bpe_pair *pair;                 /* [pair_mask + 1], open addressing */
-    size_t pair_mask;
-    lh_bpe_slot *slot;                 /* [slot_mask + 1]: tokens by their
-                                          bytes                            */
-    size_t slot_mask;
+    lh_bpe_pair *pair;                 /* [pair_places]                    */
+    size_t pair_places;
+    lh_bpe_slot *slot;                 /* tokens by their bytes            */
+    lh_bpe_spread pair_spread, slot_spread;
     uint64_t *hash;                    /* [vocabulary]: of the bytes       */
     uint64_t *power;                   /* [longest + 1]: see bpe.c         */
     uint64_t (*spelled)[256];          /* [8]: of a byte with so many behind
@@ -112,6 +117,7 @@ typedef struct lh_bpe_parts {
     const lh_added *added;
     int added_count;
     int32_t border;
+    const char *where;                 /* the file, for messages           */
 } lh_bpe_parts;
 
 LH_TABLE const lh_tokenizer_kind_row lh_tokenizer_kind_bpe;
@@ -120,8 +126,8 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx,
                                       const lh_bpe_parts *parts);
 
 /* The pairs, in the order of their rank; once, unless by_rank. */
-LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const lh_merge *merge,
-                                    size_t count);
+LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const char *where,
+                                    const lh_merge *merge, size_t count);
 
 /* The same back, where they are not listed the pair that each token is made
  * of, or of pieces that begin as characters each that it may be made of; for

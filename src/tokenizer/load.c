@@ -210,7 +210,7 @@ static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
         if (border < 0)
             k->border = lh_bpe_find(k, "<|endoftext|>", 13);
         if (load_merges(&g, k, merges->data, merges->size) ||
-            lh_bpe_merges(k, g.merge, g.merges)) {
+            lh_bpe_merges(k, g.where, g.merge, g.merges)) {
             lh_tokenizer_free(k);
             k = NULL;
         }

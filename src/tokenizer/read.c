@@ -189,6 +189,7 @@ LH_INTERNAL lh_tokenizer *lh_gather_make(lh_gather *g, const lh_bpe *rules,
         .piece_size = g->piece_size, .hidden = g->hidden,
         .score = rules->by_rank && rules->spaces ? g->score : NULL,
         .added = g->added, .added_count = g->added_count, .border = border,
+        .where = g->where,
     };
     return lh_bpe_make(g->ctx, &parts);
 }

@@ -462,7 +462,8 @@ static lh_status binary_gguf_merges(lh_gather *g, binary_gguf *f,
             : lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: merge %zu is not two"
                       " tokens", g->where, g->merges + 1);
     }
-    return status ? status : lh_bpe_merges(k, g->merge, g->merges);
+    return status ? status : lh_bpe_merges(k, g->where, g->merge,
+                                            g->merges);
 }
 
 LH_INTERNAL lh_tokenizer *lh_read_gguf(lh_context *ctx, const char *where,

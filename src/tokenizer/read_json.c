@@ -599,7 +599,7 @@ static lh_tokenizer *tjson_pairs(tjson_reader *r, const lh_json *root,
         lh_bpe_byte_ids(k);
     if (k && (!tjson_frame(r, k, lh_json_get(model, "unk_token")) ||
               tjson_merges(r, &g, k, lh_json_get(model, "merges")) ||
-              lh_bpe_merges(k, g.merge, g.merges))) {
+              lh_bpe_merges(k, g.where, g.merge, g.merges))) {
         lh_tokenizer_free(k);
         k = NULL;
     }

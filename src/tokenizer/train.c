@@ -298,7 +298,7 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
     }
     if (k) {
         lh_bpe_byte_ids(k);
-        if (lh_bpe_merges(k, g.merge, g.merges)) {
+        if (lh_bpe_merges(k, g.where, g.merge, g.merges)) {
             lh_tokenizer_free(k);
             k = NULL;
         }
