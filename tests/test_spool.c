@@ -163,6 +163,32 @@ static void test_run(lh_context *ctx)
     free(text);
 }
 
+/* Fewer windows than a step takes: each comes more than once. */
+static void test_few(lh_context *ctx)
+{
+    char name[96];
+    lh_tokenizer *k = lh_tokenizer_bytes(ctx);
+    lh_config c = kind_config(1);
+    c.vocabulary = lh_tokenizer_vocabulary(k);
+    lh_train_settings s = { .steps = 2, .batch = 3000, .micro_batch = 100,
+                            .adamw = LH_ADAMW_DEFAULT, .seed = 1,
+                            .cache = path };
+    lh_model *m[2];
+    data_write(name, sizeof name, "one\ntwo\nthree\n", 14);
+    for (int i = 0; i < 2; i++) {
+        lh_dataset *d = data_open(ctx, name, LH_DOCUMENTS_LINES, i);
+        m[i] = lh_model_new(ctx, &c, 1);
+        lh_trainer *r = lh_trainer_new(ctx, m[i], k, d, &s);
+        CHECK_OK(ctx, lh_train(r, NULL, NULL));
+        lh_trainer_free(r);
+        lh_dataset_free(d);
+    }
+    CHECK(models_equal(m[0], m[1]));
+    lh_model_free(m[0]);
+    lh_model_free(m[1]);
+    lh_tokenizer_free(k);
+}
+
 /* -------------------------------------------------------------- damage -- */
 
 static char *slurp(const char *name, size_t *size)
@@ -409,6 +435,7 @@ int main(void)
     snprintf(windows, sizeof windows, "%s.windows", path);
     test_same(ctx);
     test_run(ctx);
+    test_few(ctx);
     test_damage(ctx);
     test_failures(ctx);
     test_saving(ctx);

@@ -49,7 +49,9 @@ static lh_status plan_windows(lh_context *ctx, lh_windows *w,
             w->window[w->count++].count = (int32_t)n;
         }
     lh_free(ctx, have);
-    w->training = files ? facts.units / context + 1 : windows;
+    /* Of files: as long as they can be many; but those of a step are there. */
+    w->training = files ? lh_max64(facts.units / context + facts.documents,
+                                   windows) : windows;
     return w->tokens && w->window ? LH_OK : LH_ERROR_MEMORY;
 }
 
