@@ -862,13 +862,14 @@ typedef struct lh_scored {
     float end_loss;               /* then: of the border behind it         */
 } lh_scored;
 
+/* Is told windows in order, and returns false to stop: LH_ERROR_STOPPED. */
+typedef bool lh_told_window(void *user, const lh_scored *window);
+
 /* The held-out documents, of one document its last windows; bytes are those
- * that the tokens spell, lossy is 0.  on_window as in lh_evaluate().
- * LH_ERROR_STATE where nothing is held out; LH_ERROR_NUMBER where the loss is
- * not finite.  Whether it ends or is stopped changes nothing of the run. */
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r,
-                                     bool (*on_window)(void *user,
-                                                const lh_scored *window),
+ * that the tokens spell, lossy is 0.  on_window may be NULL.  LH_ERROR_STATE
+ * where nothing is held out; LH_ERROR_NUMBER where the loss is not finite.
+ * Whether it ends or is stopped changes nothing of the run. */
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_told_window *on_window,
                                      void *user, lh_evaluation *found);
 /* On: the model has the running mean's weights, for who wants to save or use
  * them, until it is turned off or the run goes on or is saved.  Without a
@@ -890,14 +891,12 @@ LH_API lh_status lh_train(lh_trainer *r,
 
 /* A model's losses over a dataset: each document between borders, in
  * non-overlapping windows of the context, every token scored once.
- * on_window (may be NULL) is told the windows in order and returns false to
- * stop: LH_ERROR_STOPPED.  LH_ERROR_NUMBER where the loss is not finite;
+ * on_window may be NULL.  LH_ERROR_NUMBER where the loss is not finite;
  * LH_ERROR_ARGUMENT where the tokenizer has no border. */
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
-                             bool (*on_window)(void *user,
-                                               const lh_scored *window),
-                             void *user, lh_evaluation *found);
+                             lh_told_window *on_window, void *user,
+                             lh_evaluation *found);
 
 /* An item of multiple choice, scored; line: of the file, from 1. */
 typedef struct lh_chosen {

@@ -400,8 +400,9 @@ check "its command too" sh -c "$(same_command "$out/said" slow again)" \
 check "is the same run, kill and correction and all" cmp \
     "$out/slow/model.safetensors" "$out/again/model.safetensors"
 check "a budget for a model's weights" succeeds train "$out/ann.txt" \
-    --from "$out/whole" --budget 2s --out "$out/tuned3" --count 0
+    --from "$out/whole" --budget 2s --out "$out/tuned3" --json
 check "whose sizes stay" sh -c "! grep -q -- --width '$out/stdout'"
+check "with its command" says '^{"command": ".* --steps '
 
 # A loss that is no number ends the run and keeps the checkpoint.
 check "a loss that is no number" refuses 1 "not finite" \

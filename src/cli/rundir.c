@@ -158,17 +158,14 @@ static void rundir_sweep(const char *directory)
 /* The directory, or that in which the first of those to be made will be. */
 static int rundir_writable(const char *directory)
 {
-    char path[4096];
+    char path[4096], *end = path;
     snprintf(path, sizeof path, "%s", directory);
     while (access(path, W_OK | X_OK) != 0) {
-        char *slash = strrchr(path, '/');
-        if (errno != ENOENT || !strcmp(path, "."))
+        if (errno != ENOENT || !end)
             return cli_fail("--out %s: %s cannot be written: %s", directory,
                             path, strerror(errno));
-        if (slash)
-            slash[slash == path] = 0;
-        else
-            strcpy(path, ".");
+        end = strrchr(path, '/');
+        strcpy(end ? end + (end == path) : path, end ? "" : ".");
     }
     return CLI_DONE;
 }
@@ -268,8 +265,7 @@ int cli_rundir_judge(cli_rundir *d, const cli_step *report)
         return rundir_failed(d);
     fwrite(d->unjudged, 1, (size_t)(rest - d->unjudged), d->log);
     cli_json_real(d->log, "held_out_loss", report->held_out);
-    if (report->bits - report->bits == 0)
-        cli_json_real(d->log, "held_out_bits_per_byte", report->bits);
+    cli_json_real(d->log, "held_out_bits_per_byte", report->bits);
     fputs(rest, d->log);
     return fflush(d->log) ? rundir_failed(d) : CLI_DONE;
 }

@@ -19,8 +19,14 @@ const char *cli_train_name(const cli_train_run *r)
 void cli_train_say_command(const cli_train_run *r)
 {
     char text[CLI_BUDGET_COMMAND];
-    if (cli_budget_command(&r->budget, text))
+    if (!cli_budget_command(&r->budget, text))
+        return;
+    if (r->view.mode != CLI_VIEW_JSON) {
         printf("       the same run, to the bit: %s\n", text);
+        return;
+    }
+    cli_json_text(stdout, "{command", text);
+    puts("}");
 }
 
 static void train_say_budget(const cli_train_run *r)
@@ -46,6 +52,8 @@ void cli_train_say(const cli_train_run *r)
     char a[32], b[32], text[CLI_DATA_TEXT];
     if (r->view.mode == CLI_VIEW_JSON || r->view.mode == CLI_VIEW_QUIET) {
         cli_data_notes(stderr, &r->data);
+        if (r->view.mode == CLI_VIEW_JSON && r->budget.seconds > 0)
+            cli_train_say_command(r);
         return;
     }
     printf("longhand %s, %s kernels, %d thread%s, seed %llu\n",

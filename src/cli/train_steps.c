@@ -243,11 +243,12 @@ int cli_train_end(cli_train_run *r)
         return code;
     if (stopped)
         return cli_train_stopped(r);
-    if (r->planned && r->view.mode <= CLI_VIEW_PLAIN) {
+    if (r->planned && r->view.mode != CLI_VIEW_QUIET) {
         char a[32], b[32];
-        printf("\n%s steps, not %s: the machine was %s than measured\n",
-               cli_count(a, r->settings.steps), cli_count(b, r->planned),
-               r->settings.steps < r->planned ? "slower" : "faster");
+        if (r->view.mode != CLI_VIEW_JSON)
+            printf("\n%s steps, not %s: the machine was %s than measured\n",
+                   cli_count(a, r->settings.steps), cli_count(b, r->planned),
+                   r->settings.steps < r->planned ? "slower" : "faster");
         cli_train_say_command(r);
     }
     if (r->begun == r->settings.steps && r->view.mode == CLI_VIEW_PLAIN)

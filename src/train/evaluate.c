@@ -117,9 +117,8 @@ static lh_status evaluate_part(void *user, const lh_windows *w)
 
 LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
                              const lh_tokenizer *k, const lh_dataset *d,
-                             bool (*on_window)(void *user,
-                                               const lh_scored *window),
-                             void *user, lh_evaluation *found)
+                             lh_told_window *on_window, void *user,
+                             lh_evaluation *found)
 {
     if (!ctx || !m || !k || !d)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_evaluate: no model, no"

@@ -98,7 +98,7 @@ LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
 typedef struct lh_scoring {
     const lh_tokenizer *k;             /* NULL: bytes are not counted      */
     const lh_spelt *spelling;       /* of the document at hand          */
-    bool (*on_window)(void *user, const lh_scored *window);
+    lh_told_window *on_window;
     void *user;
     int64_t first, offset;             /* of the document at hand          */
     lh_evaluation found;

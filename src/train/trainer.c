@@ -307,9 +307,7 @@ LH_API void lh_trainer_average(lh_trainer *r, bool on)
     r->averaged = on;
 }
 
-LH_API lh_status lh_trainer_evaluate(lh_trainer *r,
-                                     bool (*on_window)(void *user,
-                                                const lh_scored *window),
+LH_API lh_status lh_trainer_evaluate(lh_trainer *r, lh_told_window *on_window,
                                      void *user, lh_evaluation *found)
 {
     if (!r)
