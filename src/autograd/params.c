@@ -193,7 +193,10 @@ static void params_fold_part(lh_tensor *x, float *part, int64_t first,
     lh_launch(x->parameter->ctx, LH_KERNEL_fold, &args, size, 1, 0);
 }
 
-LH_INTERNAL void lh_parameter_fold(lh_tensor *x)
+/* Adds the parts to the gradient in order of use and clears them: the end of
+ * a step.  Of a part to which only lookups added it takes the rows that they
+ * did.  grad stays NULL where the parameter was never used. */
+static void params_fold(lh_tensor *x)
 {
     lh_parameter *own = x->parameter;
     int64_t columns = x->size / x->shape[0];
@@ -216,7 +219,7 @@ LH_API float *lh_tensor_grad(lh_tensor *x)
     if (!x)
         return NULL;
     if (x->parameter && x->parameter->parts)
-        lh_parameter_fold(x);
+        params_fold(x);
     return x->grad;
 }
 

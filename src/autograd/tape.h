@@ -33,11 +33,6 @@ typedef struct lh_parameter {
                                           to in any part; NULL: none       */
 } lh_parameter;
 
-/* Adds the parts to the gradient in order of use and clears them: the end of
- * a step.  Of a part to which only lookups added it takes the rows that they
- * did.  grad stays NULL where the parameter was never used. */
-LH_INTERNAL void lh_parameter_fold(lh_tensor *parameter);
-
 /* The use of `parameter` at hand, its graph's first, is a lookup: makes room
  * for its rows. */
 LH_INTERNAL lh_status lh_parameter_lookup(lh_tensor *parameter);

@@ -11,7 +11,8 @@
 
 /* --------------------------------------------------------------- timing -- */
 
-double bench_peak(bench *b)
+/* One core's FLOP/s, the best of all that was measured so far. */
+static double bench_peak(bench *b)
 {
     if (b->peak <= 0)
         b->peak = lh_limit_fma(b->ctx, b->seconds);

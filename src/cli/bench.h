@@ -25,9 +25,6 @@ typedef struct bench_work {
  * disturbs makes it slower. */
 double bench_time(bench *b, lh_status (*round)(void *user), void *user);
 
-/* One core's FLOP/s, the best of all that was measured so far. */
-double bench_peak(bench *b);
-
 /* One line: seconds of one (below 0: it failed); rate in unit; limit 0: none
  * is known. */
 int bench_say(bench *b, const char *name, double seconds, double rate,

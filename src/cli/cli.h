@@ -128,8 +128,6 @@ void cli_json_string(FILE *f, const char *text, size_t size);
 void cli_json_text(FILE *f, const char *name, const char *text);
 void cli_json_real(FILE *f, const char *name, double x);
 void cli_json_integer(FILE *f, const char *name, int64_t n);
-/* The length of the well-formed UTF-8 sequence at text, or 0. */
-size_t cli_utf8(const char *text, size_t size);
 /* A character in UTF-8 into text[4], no NUL behind it; its length. */
 size_t cli_utf8_put(char *text, uint32_t code);
 /* That of the character there, 1 at least; not harmless: none, or one that

@@ -122,7 +122,8 @@ double cli_clock(void)
 
 /* ----------------------------------------------------------------- JSON -- */
 
-size_t cli_utf8(const char *bytes, size_t size)
+/* The length of the well-formed UTF-8 sequence at text, or 0. */
+static size_t say_utf8(const char *bytes, size_t size)
 {
     const unsigned char *text = (const unsigned char *)bytes;
     unsigned char c = text[0];
@@ -155,7 +156,7 @@ size_t cli_utf8_put(char *text, uint32_t code)
 size_t cli_character(const char *text, size_t size, bool *harmless)
 {
     const unsigned char *u = (const unsigned char *)text;
-    size_t n = cli_utf8(text, size);
+    size_t n = say_utf8(text, size);
     *harmless = n && (u[0] >= 32 || u[0] == '\n' || u[0] == '\t') &&
                 u[0] != 127 && !(n == 2 && u[0] == 0xC2 && u[1] < 0xA0);
     return n ? n : 1;
@@ -166,7 +167,7 @@ void cli_json_string(FILE *f, const char *text, size_t size)
     const unsigned char *u = (const unsigned char *)text;
     fputc('"', f);
     for (size_t i = 0, n; i < size; i += n) {
-        n = cli_utf8(text + i, size - i);
+        n = say_utf8(text + i, size - i);
         if (n == 0) {
             fputs("\xEF\xBF\xBD", f);
             n = 1;

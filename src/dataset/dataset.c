@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "base/file.h"
-#include "base/utf8.h"
 #include "dataset/dataset.h"
 
 #include "dataset/names_data.inc.h"

@@ -8,8 +8,6 @@
  * is allocated; the plan's own size is bounded by lh_config_check(). */
 #include "base/strict.h"
 
-#include <stdio.h>
-
 #include "base/file.h"
 #include "base/fpenv.h"
 #include "formats/hf_config.h"
