@@ -68,9 +68,10 @@ extern const cli_option_row cli_option_table[OPT_COUNT];
 /* The heading under which option o stands. */
 const char *cli_option_heading(cli_option o);
 
-/* What a command line says.  Option o's value stands in integer (a whole
- * number; a choice's place in its list; a period's steps; 1: a share is a
- * file), real (a number, a share; seconds of a period or time) or text. */
+/* What a command line says; 0 and NULL where it does not and there is no
+ * default.  Option o's value stands in integer (a whole number; a choice's
+ * place in its list; a period's steps; 1: a share is a file), real (a number,
+ * a share; seconds of a period or time) or text. */
 typedef struct cli_options {
     cli_subcommand subcommand;
     bool given[OPT_COUNT];

@@ -51,11 +51,10 @@ int cli_data_load(lh_context *ctx, const cli_options *o, int first,
     lh_sources what = {
         .path = (const char *const *)(o->operand + first),
         .paths = o->operands - first, .tokenizer = k, .memory = memory,
-        .by = LH_DOCUMENTS_CHOSEN, .on_read = data_goes_on,
+        .by = LH_DOCUMENTS_CHOSEN, .separator = o->text[OPT_separator],
+        .on_read = data_goes_on,
     };
     *data = (cli_corpus){ .names = o->operands <= first };
-    if (o->given[OPT_separator])
-        what.separator = o->text[OPT_separator];
     if (o->given[OPT_documents])
         what.by = (lh_documents)o->integer[OPT_documents];
     if (what.separator && o->given[OPT_documents])

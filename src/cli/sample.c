@@ -14,8 +14,8 @@ static int sample_texts(const cli_options *o, lh_context *ctx, lh_model *m,
     };
     cli_writing writing = {
         .how = &sampling,
-        .prompt = o->given[OPT_prompt] ? o->text[OPT_prompt] : NULL,
-        .length = o->given[OPT_length] ? o->integer[OPT_length] : 0,
+        .prompt = o->text[OPT_prompt],
+        .length = o->integer[OPT_length],
     };
     for (int64_t i = 0; i < o->integer[OPT_number]; i++) {
         char *text;

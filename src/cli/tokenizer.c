@@ -78,9 +78,8 @@ static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
         *code = cli_usage("--tokenizer FILE is needed: which tokenizer?");
         return NULL;
     }
-    lh_tokenizer *k = lh_tokenizer_load(
-        ctx, o->text[OPT_pieces],
-        o->given[OPT_pre] ? o->text[OPT_pre] : NULL);
+    lh_tokenizer *k = lh_tokenizer_load(ctx, o->text[OPT_pieces],
+                                        o->text[OPT_pre]);
     if (!k)
         *code = cli_error(ctx);
     return k;
