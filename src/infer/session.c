@@ -28,17 +28,17 @@ LH_API lh_session *lh_session_new(lh_context *ctx, lh_model *m,
     s->ctx = ctx;
     s->model = m;
     s->rng = lh_rng_start(seed, LH_STREAM_SAMPLE);
-    s->cache.key = lh_alloc(ctx, layers, sizeof *s->cache.key);
-    s->cache.value = lh_alloc(ctx, layers, sizeof *s->cache.value);
+    s->cache.key = lh_alloc(ctx, 2 * layers, sizeof *s->cache.key);
     s->logits = lh_alloc(ctx, vocabulary, sizeof *s->logits);
     s->draw.weight = lh_alloc(ctx, vocabulary, sizeof *s->draw.weight);
     s->draw.heap = lh_alloc(ctx, vocabulary, sizeof *s->draw.heap);
     s->tape = lh_tape_new(ctx);
-    if (!s->cache.key || !s->cache.value || !s->logits || !s->draw.weight ||
-        !s->draw.heap || !s->tape) {
+    if (!s->cache.key || !s->logits || !s->draw.weight || !s->draw.heap ||
+        !s->tape) {
         lh_session_free(s);
         return NULL;
     }
+    s->cache.value = s->cache.key + layers;
     lh_tape_gradients(s->tape, false);
     return s;
 }
@@ -47,14 +47,9 @@ LH_API void lh_session_free(lh_session *s)
 {
     if (!s)
         return;
-    for (int64_t i = 0; i < s->model->config.layers; i++) {
-        if (s->cache.key)
-            lh_free(s->ctx, s->cache.key[i]);
-        if (s->cache.value)
-            lh_free(s->ctx, s->cache.value[i]);
-    }
+    for (int64_t i = 0; s->cache.key && i < 2 * s->model->config.layers; i++)
+        lh_free(s->ctx, s->cache.key[i]);
     lh_free(s->ctx, s->cache.key);
-    lh_free(s->ctx, s->cache.value);
     lh_free(s->ctx, s->logits);
     lh_free(s->ctx, s->draw.weight);
     lh_free(s->ctx, s->draw.heap);

@@ -39,10 +39,10 @@ static lh_status gpt_rotary(lh_model *m)
 {
     const lh_config *c = &m->config;
     size_t size = (size_t)c->context * (size_t)(c->head_size / 2);
-    m->cosine = lh_alloc(m->ctx, size, sizeof(float));
-    m->sine = lh_alloc(m->ctx, size, sizeof(float));
-    if (!m->cosine || !m->sine)
+    m->cosine = lh_alloc(m->ctx, 2 * size, sizeof(float));
+    if (!m->cosine)
         return LH_ERROR_MEMORY;
+    m->sine = m->cosine + size;
     lh_rotary_tables(m->cosine, m->sine, c->context, c->head_size,
                      c->rotary_theta);
     return LH_OK;
@@ -76,7 +76,6 @@ LH_API void lh_model_free(lh_model *m)
     lh_params_free(m->params);
     lh_free(m->ctx, m->layer);
     lh_free(m->ctx, m->cosine);
-    lh_free(m->ctx, m->sine);
     lh_free(m->ctx, m);
 }
 

@@ -43,7 +43,8 @@ struct lh_model {
     lh_params *params;
     lh_model_ends ends;
     lh_model_layer *layer;             /* [layers]                         */
-    float *cosine, *sine;              /* [context, D/2]; rotary alone     */
+    float *cosine, *sine;              /* [context, D/2]; rotary alone, in
+                                          one block                        */
 };
 
 /* ------------------------------------------------------------- config -- */
@@ -86,7 +87,7 @@ LH_INTERNAL lh_model *lh_model_blank(lh_context *ctx,
 /* Keys and values of what has been seen: [capacity, kv_heads * D] for each
  * layer, the first `past` rows filled. */
 typedef struct lh_cache {
-    float **key, **value;              /* [layers]                         */
+    float **key, **value;              /* [layers], in one block           */
     int64_t past, capacity;
     int32_t before[2];                 /* the last tokens, from the last   */
 } lh_cache;

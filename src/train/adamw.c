@@ -12,9 +12,9 @@
 #include "base/math64.h"
 #include "train/train.h"
 
-static int64_t adamw_chunks(const lh_tensor *x)
+static int64_t adamw_chunks(int64_t size)
 {
-    return (x->size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
+    return (size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
 }
 
 LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
@@ -31,12 +31,10 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     o->ctx = ctx;
     o->params = p;
     o->count = count;
-    o->m = lh_alloc(ctx, (size_t)count, sizeof *o->m);
-    o->v = lh_alloc(ctx, (size_t)count, sizeof *o->v);
-    o->average = lh_alloc(ctx, (size_t)count, sizeof *o->average);
+    o->m = lh_alloc(ctx, 3 * (size_t)count, sizeof *o->m);
     for (int64_t i = 0; i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
-        chunks = lh_max64(chunks, adamw_chunks(x));
+        chunks = lh_max64(chunks, adamw_chunks(x->size));
         ms += lh_lines(x->size);
         if (!muon || !x->parameter->matrix)
             vs += lh_lines(x->size);
@@ -45,15 +43,16 @@ LH_INTERNAL lh_adamw *lh_adamw_make(lh_params *p, bool muon, bool average)
     }
     o->sums = lh_alloc(ctx, (size_t)chunks, sizeof(float));
     o->squares = lh_alloc(ctx, (size_t)count, sizeof *o->squares);
-    o->moments = lh_floats_alloc(ctx, (size_t)(ms + vs +
-                                                  (average ? ms : 0)));
+    o->moments = lh_floats_alloc(ctx, (size_t)(ms + vs + (average ? ms : 0)));
     if (room)
         o->room = lh_floats_alloc(ctx, (size_t)room);
-    if (!o->m || !o->v || !o->average || !o->sums || !o->squares ||
-        !o->moments || (room && !o->room)) {
+    if (!o->m || !o->sums || !o->squares || !o->moments ||
+        (room && !o->room)) {
         lh_adamw_free(o);
         return NULL;
     }
+    o->v = o->m + count;
+    o->average = o->v + count;
     float *m = o->moments, *v = m + ms, *mean = v + vs;
     for (int64_t i = 0; i < count; i++) {
         lh_tensor *x = lh_params_get(p, i, NULL);
@@ -80,8 +79,6 @@ LH_API void lh_adamw_free(lh_adamw *o)
         return;
     lh_floats_free(o->ctx, o->moments);
     lh_free(o->ctx, o->m);
-    lh_free(o->ctx, o->v);
-    lh_free(o->ctx, o->average);
     lh_free(o->ctx, o->sums);
     lh_free(o->ctx, o->squares);
     lh_floats_free(o->ctx, o->room);
@@ -91,7 +88,7 @@ LH_API void lh_adamw_free(lh_adamw *o)
 LH_INTERNAL lh_status lh_squares(lh_context *ctx, const float *x,
                                  int64_t size, float *sums, double *total)
 {
-    int64_t chunks = (size + LH_SQUARES_CHUNK - 1) / LH_SQUARES_CHUNK;
+    int64_t chunks = adamw_chunks(size);
     lh_square_sums_args args = { x, size, sums };
     lh_status status = lh_launch(ctx, LH_KERNEL_square_sums, &args, chunks,
                                  3 * LH_SQUARES_CHUNK, 0);

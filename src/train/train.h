@@ -128,7 +128,8 @@ struct lh_adamw {
     lh_params *params;                 /* borrowed                         */
     int64_t count;                     /* of parameters                    */
     float **m, **v;                    /* [count][size]; v NULL: Muon's    */
-    float **average;                   /* [count][size]; or NULL each      */
+    float **average;                   /* [count][size]; or NULL each.  The
+                                          three lists are one block        */
     float *moments;                    /* all of these                     */
     float *sums;                       /* room for the norm's chunks       */
     double *squares;                   /* [count]: of the last gradients   */
