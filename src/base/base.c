@@ -35,14 +35,8 @@ static void base_clean(char *text, bool cut)
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             text[i] = '?';
-    if (!cut)
-        return;
-    size_t tail = 0;                             /* continuation bytes     */
-    while (tail < 3 && tail < size &&
-           ((unsigned char)text[size - 1 - tail] & 0xc0) == 0x80)
-        tail++;
-    if (tail < size && (unsigned char)text[size - 1 - tail] >= 0xc0)
-        text[size - 1 - tail] = '\0';
+    if (cut)
+        text[lh_text_whole(text, size)] = '\0';
 }
 
 LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,

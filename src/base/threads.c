@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -351,37 +352,24 @@ static size_t threads_file(const char *path, char *text, size_t size)
     return have;
 }
 
-/* The decimal at *text, which moves behind it; -1 where there is none. */
-static int64_t threads_decimal(const char **text)
-{
-    int64_t n = -1;
-    while (**text == ' ' || **text == '\n')
-        ++*text;
-    for (; **text >= '0' && **text <= '9' && n < INT64_MAX / 100; ++*text)
-        n = 10 * (n < 0 ? 0 : n) + (**text - '0');
-    return n;
-}
-
 /* Cores that a group's quota allows, rounded up; 0: no quota.  The second
  * version of cgroups has "QUOTA PERIOD" in one file, the first in two. */
 static int threads_quota(const char *group)
 {
-    char path[600], text[64];
-    const char *at = text;
+    char path[600], text[64], *end;
     int64_t quota, period;
     snprintf(path, sizeof path, "%s/cpu.max", group);
     if (threads_file(path, text, sizeof text)) {
-        quota = threads_decimal(&at);
-        period = threads_decimal(&at);
+        quota = strtoll(text, &end, 10);         /* 0: "max"               */
+        period = strtoll(end, NULL, 10);
     } else {
         snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", group);
         if (!threads_file(path, text, sizeof text))
             return 0;
-        quota = threads_decimal(&at);
+        quota = strtoll(text, NULL, 10);
         snprintf(path, sizeof path, "%s/cpu.cfs_period_us", group);
         threads_file(path, text, sizeof text);
-        at = text;
-        period = threads_decimal(&at);
+        period = strtoll(text, NULL, 10);
     }
     if (quota <= 0 || period <= 0)
         return 0;

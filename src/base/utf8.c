@@ -29,6 +29,21 @@ LH_INTERNAL int lh_utf8_decode(const char *text, size_t size, uint32_t *code)
     return length;
 }
 
+LH_API size_t lh_text_whole(const char *text, size_t size)
+{
+    size_t back = 0;
+    while (text && back < 3 && back < size) {
+        unsigned char c = (unsigned char)text[size - 1 - back++];
+        if (c < 0x80)
+            return size;
+        if (c >= 0xc0) {                         /* begins a character     */
+            size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+            return length > back ? size - back : size;
+        }
+    }
+    return size;
+}
+
 LH_INTERNAL size_t lh_utf8_ascii(const char *text, size_t size)
 {
     size_t n = 0;

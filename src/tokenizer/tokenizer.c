@@ -210,21 +210,6 @@ LH_API lh_status lh_tokenizer_decode(lh_context *ctx, const lh_tokenizer *k,
     return LH_OK;
 }
 
-LH_API size_t lh_text_whole(const char *text, size_t size)
-{
-    size_t back = 0;
-    while (text && back < 3 && back < size) {
-        unsigned char c = (unsigned char)text[size - 1 - back++];
-        if (c < 0x80)
-            return size;
-        if (c >= 0xc0) {                         /* begins a character     */
-            size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-            return length > back ? size - back : size;
-        }
-    }
-    return size;
-}
-
 LH_API size_t lh_tokenizer_cut(const lh_tokenizer *k, const char *text,
                                size_t size)
 {
