@@ -1,22 +1,6 @@
 /* y = x w^T + bias: three matrix products, one forward and two backward. */
 #include "autograd/ops.h"
 
-static lh_status linear_product(lh_tensor *n, const lh_gemm_args *args)
-{
-    int64_t items = lh_gemm_items(args->m, args->n);
-    return lh_launch(n->tape->ctx, LH_KERNEL_gemm, args, items,
-                     args->m * args->n / items * args->k, LH_GEMM_SCRATCH);
-}
-
-static lh_status linear_product_bf16(lh_tensor *n,
-                                     const lh_gemm_bf16_args *args)
-{
-    int64_t cost = lh_gemm_bf16_high(args->m) * LH_GEMM_TILE / 2 * args->k;
-    return lh_launch(n->tape->ctx, LH_KERNEL_gemm_bf16, args,
-                     lh_gemm_bf16_items(args->m, args->n), cost,
-                     LH_GEMM_BF16_SCRATCH);
-}
-
 static bool linear_is_bf16(const lh_tensor *n)
 {
     bool bf16 = n->dtype == LH_BF16;
@@ -25,100 +9,87 @@ static bool linear_is_bf16(const lh_tensor *n)
     return bf16;
 }
 
-static lh_status linear_forward_bf16(lh_tensor *n)
+/* The product; or, where there are a and b, the same of these operands, whose
+ * result `narrow` rounds to bf16. */
+static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
+                                const uint16_t *a, const uint16_t *b,
+                                bool narrow)
 {
-    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
-    int64_t k = w->shape[1];
-    const uint16_t *a = lh_narrowed(n->tape, x);
-    const uint16_t *b = lh_narrowed(n->tape, w);
-    float *bias = n->inputs > 2 ? lh_floats(n, n->input[2].tensor) : NULL;
-    if (!a || !b || (n->inputs > 2 && !bias))
-        return LH_ERROR_MEMORY;
-    return linear_product_bf16(n, &(lh_gemm_bf16_args){
-        .m = lh_rows(x), .n = w->shape[0], .k = k,
-        .a = a, .a_row = k, .a_col = 1, .b = b, .b_row = 1, .b_col = k,
-        .c = n->data, .c_row = w->shape[0], .bias = bias,
-        .narrow = n->dtype == LH_BF16,
-    });
-}
-
-/* dx and dw as below, of dy rounded to bf16 once for both. */
-static lh_status linear_backward_bf16(lh_tensor *n, float *dx, bool first,
-                                      float *dw)
-{
-    lh_tape *t = n->tape;
-    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
-    int64_t rows = lh_rows(x), outputs = w->shape[0], k = w->shape[1];
-    const uint16_t *a = dw ? lh_narrowed(t, x) : NULL;
-    const uint16_t *b = dx ? lh_narrowed(t, w) : NULL;
-    size_t bytes = (size_t)n->size * sizeof *a;
-    uint16_t *dy = lh_arena_take(&t->elements, bytes);
-    if (!dy || (dw && !a) || (dx && !b))
-        return LH_ERROR_MEMORY;
-    lh_status status = lh_launch(t->ctx, LH_KERNEL_narrow,
-                                 &(lh_narrow_args){ n->grad, dy }, n->size,
-                                 1, 0);
-    if (dx && !status)
-        status = linear_product_bf16(n, &(lh_gemm_bf16_args){
-            .m = rows, .n = k, .k = outputs,
-            .a = dy, .a_row = outputs, .a_col = 1,
-            .b = b, .b_row = k, .b_col = 1,
-            .c = dx, .c_row = k, .accumulate = !first,
-        });
-    if (dw && !status)
-        status = linear_product_bf16(n, &(lh_gemm_bf16_args){
-            .m = outputs, .n = k, .k = rows,
-            .a = dy, .a_row = 1, .a_col = outputs,
-            .b = a, .b_row = k, .b_col = 1,
-            .c = dw, .c_row = k, .accumulate = true,
-        });
-    lh_arena_give(&t->elements, dy, bytes);
-    return status;
+    int64_t items = lh_gemm_items(g->m, g->n);
+    if (!a)
+        return lh_launch(n->tape->ctx, LH_KERNEL_gemm, g, items,
+                         g->m * g->n / items * g->k, LH_GEMM_SCRATCH);
+    int64_t cost = lh_gemm_bf16_high(g->m) * LH_GEMM_TILE / 2 * g->k;
+    return lh_launch(n->tape->ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
+        .m = g->m, .n = g->n, .k = g->k,
+        .a = a, .a_row = g->a_row, .a_col = g->a_col,
+        .b = b, .b_row = g->b_row, .b_col = g->b_col,
+        .c = g->c, .c_row = g->c_row, .bias = g->bias,
+        .accumulate = g->accumulate, .narrow = narrow,
+    }, lh_gemm_bf16_items(g->m, g->n), cost, LH_GEMM_BF16_SCRATCH);
 }
 
 static lh_status linear_forward(lh_tensor *n)
 {
-    const lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
+    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t k = w->shape[1];
-    if (linear_is_bf16(n))
-        return linear_forward_bf16(n);
+    const uint16_t *a = NULL, *b = NULL;
+    float *bias = n->inputs > 2 ? lh_floats(n, n->input[2].tensor) : NULL;
+    bool bf16 = linear_is_bf16(n);
+    if (bf16) {
+        a = lh_narrowed(n->tape, x);
+        b = lh_narrowed(n->tape, w);
+    }
+    if ((bf16 && (!a || !b)) || (n->inputs > 2 && !bias))
+        return LH_ERROR_MEMORY;
     return linear_product(n, &(lh_gemm_args){
         .m = lh_rows(x), .n = w->shape[0], .k = k,
         .a = x->data, .a_row = k, .a_col = 1,
         .b = w->data, .b_row = 1, .b_col = k,
-        .c = n->data, .c_row = w->shape[0],
-        .bias = n->inputs > 2 ? n->input[2].tensor->data : NULL,
-    });
+        .c = n->data, .c_row = w->shape[0], .bias = bias,
+    }, a, b, n->dtype == LH_BF16);
 }
 
 static lh_status linear_backward(lh_tensor *n)
 {
-    const lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
+    lh_tape *t = n->tape;
+    lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t rows = lh_rows(x), outputs = w->shape[0], k = w->shape[1];
     bool first;
     float *dx = lh_node_input_first(n, 0, &first);
     float *dw = lh_node_input_grad(n, 1);
     float *dbias = n->inputs > 2 ? lh_node_input_grad(n, 2) : NULL;
+    const uint16_t *a = NULL, *b = NULL;
+    uint16_t *dy = NULL;                         /* rounded once for both  */
+    size_t bytes = (size_t)n->size * sizeof *dy;
     lh_status status = LH_OK;
-    bool bf16 = linear_is_bf16(n);
-    if (bf16 && (dx || dw))
-        status = linear_backward_bf16(n, dx, first, dw);
-    if (dx && !bf16)                             /* dx += dy w             */
+    if (linear_is_bf16(n) && (dx || dw)) {
+        a = dw ? lh_narrowed(t, x) : NULL;
+        b = dx ? lh_narrowed(t, w) : NULL;
+        dy = lh_arena_take(&t->elements, bytes);
+        if (!dy || (dw && !a) || (dx && !b))
+            return LH_ERROR_MEMORY;
+        status = lh_launch(t->ctx, LH_KERNEL_narrow,
+                           &(lh_narrow_args){ n->grad, dy }, n->size, 1, 0);
+    }
+    if (dx && !status)                           /* dx += dy w             */
         status = linear_product(n, &(lh_gemm_args){
             .m = rows, .n = k, .k = outputs,
             .a = n->grad, .a_row = outputs, .a_col = 1,
             .b = w->data, .b_row = k, .b_col = 1,
             .c = dx, .c_row = k, .accumulate = !first,
-        });
-    if (dw && !bf16 && !status)                  /* dw += dy^T x           */
+        }, dy, b, false);
+    if (dw && !status)                           /* dw += dy^T x           */
         status = linear_product(n, &(lh_gemm_args){
             .m = outputs, .n = k, .k = rows,
             .a = n->grad, .a_row = 1, .a_col = outputs,
             .b = x->data, .b_row = k, .b_col = 1,
             .c = dw, .c_row = k, .accumulate = true,
-        });
+        }, dy, a, false);
+    if (dy)
+        lh_arena_give(&t->elements, dy, bytes);
     if (dbias && !status)                        /* dbias += sums of dy    */
-        status = lh_launch(n->tape->ctx, LH_KERNEL_sum_rows,
+        status = lh_launch(t->ctx, LH_KERNEL_sum_rows,
                            &(lh_sum_rows_args){
                                .x = n->grad, .sum = dbias,
                                .rows = rows, .columns = outputs,
