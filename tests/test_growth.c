@@ -89,7 +89,8 @@ static double long_splits(lh_context *ctx, int size)
     clock_t begun = clock();
     CHECK(k && !lh_tokenizer_write(ctx, k, &out));
     double took = (double)(clock() - begun);
-    CHECK(out.data && strstr(out.data, "\"merges\": [\n      [\"a\", \"a\"]]"));
+    CHECK(out.data && strstr(out.data, "\"merges\": [\n      [\"a\","
+                                       " \"a\"]]"));
     lh_tokenizer_free(k);
     lh_buffer_free(ctx, &out);
     lh_buffer_free(maker, &b);
@@ -97,7 +98,16 @@ static double long_splits(lh_context *ctx, int size)
     return took;
 }
 
-/* A line of ranks: the bytes 'a', so many of them. */
+/* Lines of ranks: of the bytes; of so many letters. */
+static void put_bytes(lh_buffer *b)
+{
+    static const char *const four = "AQgw", *const digits = "ABCDEFGHIJKLMNOP"
+        "QRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int i = 0; i < 256; i++)
+        lh_buffer_printf(maker, b, "%c%c== %d\n", digits[i / 4], four[i % 4],
+                         i);
+}
+
 static void put_rank(lh_buffer *b, int size, int rank)
 {
     static const char *const end[3] = { "YWFh", "YQ==", "YWE=" };
@@ -107,24 +117,24 @@ static void put_rank(lh_buffer *b, int size, int rank)
 }
 
 /* Clocks of writing a tokenizer by rank, which says what two tokens each is
- * made of: powers of two, and at last one of `size`, one itself. */
+ * made of: runs of a letter whose sizes are powers of two. */
 static double long_parents(lh_context *ctx, int size)
 {
     lh_buffer b = { 0 };
-    int rank = 0;
-    for (int n = 1; n < size; n *= 2)
+    int rank = 256;
+    put_bytes(&b);
+    for (int n = 2; n <= size; n *= 2)
         put_rank(&b, n, rank++);
-    put_rank(&b, size, rank);
     lh_tokenizer *k = lh_tokenizer_from(ctx, "long.tiktoken", b.data, b.size,
                                         "gpt2");
     clock_t begun = clock();
     size_t count = 0;
     lh_merge *merge = k ? lh_bpe_pairs(ctx, k, &count) : NULL;
     double took = (double)(clock() - begun);
-    CHECK_EQ_INT((int64_t)count, rank);
-    for (int i = 0; merge && i < rank; i++)
-        CHECK(merge[i].left == i && merge[i].right == i &&
-              merge[i].made == i + 1);
+    CHECK_EQ_INT((int64_t)count, rank - 256);
+    for (int i = 0; merge && i < (int)count; i++)
+        CHECK(merge[i].left == (i ? 255 + i : 'a') &&
+              merge[i].right == merge[i].left && merge[i].made == 256 + i);
     lh_free(ctx, merge);
     lh_tokenizer_free(k);
     lh_buffer_free(maker, &b);
@@ -161,7 +171,8 @@ static lh_tokenizer *crafted_pairs(lh_context *ctx, lh_bpe_spread first,
     int made = 0;
     for (int i = 0; i < SIGNS; i++)
         lh_buffer_printf(maker, &vocab, "%s\"%c%c%c\": %d", i ? ", " : "",
-                         0xe4 + i / 4096, 0x80 + i / 64 % 64, 0x80 + i % 64, i);
+                         0xe4 + i / 4096, 0x80 + i / 64 % 64, 0x80 + i % 64,
+                         i);
     for (int i = 0; i < SIGNS * SIGNS && made < CRAFTED; i++) {
         int pair[2] = { i / SIGNS, i % SIGNS };
         lh_bpe_spread s = first;
@@ -239,6 +250,29 @@ static void test_collisions(lh_context *ctx)
     lh_error_clear(ctx);
 }
 
+/* -------------------------------------------------------------- limits -- */
+
+/* A byte without a rank; an added token that is too long to be looked for. */
+static void test_limits(lh_context *ctx)
+{
+    char text[700];
+    CHECK(!lh_tokenizer_from(ctx, "gap", "YQ== 0\nYg== 1\n", 14, "gpt2"));
+    CHECK(strstr(lh_error_message(ctx), "gap: the byte 0x00") != NULL);
+    lh_error_clear(ctx);
+    for (int length = 512; length < 514; length++) {
+        snprintf(text, sizeof text, "{\"version\": \"1.0\", \"model\":"
+                 " {\"vocab\": {\"a\": 0}, \"merges\": []},"
+                 " \"added_tokens\": [{\"id\": 1, \"content\":"
+                 " \"%0*d\"}]}", length, 0);
+        lh_tokenizer *k = lh_tokenizer_from(ctx, "long", text, strlen(text),
+                                            NULL);
+        CHECK(!k == (length > 512));
+        lh_tokenizer_free(k);
+    }
+    CHECK(strstr(lh_error_message(ctx), "000...\" has more than 512") != NULL);
+    lh_error_clear(ctx);
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
@@ -247,6 +281,7 @@ int main(void)
     grows(ctx, "splits", long_splits, 4000);
     grows(ctx, "parents", long_parents, 2048);
     test_collisions(ctx);
+    test_limits(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);
     return test_end("growth");

@@ -407,8 +407,7 @@ static size_t bpe_parents(lh_context *ctx, const lh_tokenizer *k,
         size_t count = bpe_bytes(k->bpe, (const unsigned char *)text, size,
                                  token);
         count = bpe_merge(&r, token, count, 2);
-        if (count == 2 &&
-            bpe_size(k, token[0]) + bpe_size(k, token[1]) == size)
+        if (count == 2)
             merge[have++] = (lh_merge){ token[0], token[1], id };
         fine = !r.status;
     }
@@ -624,12 +623,23 @@ static int bpe_by_bytes(const void *a, const void *b)
     return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
+/* Where one might begin a text is followed to its end.  Real ones have up to a
+ * hundred bytes. */
+#define BPE_ADDED_MOST 512
+
 static lh_status bpe_make_added(lh_tokenizer *k, const lh_bpe_parts *p)
 {
     lh_bpe *b = k->bpe;
     size_t bytes = 0, at = 0, count = (size_t)p->added_count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        char shown[LH_UTF8_SHOWN];
         bytes += p->added[i].size;
+        if (p->added[i].size > BPE_ADDED_MOST)
+            return lh_fail(k->ctx, LH_ERROR_FORMAT, "%s: the added token"
+                           " \"%s\" has more than %d bytes", p->where,
+                           lh_utf8_show(shown, p->added[i].text,
+                                        p->added[i].size), BPE_ADDED_MOST);
+    }
     b->added = lh_alloc(k->ctx, count, sizeof *b->added);
     b->order = lh_alloc(k->ctx, count, sizeof *b->order);
     b->texts = lh_alloc(k->ctx, bytes, 1);
@@ -720,6 +730,9 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
     size_t bytes = 0;
     for (int32_t id = 0; id < p->vocabulary; id++)
         bytes += p->piece[id] ? p->piece_size[id] : 0;
+    if (bytes > UINT32_MAX)
+        return LH_FAIL_NULL(ctx, LH_ERROR_FORMAT, "%s: its tokens have more"
+                            " than 4 GB", p->where);
     lh_tokenizer *k = lh_tokenizer_make(ctx, &lh_tokenizer_kind_bpe,
                                         p->vocabulary - 1, bytes);
     if (!k)
@@ -757,5 +770,6 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
 #undef BPE_BASE
 #undef BPE_NEAREST
 #undef BPE_FACTORS
+#undef BPE_ADDED_MOST
 #undef BPE_NEVER
 #undef BPE_SHORT

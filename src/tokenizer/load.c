@@ -146,6 +146,13 @@ static lh_tokenizer *load_ranks(lh_context *ctx, const char *where,
     }
     if (k)
         lh_bpe_byte_ids(k);
+    for (int i = 0; k && i < 256; i++)
+        if (k->bpe->byte_id[i] < 0) {
+            lh_fail(ctx, LH_ERROR_FORMAT, "%s: the byte 0x%02x has no rank",
+                    where, (unsigned)i);
+            lh_tokenizer_free(k);
+            k = NULL;
+        }
     lh_gather_free(&g);
     return k;
 }

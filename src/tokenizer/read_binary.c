@@ -64,7 +64,7 @@ static lh_status binary_token(lh_gather *g, lh_bpe *rules, int64_t id,
     if (status)
         return status;
     g->score[id] = score;
-    g->hidden[id] = plain || kind == BINARY_UNKNOWN;
+    g->hidden[id] |= plain || kind == BINARY_UNKNOWN;
     if (kind == BINARY_UNKNOWN)
         rules->unknown = (int32_t)id;
     if (kind != BINARY_CONTROL && kind != BINARY_USER)
@@ -240,6 +240,7 @@ LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
     lh_status status = LH_OK;
     int32_t border = 2;
     bool trainer = false;
+    rules.squeezed = true;                       /* as it is if not said   */
     for (binary_field f; !status && binary_next(&c, &f);) {
         if (f.number == 1)
             status = binary_piece(&g, &rules, f.bytes);
