@@ -1,6 +1,6 @@
-/* Tokenizers' files made so that work grows as a square, or worse: of one and
- * of eight times the size, in processor time.  Twice eight is what sorting and
- * caches may ask for, a square asks for 64. */
+/* Tokenizers' files and data made so that work grows as a square, or worse: of
+ * one and of eight times the size, in processor time.  Twice eight is what
+ * sorting and caches may ask for, a square asks for 64. */
 #include "longhand.h"
 
 #include "tokenizer/bpe.h"
@@ -273,6 +273,28 @@ static void test_limits(lh_context *ctx)
     lh_error_clear(ctx);
 }
 
+/* Clocks of reading documents with so many MB of what may be their end. */
+static double many_blanks(lh_context *ctx, int size)
+{
+    static const lh_documents by[] = { LH_DOCUMENTS_LINES,
+        LH_DOCUMENTS_PARAGRAPHS, LH_DOCUMENTS_SEPARATED };
+    double took = 0;
+    size_t length = (size_t)size << 20;
+    char *text = malloc(length);
+    for (int i = 0; i < 3; i++) {
+        memset(text, i < 2 ? ' ' : '\n', length);
+        memcpy(text, i < 1 ? "a" : "a\n", i < 1 ? 1 : 2);
+        memcpy(text + length - 2, "b\n", 2);
+        clock_t begun = clock();
+        lh_dataset *d = lh_dataset_text(ctx, text, length, by[i]);
+        took += (double)(clock() - begun);
+        CHECK_EQ_INT(lh_dataset_documents(d), 1);
+        lh_dataset_free(d);
+    }
+    free(text);
+    return took;
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
@@ -280,6 +302,7 @@ int main(void)
     grows(ctx, "added tokens", many_added, 4000);
     grows(ctx, "splits", long_splits, 4000);
     grows(ctx, "parents", long_parents, 2048);
+    grows(ctx, "blanks", many_blanks, 4);
     test_collisions(ctx);
     test_limits(ctx);
     CHECK_STR(lh_error_message(ctx), "");

@@ -1,7 +1,8 @@
 /* Sources read as documents: a window moves over each file, in it ends of
  * documents are looked for, and what stands between them is told.  A document
  * longer than a block is told in pieces, so that memory is a block and not a
- * document; only a record of JSONL must be there whole.
+ * document; only a record of JSONL must be there whole, and blanks of which it
+ * is not known yet whether a document ends with them.
  *
  * Whatever the blocks, the same documents come out. */
 #include <stdio.h>
@@ -123,19 +124,22 @@ static lh_status read_tell(read_state *r, const char *text, size_t size,
 
 /* -------------------------------------------------------------- window -- */
 
+/* A block, or as much as is kept, so that what is kept is looked through again
+ * as often as it doubles and not with each block. */
 static lh_status read_more(read_state *r)
 {
     if (r->at)
         memmove(r->text, r->text + r->at, r->size - r->at);
     r->size -= r->at;
     r->at = 0;
-    if (lh_grow(r->ctx, &r->text, &r->room, r->size + READ_BLOCK, 1))
+    int64_t left = r->s->offset + r->s->size - r->offset;
+    int64_t most = lh_max64(READ_BLOCK, (int64_t)r->size);
+    size_t size = (size_t)lh_min64(left, most);
+    if (lh_grow(r->ctx, &r->text, &r->room, r->size + (size_t)most, 1))
         return LH_ERROR_MEMORY;
     if (r->d->on_read && !r->d->on_read(r->d->user))
         return lh_fail(r->ctx, LH_ERROR_STOPPED, "stopped as asked while"
                        " reading %s", r->s->name);
-    int64_t left = r->s->offset + r->s->size - r->offset;
-    size_t size = (size_t)lh_min64(left, (int64_t)READ_BLOCK);
     lh_status status = LH_OK;
     if (r->s->text && size)
         memcpy(r->text + r->size, r->s->text + r->offset, size);
@@ -302,13 +306,11 @@ static lh_status read_jsonl(read_state *r)
 {
     lh_status status = LH_OK;
     bool skips = false;                /* within a line that is too long   */
-    size_t seen = 0;                   /* bytes of it without its end      */
     r->line = 1;
     while (!status && !(r->end && r->at == r->size)) {
         const char *line = r->text + r->at;
         size_t size = r->size - r->at;
-        const char *found = size > seen
-            ? memchr(line + seen, '\n', size - seen) : NULL;
+        const char *found = size ? memchr(line, '\n', size) : NULL;
         size = found ? (size_t)(found - line) : size;
         if (!skips && size > READ_RECORD) {
             char where[READ_WHERE];
@@ -318,12 +320,10 @@ static lh_status read_jsonl(read_state *r)
         }
         if (!found && !r->end) {
             r->at = skips ? r->size : r->at;
-            seen = r->size - r->at;
             status = status ? status : read_more(r);
             continue;
         }
         r->at += size + (found != NULL);
-        seen = 0;
         if (r->line == 1 && size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
             line += 3, size -= 3;      /* a byte order mark                */
         while (size && read_is(" \t\r", line[size - 1]))
