@@ -1,14 +1,19 @@
 /* Tokenizers' files and data made so that work grows as a square, or worse: of
  * one and of eight times the size, in processor time.  Twice eight is what
  * sorting and caches may ask for, a square asks for 64. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "longhand.h"
 
 #include "tokenizer/bpe.h"
 #include "tokenizer/tokenizer.h"
+#include "train/spool.h"
 
 #include "test.h"
 
 #include <time.h>
+#include <unistd.h>
 
 static lh_context *maker;              /* of the files' bytes              */
 
@@ -295,6 +300,41 @@ static double many_blanks(lh_context *ctx, int size)
     return took;
 }
 
+/* Clocks of encoding a document that has no place to cut it and comes in one
+ * large part and many small ones: so many MB, hundreds of files. */
+static double no_cut(lh_context *ctx, int size)
+{
+    enum { FILES = 100 };
+    static const char json[] = "{\"version\": \"1.0\", \"pre_tokenizer\":"
+        " {\"type\": \"ByteLevel\", \"add_prefix_space\": false},"
+        " \"model\": {\"vocab\": {\"1\": 0, \",\": 1}, \"merges\": []}}";
+    char large[] = "/tmp/longhand-growth-XXXXXX", few[sizeof large];
+    strcpy(few, large);
+    FILE *f = fdopen(mkstemp(large), "w"), *g = fdopen(mkstemp(few), "w");
+    for (int i = 0; i < size << 18; i++)
+        fputs("1,1,", f);
+    fputs("1,", g);
+    fclose(f), fclose(g);
+    const char **path = calloc((size_t)(FILES * size), sizeof *path);
+    for (int i = 0; i < FILES * size; i++)
+        path[i] = i ? few : large;
+    lh_sources what = { .path = path, .paths = FILES * size, .memory = 1,
+                        .by = LH_DOCUMENTS_WHOLE };
+    lh_dataset *d = lh_dataset_open(ctx, &what);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "few", json, sizeof json - 1,
+                                        NULL);
+    lh_windows w;
+    clock_t begun = clock();
+    CHECK(d && k && !lh_windows_open(ctx, &w, k, d, 64, 0, 1, NULL));
+    double took = (double)(clock() - begun);
+    lh_windows_free(&w);
+    lh_tokenizer_free(k);
+    lh_dataset_free(d);
+    unlink(large), unlink(few);
+    free(path);
+    return took;
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
@@ -303,6 +343,7 @@ int main(void)
     grows(ctx, "splits", long_splits, 4000);
     grows(ctx, "parents", long_parents, 2048);
     grows(ctx, "blanks", many_blanks, 4);
+    grows(ctx, "no place to cut", no_cut, 1);
     test_collisions(ctx);
     test_limits(ctx);
     CHECK_STR(lh_error_message(ctx), "");

@@ -43,15 +43,17 @@ static bool tokenizer_open(tokenizer_input *in, int *code)
     return in->file != NULL;
 }
 
-/* Reads a block behind what is left. */
+/* Reads a block behind what is left, or as much as is left: a text may have no
+ * place to cut it, and shall not be looked through again with each block. */
 static int tokenizer_more(tokenizer_input *in)
 {
-    if (!cli_grow(&in->text, &in->room, in->size + TOKENIZER_BLOCK, 1))
+    size_t most = in->size > TOKENIZER_BLOCK ? in->size : TOKENIZER_BLOCK;
+    if (!cli_grow(&in->text, &in->room, in->size + most, 1))
         return cli_fail("%s: no memory for %zu bytes without a place to cut"
                         " them", in->name, in->size);
-    size_t got = fread(in->text + in->size, 1, TOKENIZER_BLOCK, in->file);
+    size_t got = fread(in->text + in->size, 1, most, in->file);
     in->size += got;
-    in->end = got < TOKENIZER_BLOCK;
+    in->end = got < most;
     if (ferror(in->file))
         return cli_fail("%s: cannot be read: %s", in->name, strerror(errno));
     return CLI_DONE;
@@ -128,6 +130,7 @@ typedef struct tokenizer_feed {
     size_t size, room;
     size_t start[TOKENIZER_LINES + 1]; /* of each document in text         */
     int64_t count;                     /* of documents that are whole      */
+    size_t searched;                   /* of the one behind them: no place */
     int64_t left;                      /* bytes that are still wanted      */
 } tokenizer_feed;
 
@@ -151,8 +154,9 @@ static lh_status tokenizer_flush(tokenizer_feed *f)
     static size_t length[TOKENIZER_LINES + 1];
     int64_t count = f->count;
     size_t done = f->start[count];
-    size_t part = f->size - done < TOKENIZER_BLOCK ? 0
-                : tokenizer_part(f->text + done, f->size - done);
+    bool looks = f->size - done >= TOKENIZER_BLOCK &&
+                 (f->size - done) / 2 >= f->searched;
+    size_t part = looks ? tokenizer_part(f->text + done, f->size - done) : 0;
     f->start[count + 1] = done + part;
     count += part > 0;
     for (int64_t i = 0; i < count; i++) {
@@ -164,6 +168,7 @@ static lh_status tokenizer_flush(tokenizer_feed *f)
     done += part;
     memmove(f->text, f->text + done, f->size - done);
     f->size -= done;
+    f->searched = looks ? f->size : count ? 0 : f->searched;
     f->count = 0;
     return status;
 }

@@ -34,6 +34,7 @@ typedef struct batches_state {
     size_t tokens_room, windows_room, spellings_room;
     int64_t begin;                     /* the border before the document   */
     lh_buffer text;                    /* of it, not encoded yet           */
+    size_t searched;                   /* of that: no place to cut it      */
     uint64_t tokens_hash, windows_hash;
 } batches_state;
 
@@ -175,13 +176,18 @@ static lh_status batches_piece(void *user, const lh_piece *p)
         status = batches_encode(s, p->document, p->text, p->size);
     } else {
         status = lh_buffer_add(s->w->ctx, text, p->text, p->size);
-        size_t part = p->last ? text->size : text->size < BATCHES_PART ? 0
+        /* Looked for when twice as much has come: all of it may have none. */
+        bool looks = text->size >= BATCHES_PART &&
+                     text->size / 2 >= s->searched;
+        size_t part = p->last ? text->size : !looks ? 0
                     : lh_tokenizer_cut(s->k, text->data, text->size);
         if (!status && part) {
             status = batches_encode(s, p->document, text->data, part);
             memmove(text->data, text->data + part, text->size - part);
             text->size -= part;
         }
+        if (looks || p->last)
+            s->searched = text->size;
     }
     if (!status && p->last)
         status = batches_put(s, &border, 1);
