@@ -95,7 +95,6 @@ static void timing_sum_rows(lh_timing_work *w)
 static void timing_embedding(lh_timing_work *w)
 {
     int64_t rows = w->size[0], columns = w->size[1];
-    bool forward = w->kernel == LH_KERNEL_embedding_forward;
     w->args.embedding = (lh_embedding_args){
         .ids = timing_ids(w, rows, w->size[2]), .rows = rows,
         .columns = columns, .table = timing_take(w, w->size[2], columns),
@@ -104,15 +103,13 @@ static void timing_embedding(lh_timing_work *w)
     w->args.embedding.dy = w->args.embedding.y;
     w->args.embedding.dtable = (float *)w->args.embedding.table;
     w->bytes = 2.0 * sizeof(float) * (double)(rows * columns);
-    w->items = forward ? rows : columns;
+    w->items = w->forward ? rows : columns;
 }
 
 /* size: rows, columns; with gain, layer norms with bias. */
 static void timing_norm(lh_timing_work *w)
 {
     int64_t rows = w->size[0], columns = w->size[1];
-    bool forward = w->kernel == LH_KERNEL_rms_norm_forward ||
-                   w->kernel == LH_KERNEL_layer_norm_forward;
     bool gain = w->kernel == LH_KERNEL_rms_norm_gain ||
                 w->kernel == LH_KERNEL_layer_norm_gain;
     w->args.norm = (lh_norm_args){
@@ -122,14 +119,14 @@ static void timing_norm(lh_timing_work *w)
         .columns = columns, .mean = timing_take(w, rows, 1),
         .scale = timing_take(w, rows, 1),
     };
-    if (forward)
+    if (w->forward)
         w->args.norm.y = timing_take(w, rows, columns);
     else
         w->args.norm.dy = timing_take(w, rows, columns);
     if (gain) {
         w->args.norm.dgain = timing_take(w, 1, columns);
         w->args.norm.dbias = timing_take(w, 1, columns);
-    } else if (!forward) {
+    } else if (!w->forward) {
         w->args.norm.dx = timing_take(w, rows, columns);
     }
     w->items = gain ? columns : rows;
@@ -156,7 +153,6 @@ static void timing_attention(lh_timing_work *w)
     int64_t documents = w->size[0], rows = w->size[1];
     int64_t heads = w->size[2], width = heads * w->size[3];
     int64_t all = documents * rows;
-    bool forward = w->kernel == LH_KERNEL_attention_forward;
     lh_span *span = (lh_span *)(void *)timing_take(
         w, documents, sizeof(lh_span) / sizeof(float));
     for (int64_t i = 0; span && i < documents; i++)
@@ -169,7 +165,7 @@ static void timing_attention(lh_timing_work *w)
         .y = timing_take(w, all, width),
         .stats = timing_take(w, all, 2 * heads),
     };
-    if (!forward) {
+    if (!w->forward) {
         w->args.attention.dy = timing_take(w, all, width);
         w->args.attention.dq = timing_take(w, all, width);
         w->args.attention.dk = timing_take(w, all, width);
@@ -178,7 +174,7 @@ static void timing_attention(lh_timing_work *w)
     w->items = documents * heads;
     w->scratch = lh_attention_scratch(rows, w->size[3]);
     /* Two products of 2 D a pair of query and key forward, four backward. */
-    w->flops = (forward ? 4.0 : 8.0) * (double)documents * (double)width *
+    w->flops = (w->forward ? 4.0 : 8.0) * (double)documents * (double)width *
                ((double)rows * (double)(rows + 1) / 2);
 }
 
@@ -186,13 +182,12 @@ static void timing_attention(lh_timing_work *w)
 static void timing_softmax(lh_timing_work *w)
 {
     int64_t rows = w->size[0], columns = w->size[1];
-    bool forward = w->kernel == LH_KERNEL_softmax_forward;
     float *x = timing_take(w, rows, columns);
     w->args.softmax = (lh_softmax_args){
         .x = x, .rows = rows, .columns = columns,
         .y = timing_take(w, rows, columns), .dy = x,
     };
-    if (!forward)
+    if (!w->forward)
         w->args.softmax.dx = timing_take(w, rows, columns);
     w->items = rows;
 }
@@ -269,15 +264,15 @@ static void timing_adamw(lh_timing_work *w)
 
 /* Backward asks for y or for the first input, seldom for both: they are one
  * operand here. */
-static void timing_map(lh_timing_work *w, bool binary, bool forward)
+static void timing_map(lh_timing_work *w, bool binary)
 {
     int64_t rows = w->size[0], columns = w->size[1];
     lh_map_args *g = &w->args.map;
     *g = (lh_map_args){ .a = timing_take(w, rows, columns), .s = 1.25f };
     if (binary)
         g->b = timing_take(w, rows, columns);
-    g->y = forward ? timing_take(w, rows, columns) : (float *)g->a;
-    if (!forward) {
+    g->y = w->forward ? timing_take(w, rows, columns) : (float *)g->a;
+    if (!w->forward) {
         g->dy = timing_take(w, rows, columns);
         g->da = timing_take(w, rows, columns);
         g->db = binary ? timing_take(w, rows, columns) : NULL;
@@ -285,50 +280,45 @@ static void timing_map(lh_timing_work *w, bool binary, bool forward)
     w->items = rows * columns;
 }
 
+static void timing_unary(lh_timing_work *w)
+{
+    timing_map(w, false);
+}
+
+static void timing_binary(lh_timing_work *w)
+{
+    timing_map(w, true);
+}
+
 /* ---------------------------------------------------------------- table -- */
 
-#define TIMING_BOTH(name) \
-    case LH_KERNEL_##name##_forward: \
-    case LH_KERNEL_##name##_backward
+#define TIMING_BOTH(name, function) \
+    [LH_KERNEL_##name##_forward] = function, \
+    [LH_KERNEL_##name##_backward] = function,
 
-/* False where the kernel has no case. */
-static bool timing_case(lh_timing_work *w)
-{
-    switch (w->kernel) {
-    case LH_KERNEL_gemm:
-    case LH_KERNEL_gemm_bf16:   timing_gemm(w);          return true;
-    case LH_KERNEL_widen:
-    case LH_KERNEL_narrow:      timing_narrow(w);        return true;
-    case LH_KERNEL_sum_rows:    timing_sum_rows(w);      return true;
-    case LH_KERNEL_rms_norm_gain:
-    case LH_KERNEL_layer_norm_gain:
-    TIMING_BOTH(rms_norm):
-    TIMING_BOTH(layer_norm):    timing_norm(w);          return true;
-    TIMING_BOTH(embedding):     timing_embedding(w);     return true;
-    TIMING_BOTH(rotary):        timing_rotary(w);        return true;
-    TIMING_BOTH(attention):     timing_attention(w);     return true;
-    TIMING_BOTH(softmax):       timing_softmax(w);       return true;
-    case LH_KERNEL_cross_entropy_in_place:
-    TIMING_BOTH(cross_entropy): timing_cross_entropy(w); return true;
-    TIMING_BOTH(dropout):       timing_dropout(w);       return true;
-    case LH_KERNEL_square_sums: timing_square_sums(w);   return true;
-    case LH_KERNEL_adamw:       timing_adamw(w);         return true;
-    case LH_KERNEL_fold:
-    case LH_KERNEL_accumulate:
-    case LH_KERNEL_lerp:
-    case LH_KERNEL_muon:        timing_arrays(w);        return true;
-#define UNARY(name, y, dx, doc) \
-    TIMING_BOTH(name): \
-        timing_map(w, false, w->kernel == LH_KERNEL_##name##_forward); \
-        return true;
-#define BINARY(name, y, da, db, doc) \
-    TIMING_BOTH(name): \
-        timing_map(w, true, w->kernel == LH_KERNEL_##name##_forward); \
-        return true;
+/* NULL: it is not timed. */
+static void (*const timing_case[LH_KERNEL_COUNT])(lh_timing_work *w) = {
+    [LH_KERNEL_gemm] = timing_gemm, [LH_KERNEL_gemm_bf16] = timing_gemm,
+    [LH_KERNEL_widen] = timing_narrow, [LH_KERNEL_narrow] = timing_narrow,
+    [LH_KERNEL_sum_rows] = timing_sum_rows,
+    TIMING_BOTH(embedding, timing_embedding)
+    TIMING_BOTH(rms_norm, timing_norm) TIMING_BOTH(layer_norm, timing_norm)
+    [LH_KERNEL_rms_norm_gain] = timing_norm,
+    [LH_KERNEL_layer_norm_gain] = timing_norm,
+    TIMING_BOTH(rotary, timing_rotary)
+    TIMING_BOTH(attention, timing_attention)
+    TIMING_BOTH(softmax, timing_softmax)
+    TIMING_BOTH(cross_entropy, timing_cross_entropy)
+    [LH_KERNEL_cross_entropy_in_place] = timing_cross_entropy,
+    TIMING_BOTH(dropout, timing_dropout)
+    [LH_KERNEL_square_sums] = timing_square_sums,
+    [LH_KERNEL_adamw] = timing_adamw,
+    [LH_KERNEL_fold] = timing_arrays, [LH_KERNEL_accumulate] = timing_arrays,
+    [LH_KERNEL_lerp] = timing_arrays, [LH_KERNEL_muon] = timing_arrays,
+#define UNARY(name, y, dx, doc) TIMING_BOTH(name, timing_unary)
+#define BINARY(name, y, da, db, doc) TIMING_BOTH(name, timing_binary)
 #include "kernels/elementwise.def"
-    default:                                             return false;
-    }
-}
+};
 
 /* The kernel whose name `work` is; a product's, up to its orientation. */
 static bool timing_find(lh_timing_work *w, const char *work)
@@ -340,12 +330,12 @@ static bool timing_find(lh_timing_work *w, const char *work)
             continue;
         w->kernel = (lh_kernel)i;
         w->form = work + length;
-        bool product = i == LH_KERNEL_gemm || i == LH_KERNEL_gemm_bf16;
-        if (product ? strcmp(w->form, "_nt") == 0 ||
-                      strcmp(w->form, "_nn") == 0 ||
-                      strcmp(w->form, "_tn") == 0
-                    : !*w->form)
-            return true;
+        w->forward = lh_text_ends(name, "_forward");
+        if (timing_case[i] == timing_gemm ? strcmp(w->form, "_nt") == 0 ||
+                                            strcmp(w->form, "_nn") == 0 ||
+                                            strcmp(w->form, "_tn") == 0
+                                          : !*w->form)
+            return timing_case[i] != NULL;
     }
     return false;
 }
@@ -362,9 +352,7 @@ LH_INTERNAL lh_status lh_timing_make(lh_context *ctx, lh_timing_work *w,
             return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_kernel_time: a size"
                            " of %lld; sizes are 1 to %lld",
                            (long long)size[i], (long long)TIMING_LARGEST);
-    if (!timing_case(w))
-        return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_kernel_time: \"%s\" is no"
-                       " kernel that can be timed", work);
+    timing_case[w->kernel](w);
     w->memory = w->beyond ? NULL : lh_floats_alloc(ctx, w->floats);
     if (!w->memory)
         return lh_fail(ctx, LH_ERROR_MEMORY, "lh_kernel_time: no memory for"
@@ -376,7 +364,7 @@ LH_INTERNAL lh_status lh_timing_make(lh_context *ctx, lh_timing_work *w,
     }
     w->floats = 0;
     w->bytes = 0;
-    timing_case(w);
+    timing_case[w->kernel](w);
     return LH_OK;
 }
 

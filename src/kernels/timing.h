@@ -8,6 +8,7 @@
 typedef struct lh_timing_work {
     const int64_t *size;               /* what the caller asked for        */
     const char *form;                  /* behind the kernel's name: "_nt"  */
+    bool forward;                      /* as the name ends                 */
     /* The operands, one behind the other; NULL while they are counted.  */
     float *memory;
     size_t floats;
