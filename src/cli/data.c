@@ -190,10 +190,11 @@ static void data_sample(data_show *s, const lh_piece *p, const int32_t *id,
         } else {
             if (colours)
                 printf("\033[48;5;%dm", i % 2 ? 238 : 24);
-            for (size_t j = 0; j < size; j++) {
-                bool ends = piece[j] == '\n' || piece[j] == '\r';
+            for (size_t j = 0, part; j < size; j += part) {
+                bool ends = piece[j] == '\n' || piece[j] == '\r', known;
+                part = cli_character(piece + j, size - j, &known);
                 cli_text(stdout, ends ? "\xe2\x86\xb5" : piece + j,
-                         ends ? 3 : 1);
+                         ends ? 3 : part);
             }
             fputs(colours ? "\033[0m" : "|", stdout);
         }
