@@ -1,8 +1,8 @@
 /* What models do: a node of the tape, training steps, decoded tokens. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/bench.h"
+#include "cli/record.h"
 
 /* ----------------------------------------------------------------- node -- */
 
@@ -38,29 +38,11 @@ static lh_status models_step(void *user)
     return lh_trainer_step(user, &p);
 }
 
-/* Multiply-adds of one token beside attention: the matrices that it goes
- * through, all but the embeddings; a tied head is the embedding's matrix
- * once more. */
-static double models_matrices(lh_model *m)
-{
-    const lh_config *c = lh_model_config(m);
-    lh_params *p = lh_model_params(m);
-    double sum = c->tied ? (double)(c->vocabulary * c->width) : 0;
-    for (int64_t i = 0; i < lh_params_count(p); i++) {
-        const char *name;
-        const lh_tensor *x = lh_params_get(p, i, &name);
-        if (lh_tensor_dims(x) == 2 && !strstr(name, "embed"))
-            sum += (double)lh_tensor_size(x);
-    }
-    return sum;
-}
-
 /* FLOPs of a window's training, on average over the data's: documents of one
  * border and their characters, in windows of the context. */
-static double models_window_flops(lh_model *m, const lh_dataset *d)
+static double models_window_flops(const lh_config *c, const lh_dataset *d)
 {
-    const lh_config *c = lh_model_config(m);
-    double flops = 0, windows = 0, matrices = models_matrices(m);
+    double flops = 0, windows = 0;
     for (int64_t i = 0; i < lh_dataset_documents(d); i++) {
         size_t size;
         const char *text = lh_dataset_document(d, i, &size);
@@ -69,13 +51,11 @@ static double models_window_flops(lh_model *m, const lh_dataset *d)
             left += ((unsigned char)text[j] & 0xC0) != 0x80;
         for (; left > 0; left -= c->context) {
             double t = (double)(left < c->context ? left : c->context);
-            double pairs = t * (t + 1) / 2;
-            flops += 2 * matrices * t + (double)c->layers * pairs * 4 *
-                     (double)(c->heads * c->head_size);
+            flops += t * cli_record_flops(c, t + 1);     /* t (t+1)/2 pairs */
             windows++;
         }
     }
-    return 3 * flops / windows;
+    return flops / windows;
 }
 
 /* Steps of a config on some data; count: what a step's time is divided by,
@@ -104,7 +84,7 @@ static int models_train(bench *b, const bench_work *w, lh_config *config,
         r = lh_trainer_new(b->ctx, m, k, d, &settings);
     int code = !r ? cli_error(b->ctx)
         : bench_flops(b, w->name, bench_time(b, models_step, r) /
-                      (double)count, models_window_flops(m, d) *
+                      (double)count, models_window_flops(config, d) *
                                      (double)(batch / count));
     lh_trainer_free(r);
     lh_model_free(m);
@@ -191,7 +171,8 @@ int bench_decode(bench *b, const bench_work *w)
         s = lh_session_new(b->ctx, m, 42);
     if (s) {
         double seconds = bench_time(b, models_token, s);
-        double bytes = 4 * models_matrices(m), limit = 0;
+        /* 6 FLOPs a token for each weight that it goes through. */
+        double bytes = 4 * cli_record_flops(&c, 0) / 6, limit = 0;
         if (bytes > 1e8)          /* more than caches hold                 */
             limit = lh_limit_read(b->ctx, b->seconds) / bytes *
                     lh_threads(b->ctx);
