@@ -381,6 +381,93 @@ static lh_status try_text(lh_context *with, const char *text, size_t size)
     return LH_OK;
 }
 
+/* --------------------------------------------------------------- pairs -- */
+
+static const char paired[] =
+    "{\"pairs\": [\"a b\", [\"caf\xc3\xa9\", \"\\u00e9 \\n\"],"
+    " [ \"\" , \" \" ], \" \", [\"a long one of many bytes\","
+    " \"\xe2\x96\x81 x\"], \"c\", 7, [\"d\"], [\"e\", 1],"
+    " {\"pairs\": [\"x y\"]}, [[\"i\"], \"j\"], [\"f\", \"g\", \"h\"]],"
+    " \"other\": [\"a b\", [\"c\", \"d\"]],"
+    " \"more\": {\"pairs\": []}}";
+
+/* Whether an array of pairs is what the elements of `tree` say. */
+static bool same_pairs(const lh_json *tree, const lh_json *list)
+{
+    const char *text = list->string;
+    size_t at = 0;
+    bool fine = !list->child && list->size == tree->size;
+    for (const lh_json *m = tree->child; m && fine; m = m->next, at++) {
+        const lh_json *a = m->child, *b = a ? a->next : NULL;
+        const char *blank = m->type == LH_JSON_STRING
+            ? memchr(m->string, ' ', m->size) : NULL;
+        bool two = m->type == LH_JSON_ARRAY && m->size == 2 &&
+            a->type == LH_JSON_STRING && b->type == LH_JSON_STRING;
+        const char *left = blank ? m->string : two ? a->string : "";
+        const char *right = blank ? blank + 1 : two ? b->string : "";
+        size_t head = blank ? (size_t)(blank - left) : two ? a->size : 0;
+        size_t tail = blank ? m->size - head - 1 : two ? b->size : 0;
+        if (!blank && !two)                      /* ends what is compared  */
+            return list->pair[at].left == UINT32_MAX;
+        fine = list->pair[at].left == head && list->pair[at].right == tail &&
+               !memcmp(text, left, head) &&
+               !memcmp(text + head + 1, right, tail);
+        text += head + tail + 2;
+    }
+    return fine;
+}
+
+/* Read as pairs a text is what it is read in full, or refused by the same
+ * line. */
+static lh_status try_pairs(lh_context *with, const char *text, size_t size)
+{
+    lh_json_document d, full;
+    char line[sizeof with->message];
+    lh_status status = lh_json_parse(with, "pairs", text, size, &full);
+    snprintf(line, sizeof line, "%s", status ? with->message : "");
+    lh_error_clear(with);
+    CHECK_EQ_INT(lh_json_parse_pairs(with, "pairs", text, size, "pairs", &d),
+                 status);
+    if (status)
+        CHECK(!strcmp(line, with->message));
+    const lh_json *list = status ? NULL : lh_json_get(d.root, "pairs");
+    if (list && list->type == LH_JSON_ARRAY)
+        CHECK(same_pairs(lh_json_get(full.root, "pairs"), list));
+    lh_json_free(&full);
+    lh_json_free(&d);
+    return status;
+}
+
+static lh_status parse_pairs(lh_context *with, void *arg)
+{
+    lh_buffer *text = arg;
+    lh_json_document d;
+    lh_status status = lh_json_parse_pairs(with, "many", text->data,
+                                           text->size, "pairs", &d);
+    lh_json_free(&d);
+    return status;
+}
+
+static void test_pairs(void)
+{
+    lh_json_document d;
+    lh_buffer text = { 0 };
+    CHECK_EQ_INT(try_pairs(&ctx, paired, sizeof paired - 1), LH_OK);
+    lh_json_parse_pairs(&ctx, "pairs", paired, sizeof paired - 1, "pairs", &d);
+    CHECK(d.root && lh_json_get(d.root, "other")->child);
+    CHECK(d.root && !lh_json_get(lh_json_get(d.root, "more"), "pairs")->size);
+    lh_json_free(&d);
+    lh_buffer_add(&ctx, &text, "{\"pairs\": [\"a b\"", 16);
+    for (int i = 0; i < 5000; i++)
+        lh_buffer_add(&ctx, &text, ",[\"a\",\"b\"]", 10);
+    lh_buffer_add(&ctx, &text, "]}", 2);
+    CHECK_EQ_INT(try_pairs(&ctx, text.data, text.size), LH_OK);
+    hostile_exhaust("pairs", parse_pairs, &text);
+    lh_buffer_free(&ctx, &text);
+    hostile_storm(paired, sizeof paired - 1, hostile_mutations(), 8,
+                  try_pairs);
+}
+
 static void test_hostile(void)
 {
     lh_json_document d;
@@ -458,6 +545,7 @@ int main(void)
     test_many_keys();
     test_meeting_keys();
     test_writing();
+    test_pairs();
     test_hostile();
     test_suite();
     return test_end("json");

@@ -48,6 +48,16 @@ static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
     return lh_arena_more(arena, size);
 }
 
+/* The same, not aligned, for an arena of nothing else. */
+static inline char *lh_arena_text(lh_arena *arena, size_t size)
+{
+    lh_arena_block *block = arena->current;
+    if (!block || size > block->size - block->used)
+        return lh_arena_more(arena, size);
+    block->used += size;
+    return block->memory + block->used - size;
+}
+
 /* For an arena of large pieces: the same, out of the smallest free piece that
  * has room, else new; and one of them back, with the size asked for. */
 LH_INTERNAL void *lh_arena_take(lh_arena *arena, size_t size);

@@ -160,14 +160,22 @@ static inline uint64_t lh_mix(uint64_t hash, uint64_t word)
  * bear that all of it collides. */
 static inline uint32_t lh_hash(const char *text, size_t size)
 {
-    uint64_t hash = size, word;
+    uint64_t hash = size, word = 0;
+    uint32_t ends[2];
     for (; size >= 8; text += 8, size -= 8) {
         memcpy(&word, text, 8);
         hash = lh_mix(hash, word);
     }
-    word = 0;
-    memcpy(&word, text, size);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    if (size >= 4) {                             /* they may overlap       */
+        memcpy(&ends[0], text, 4);
+        memcpy(&ends[1], text + size - 4, 4);
+        word = (uint64_t)ends[0] << 32 | ends[1];
+    } else {
+        word = size ? (uint64_t)(unsigned char)text[0] << 16 |
+                      (uint64_t)(unsigned char)text[size / 2] << 8 |
+                      (unsigned char)text[size - 1] : 0;
+    }
+    hash = lh_mix(hash, word) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(hash >> 32);
 }
 

@@ -7,6 +7,7 @@
  * file makes that slow: n log n on the most hostile object. */
 #include "base/json.h"
 
+#include "base/bits.h"
 #include "base/number.h"
 #include "base/sort.h"
 #include "base/utf8.h"
@@ -20,6 +21,9 @@ typedef struct json_parser {
     char *strings;                 /* where the next decoded byte goes     */
     lh_json *node;                 /* unused nodes, `nodes` of them        */
     size_t nodes, slab;
+    const char *pairs_key;         /* NULL: no array is one of pairs       */
+    lh_json_pair *pair;
+    size_t pairs, pairs_room;
     lh_status status;              /* of the first failure                 */
 } json_parser;
 
@@ -45,14 +49,14 @@ static int json_peek(const json_parser *p)
     return p->at < p->size ? (unsigned char)p->text[p->at] : -1;
 }
 
-static void json_space(json_parser *p)
+static inline void json_space(json_parser *p)
 {
-    while (p->at < p->size) {
-        char c = p->text[p->at];
-        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
-            return;
-        p->at++;
-    }
+    size_t at = p->at;
+    while (at < p->size && (unsigned char)p->text[at] <= ' ' &&
+           (p->text[at] == ' ' || p->text[at] == '\n' ||
+            p->text[at] == '\t' || p->text[at] == '\r'))
+        at++;
+    p->at = at;
 }
 
 static lh_json *json_node(json_parser *p)
@@ -124,34 +128,63 @@ static bool json_escape(json_parser *p)
     return true;
 }
 
+/* So many of sixteen bytes are characters that stand for themselves, of one
+ * byte or, as letters for bytes are, of two. */
+static inline int json_sixteen(const char *text)
+{
+    lh_bytes x;
+    memcpy(&x, text, 16);
+    uint64_t high = lh_bytes_bits(x), stop = lh_bytes_bits(
+        (lh_bytes)(x == '"') | (lh_bytes)(x == '\\') | (lh_bytes)(x < 0x20));
+    if (high) {
+        uint64_t two = lh_bytes_bits((lh_bytes)(x - 0xc2 < 0xe0 - 0xc2));
+        uint64_t more = lh_bytes_bits((lh_bytes)((x & 0xc0) == 0x80));
+        stop |= high & ~((two & more >> 1) | (more & two << 1));
+    }
+    return stop ? __builtin_ctzll(stop) : 16;
+}
+
+/* Characters that stand for themselves. */
+static inline void json_plain(json_parser *p)
+{
+    const char *s = p->text + p->at, *end = p->text + p->size;
+    char *to = p->strings;
+    for (int length;; s += length, to += length) {
+        uint32_t code;
+        length = 0;
+        if (end - s >= 16) {
+            memcpy(to, s, 16);
+            length = json_sixteen(s);
+            if (length == 16)
+                continue;
+            s += length, to += length;
+        }
+        if (s == end || *s == '"' || *s == '\\' || (unsigned char)*s < 0x20)
+            break;
+        length = lh_utf8_decode(s, (size_t)(end - s), &code);
+        if (!length)
+            break;
+        memcpy(to, s, (size_t)length);
+    }
+    p->at = (size_t)(s - p->text);
+    p->strings = to;
+}
+
 /* At the opening quote. */
 static bool json_string(json_parser *p, const char **string, size_t *size)
 {
     size_t quote = p->at++;
     char *start = p->strings;
-    for (;;) {
-        int c = json_peek(p);
-        uint32_t code;
+    int c;
+    while (json_plain(p), (c = json_peek(p)) != '"') {
         if (c < 0)
             return json_fail(p, quote, "a string without its end");
-        if (c == '"')
-            break;
-        if (c < 0x20)
-            return json_fail(p, p->at, "a control character in a string");
-        if (c == '\\') {
-            if (!json_escape(p))
-                return false;
-            continue;
-        }
-        if (c < 0x80) {
-            *p->strings++ = p->text[p->at++];
-            continue;
-        }
-        int length = lh_utf8_decode(p->text + p->at, p->size - p->at, &code);
-        if (!length)
-            return json_fail(p, p->at, "a byte that is not UTF-8");
-        for (int i = 0; i < length; i++)
-            *p->strings++ = p->text[p->at++];
+        if (c != '\\')
+            return json_fail(p, p->at, c < 0x20
+                             ? "a control character in a string"
+                             : "a byte that is not UTF-8");
+        if (!json_escape(p))
+            return false;
     }
     p->at++;
     *string = start;
@@ -239,24 +272,77 @@ static bool json_key(json_parser *p, lh_json *member)
     return true;
 }
 
+/* Whether the next character is this; then behind it and the spaces around. */
+static bool json_next(json_parser *p, int c)
+{
+    json_space(p);
+    if (json_peek(p) != c)
+        return false;
+    p->at++;
+    json_space(p);
+    return true;
+}
+
+/* An element of an array of pairs: its texts lie behind those before, their
+ * sizes are kept.  What is no pair is checked like any value. */
+static bool json_pair(json_parser *p)
+{
+    size_t at = p->at, left = 0, right = 0;
+    char *strings = p->strings;
+    const char *text = NULL;
+    bool array = p->depth < LH_JSON_DEPTH && json_next(p, '[');
+    bool two = json_peek(p) == '"';
+    if (two && !json_string(p, &text, &left))
+        return false;
+    if (array) {
+        two = two && json_next(p, ',') && json_peek(p) == '"';
+        if (two && !json_string(p, &text, &right))
+            return false;
+        two = two && json_next(p, ']');
+    } else if (two) {
+        const char *blank = memchr(text, ' ', left);
+        right = blank ? left - (size_t)(blank - text) - 1 : 0;
+        left = blank ? (size_t)(blank - text) : UINT32_MAX;
+    }
+    if (!two) {
+        p->at = at;
+        p->strings = strings;
+        lh_json *node = json_node(p);
+        if (!node || !json_value(p, node))
+            return false;
+    }
+    if (!two || left > UINT32_MAX || right > UINT32_MAX)
+        left = UINT32_MAX;
+    p->status = lh_grow(p->ctx, &p->pair, &p->pairs_room, p->pairs + 1,
+                        sizeof *p->pair);
+    if (p->status)
+        return false;
+    p->pair[p->pairs++] = (lh_json_pair){ (uint32_t)left, (uint32_t)right };
+    return true;
+}
+
 /* At the opening bracket. */
 static bool json_container(json_parser *p, lh_json *node, char close)
 {
-    bool object = close == '}';
+    bool object = close == '}', pairs = !object && p->pairs_key && node->key &&
+        lh_text_is(node->key, node->key_size, p->pairs_key);
+    size_t first = p->pairs;
     if (p->depth == LH_JSON_DEPTH)
         return json_fail(p, p->at, "nested too deeply");
     p->depth++;
     p->at++;
     node->type = object ? LH_JSON_OBJECT : LH_JSON_ARRAY;
+    node->string = pairs ? p->strings : NULL;
     lh_json **link = &node->child;
     json_space(p);
     while (node->size || json_peek(p) != close) {
-        lh_json *child = json_node(p);
-        if (!child || (object && !json_key(p, child))
-            || !json_value(p, child))
+        lh_json *child = pairs ? NULL : json_node(p);
+        if (pairs ? !json_pair(p)
+                  : !child || (object && !json_key(p, child))
+                        || !json_value(p, child))
             return false;
         *link = child;
-        link = &child->next;
+        link = child ? &child->next : link;
         node->size++;
         json_space(p);
         if (json_peek(p) == close)
@@ -270,6 +356,16 @@ static bool json_container(json_parser *p, lh_json *node, char close)
     }
     p->at++;
     p->depth--;
+    if (pairs) {
+        size_t bytes = (p->pairs - first) * sizeof *p->pair;
+        void *copy = lh_arena_alloc(p->arena, bytes);
+        p->status = copy ? LH_OK : LH_ERROR_MEMORY;
+        if (copy && bytes)
+            memcpy(copy, p->pair + first, bytes);
+        node->pair = copy;
+        p->pairs = first;
+        return copy != NULL;
+    }
     return !object || json_keys(p, node);
 }
 
@@ -278,19 +374,22 @@ static bool json_container(json_parser *p, lh_json *node, char close)
 static bool json_number(json_parser *p, lh_json *node)
 {
     size_t start = p->at;
-    bool integral = true;
+    bool integral = true, digits = true;
+    uint64_t value = 0;
     for (int c; (c = json_peek(p)) >= 0; p->at++) {
         if (c == '.' || c == 'e' || c == 'E')
             integral = false;
         else if (c != '-' && c != '+' && (c < '0' || c > '9'))
             break;
+        digits &= c >= '0' && c <= '9';
+        value = 10 * value + (uint64_t)(c - '0');
     }
     const char *text = p->text + start;
     node->type = LH_JSON_NUMBER;
     /* Most are ids: digits that a double holds. */
-    if (integral && text[0] > '0' && p->at - start < 16 &&
-        lh_integer_parse(text, p->at - start, &node->integer)) {
-        node->number = (double)node->integer;
+    if (digits && text[0] > '0' && p->at - start < 16) {
+        node->integer = (int64_t)value;
+        node->number = (double)value;
         return node->integral = true;
     }
     if (!lh_number_parse(text, p->at - start, &node->number))
@@ -336,13 +435,15 @@ static bool json_value(json_parser *p, lh_json *node)
     }
 }
 
-LH_INTERNAL lh_status lh_json_parse(lh_context *ctx, const char *where,
-                                    const char *text, size_t size,
-                                    lh_json_document *document)
+LH_INTERNAL lh_status lh_json_parse_pairs(lh_context *ctx, const char *where,
+                                          const char *text, size_t size,
+                                          const char *key,
+                                          lh_json_document *document)
 {
     *document = (lh_json_document){ .arena.ctx = ctx };
     json_parser p = { .ctx = ctx, .where = where, .text = text, .size = size,
-                      .arena = &document->arena, .slab = 8 };
+                      .arena = &document->arena, .slab = 8,
+                      .pairs_key = key };
     size_t room;
     if (lh_add_size(size, 1, &room))
         p.strings = lh_arena_alloc(p.arena, room);
@@ -358,6 +459,7 @@ LH_INTERNAL lh_status lh_json_parse(lh_context *ctx, const char *where,
     json_space(&p);
     if (fine && p.at < size)
         json_fail(&p, p.at, "something stands behind the JSON value");
+    lh_free(ctx, p.pair);
     if (p.status)
         lh_json_free(document);
     return p.status;

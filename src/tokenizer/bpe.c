@@ -54,7 +54,8 @@ static uint64_t bpe_hash(const lh_bpe *b, const char *text, size_t size)
         some = size < 8 ? size : 8;
         for (size_t i = 0; i < some; i++)
             sum += b->spelled[some - 1 - i][(unsigned char)text[i]];
-        hash = bpe_fold(bpe_mul(hash, b->power[some]) + bpe_fold(sum));
+        sum = bpe_fold(sum);
+        hash = hash ? bpe_fold(bpe_mul(hash, b->power[some]) + sum) : sum;
     }
     return hash;
 }
@@ -71,11 +72,11 @@ static size_t bpe_spread(const lh_bpe_spread *s, uint64_t key)
     return (size_t)(key * s->factor >> s->shift) + 1;
 }
 
-/* For so many entries; the places there are. */
+/* For so many entries, nine of sixteen places; the places there are. */
 static size_t bpe_capacity(lh_bpe_spread *s, size_t count)
 {
     *s = (lh_bpe_spread){ 0x9e3779b97f4a7c15u, 60 };
-    while (count > (size_t)1 << (63 - s->shift))
+    while (count > (size_t)9 << (60 - s->shift))
         s->shift--;
     return ((size_t)1 << (64 - s->shift)) + BPE_NEAREST;
 }
@@ -550,6 +551,8 @@ static lh_status bpe_make_slots(lh_tokenizer *k, const lh_bpe_parts *p)
                 break;
             if (slot->id < 0)
                 *slot = (lh_bpe_slot){ (uint32_t)b->hash[id], id };
+            else if (p->hidden)
+                p->hidden[id] = true;
         }
         if (id == p->vocabulary)
             return LH_OK;

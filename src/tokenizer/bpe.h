@@ -112,7 +112,8 @@ typedef struct lh_bpe_parts {
     int32_t vocabulary;
     const char *const *piece;          /* [vocabulary]; NULL: no such id   */
     const uint32_t *piece_size;
-    const bool *hidden;                /* not found by its bytes           */
+    bool *hidden;                      /* not found by its bytes; where an
+                                          earlier one has them, too        */
     const float *score;                /* by_rank: the highest first; NULL */
     const lh_added *added;
     int added_count;

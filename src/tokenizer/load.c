@@ -263,7 +263,7 @@ static lh_tokenizer *load_json(lh_context *ctx, const char *path,
                                const char *pre, const lh_json *settings)
 {
     lh_json_document document;
-    if (lh_json_parse(ctx, path, text, size, &document))
+    if (lh_json_parse_pairs(ctx, path, text, size, "merges", &document))
         return NULL;
     lh_tokenizer *k = NULL;
     const lh_json *root = document.root;

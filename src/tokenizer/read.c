@@ -12,6 +12,7 @@ LH_INTERNAL void lh_gather_free(lh_gather *g)
     lh_free(g->ctx, g->score);
     lh_free(g->ctx, g->added);
     lh_free(g->ctx, g->merge);
+    lh_free(g->ctx, g->both);
 }
 
 /* -------------------------------------------------------------- letters -- */
@@ -25,28 +26,23 @@ LH_INTERNAL uint32_t lh_byte_letter(uint32_t byte)
     return byte == 0xad ? 256 + 67 : 256 + 33 + (byte - 127);
 }
 
-/* The byte of a letter; -1: it is none. */
-static int read_letter(uint32_t code)
-{
-    if (code < 256)
-        return lh_byte_letter(code) == code ? (int)code : -1;
-    code -= 256;
-    return code <= 32 ? (int)code : code < 67 ? (int)(code - 33 + 127)
-         : code == 67 ? 0xad : -1;
-}
-
 LH_INTERNAL size_t lh_letters_decode(const char *text, size_t size, char *out)
 {
+    const unsigned char *s = (const unsigned char *)text;
     size_t made = 0;
-    for (size_t at = 0; at < size;) {
-        uint32_t code = (unsigned char)text[at];
-        int length = code < 0x80 ? 1 : lh_utf8_decode(text + at, size - at,
-                                                      &code);
-        int byte = length ? read_letter(code) : -1;
-        if (byte < 0)
-            return SIZE_MAX;
-        out[made++] = (char)byte;
-        at += (size_t)length;
+    for (size_t at = 0; at < size; at++, made++) {
+        uint32_t code = s[at];
+        if (code - '!' > '~' - '!') {
+            if (code < 0xc2 || code > 0xc5 || size - at < 2 ||
+                (s[++at] & 0xc0) != 0x80)
+                return SIZE_MAX;
+            code = (code & 0x1f) << 6 | (s[at] & 0x3f);
+            if (code > 323 || code <= 0xa0 || code == 0xad)
+                return SIZE_MAX;
+            code -= code < 256 ? 0 : code <= 288 ? 256 : code < 323 ? 162
+                                                       : 323 - 0xad;
+        }
+        out[made] = (char)code;
     }
     return made;
 }
@@ -115,7 +111,7 @@ LH_INTERNAL lh_status lh_gather_piece(lh_gather *g, int64_t id,
                        LH_VOCABULARY_MOST - 1);
     if (read_room(g, id))
         return LH_ERROR_MEMORY;
-    char *copy = lh_arena_alloc(&g->arena, size + 1);
+    char *copy = lh_arena_text(&g->arena, size + 1);
     if (!copy)
         return LH_ERROR_MEMORY;
     bool foreign;
@@ -209,17 +205,22 @@ LH_INTERNAL lh_status lh_gather_merge(lh_gather *g, const lh_tokenizer *k,
                                       lh_spelling spelling)
 {
     char shown[LH_UTF8_SHOWN], other[LH_UTF8_SHOWN];
-    size_t mark = left_size + right_size;
-    char *both = lh_arena_alloc(&g->arena, mark + 1);
-    if (!both)
-        return LH_ERROR_MEMORY;
     bool foreign[2];
-    size_t a = read_spelled(left, left_size, both, spelling, &foreign[0]);
-    size_t b = read_spelled(right, right_size, both + a, spelling,
+    if (lh_grow(g->ctx, &g->both, &g->both_room,
+                left_size + right_size + 1, 1))
+        return LH_ERROR_MEMORY;
+    size_t a = read_spelled(left, left_size, g->both, spelling, &foreign[0]);
+    size_t b = read_spelled(right, right_size, g->both + a, spelling,
                             &foreign[1]);
-    lh_merge m = { foreign[0] ? -1 : lh_bpe_find(k, both, a),
-                   foreign[1] ? -1 : lh_bpe_find(k, both + a, b), -1 };
-    if (m.left >= 0 && m.right >= 0)
+    lh_merge m = { foreign[0] ? -1 : lh_bpe_find(k, g->both, a),
+                   foreign[1] ? -1 : lh_bpe_find(k, g->both + a, b), -1 };
+    /* Most files have what they make by the last one, or next to it. */
+    int32_t id = g->merges ? g->merge[g->merges - 1].made : 0, end = id + 2;
+    for (; id < end && id < g->count && m.left >= 0 && m.right >= 0; id++)
+        if (g->piece_size[id] == a + b && !g->hidden[id] &&
+            !memcmp(g->piece[id], g->both, a + b))
+            m.made = id;
+    if (m.left >= 0 && m.right >= 0 && m.made < 0)
         m.made = lh_bpe_both(k, m.left, m.right);
     if (m.left < 0 || m.right < 0 || m.made < 0)
         return lh_fail(g->ctx, LH_ERROR_FORMAT, "%s: merge %zu, \"%s\" and"

@@ -24,6 +24,8 @@ typedef struct lh_gather {
     size_t added_room;
     lh_merge *merge;                   /* [merges]                         */
     size_t merges, merge_room;
+    char *both;                        /* the bytes of a merge's two       */
+    size_t both_room;
     const lh_json *settings;           /* a tokenizer_config.json, or NULL */
 } lh_gather;
 

@@ -5,6 +5,7 @@
  * refused by its name.  The two forms that tokenizer_json.c writes for bytes
  * and characters become those kinds again. */
 #include "base/json.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "tokenizer/read.h"
 #include "tokenizer/tokenizer.h"
@@ -388,7 +389,7 @@ static lh_status tjson_added_form(const tjson_reader *r, lh_gather *g,
         text = lower.data, size = lower.size;
     }
     bool prefix = a->normalized && b->prefix == LH_PREFIX_SPACE;
-    char *copy = status ? NULL : lh_arena_alloc(&g->arena, size + 1);
+    char *copy = status ? NULL : lh_arena_text(&g->arena, size + 1);
     if (copy) {
         copy[0] = ' ';
         a->size = prefix + (a->normalized && b->spaces && !b->spaces_late
@@ -408,13 +409,9 @@ static lh_status tjson_added_one(const tjson_reader *r, lh_gather *g,
     const lh_json *content = lh_json_get(m, "content");
     const lh_json *number = lh_json_get(m, "id");
     int64_t id = number && number->integral ? number->integer : -1;
-    bool named = !number && m->key && m->key_size && m->key_size < 9;
-    if (named)
-        id = 0;
-    for (size_t i = 0; named && i < m->key_size; i++)
-        if (id >= 0)
-            id = m->key[i] >= '0' && m->key[i] <= '9'
-                ? 10 * id + (m->key[i] - '0') : -1;
+    if (!number && m->key && m->key[0] >= '0' &&
+        !lh_integer_parse(m->key, m->key_size, &id))
+        id = -1;
     if (id < 0 || id >= LH_VOCABULARY_MOST || !content ||
         content->type != LH_JSON_STRING)
         return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: an added token without"
@@ -484,27 +481,20 @@ LH_INTERNAL lh_status lh_gather_settings(lh_gather *g, lh_bpe *rules,
     return status;
 }
 
-/* "a b" or ["a", "b"]. */
 static lh_status tjson_merges(const tjson_reader *r, lh_gather *g,
                               const lh_tokenizer *k, const lh_json *list)
 {
-    lh_status status = LH_OK;
-    for (const lh_json *m = list->child; m && !status; m = m->next) {
-        const lh_json *a = m->child, *b = a ? a->next : NULL;
-        const char *blank = m->type == LH_JSON_STRING
-            ? memchr(m->string, ' ', m->size) : NULL;
-        if (blank) {
-            size_t left = (size_t)(blank - m->string);
-            status = lh_gather_merge(g, k, m->string, left, blank + 1,
-                                     m->size - left - 1, r->spelling);
-        } else if (m->type == LH_JSON_ARRAY && m->size == 2 &&
-                   a->type == LH_JSON_STRING && b->type == LH_JSON_STRING) {
-            status = lh_gather_merge(g, k, a->string, a->size, b->string,
-                                     b->size, r->spelling);
-        } else {
-            status = lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: merge %zu is not"
-                             " two tokens", r->where, g->merges + 1);
-        }
+    const char *text = list->string;
+    lh_status status = lh_grow(r->ctx, &g->merge, &g->merge_room, list->size,
+                               sizeof *g->merge);
+    for (size_t i = 0; i < list->size && !status; i++) {
+        lh_json_pair m = list->pair[i];
+        status = m.left == UINT32_MAX
+            ? lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: merge %zu is not two"
+                      " tokens", r->where, i + 1)
+            : lh_gather_merge(g, k, text, m.left, text + m.left + 1, m.right,
+                              r->spelling);
+        text += (size_t)m.left + m.right + 2;
     }
     return status;
 }
@@ -711,7 +701,7 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
                                             const char *text, size_t size)
 {
     lh_json_document document;
-    if (lh_json_parse(ctx, where, text, size, &document))
+    if (lh_json_parse_pairs(ctx, where, text, size, "merges", &document))
         return NULL;
     lh_tokenizer *k = lh_tokenizer_read_tree(ctx, where, document.root,
                                              NULL);

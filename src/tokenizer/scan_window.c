@@ -8,35 +8,9 @@
  * within it decide. */
 #include "tokenizer/scan.h"
 
+#include "base/bits.h"
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#elif defined(__ARM_NEON) && defined(__aarch64__)
-#include <arm_neon.h>
-#endif
-
-typedef uint8_t scan_bytes __attribute__((vector_size(16)));
-
-/* The highest bits of the bytes, those of the first byte lowest. */
-static inline uint64_t scan_bits(scan_bytes x)
-{
-#if defined(__SSE2__)
-    return (uint64_t)(unsigned)_mm_movemask_epi8((__m128i)x);
-#elif defined(__ARM_NEON) && defined(__aarch64__)
-    const scan_bytes weight = { 1, 2, 4, 8, 16, 32, 64, 128,
-                                1, 2, 4, 8, 16, 32, 64, 128 };
-    scan_bytes y = (scan_bytes)vshrq_n_s8((int8x16_t)x, 7) & weight;
-    return vaddv_u8(vget_low_u8((uint8x16_t)y)) |
-           (uint64_t)vaddv_u8(vget_high_u8((uint8x16_t)y)) << 8;
-#else
-    uint64_t bits = 0;
-    for (int i = 0; i < 16; i++)
-        bits |= (uint64_t)(x[i] >> 7) << i;
-    return bits;
-#endif
-}
 
 /* Bits of bytes by what they are.  upper, lower: letters that are nothing
  * else.  tail: all bytes of a character but its first. */
@@ -49,22 +23,22 @@ typedef struct scan_masks {
 static inline void scan_ascii(scan_masks *m, const unsigned char *text,
                               int at, bool cased)
 {
-    scan_bytes x;
+    lh_bytes x;
     memcpy(&x, text + at, sizeof x);
-    scan_bytes line = (scan_bytes)(x == '\n') | (scan_bytes)(x == '\r');
-    scan_bytes blank = (scan_bytes)(x == ' ');
-    uint64_t letter = scan_bits((scan_bytes)((x | 0x20) - 'a' < 26));
+    lh_bytes line = (lh_bytes)(x == '\n') | (lh_bytes)(x == '\r');
+    lh_bytes blank = (lh_bytes)(x == ' ');
+    uint64_t letter = lh_bytes_bits((lh_bytes)((x | 0x20) - 'a' < 26));
     m->letter |= letter << at;
-    m->number |= scan_bits((scan_bytes)(x - '0' < 10)) << at;
-    m->line |= scan_bits(line) << at;
-    m->blank |= scan_bits(blank) << at;
-    m->space |= scan_bits((scan_bytes)(x - '\t' < 5) | blank) << at;
-    m->quote |= scan_bits((scan_bytes)(x == '\'')) << at;
-    m->high |= scan_bits(x) << at;
+    m->number |= lh_bytes_bits((lh_bytes)(x - '0' < 10)) << at;
+    m->line |= lh_bytes_bits(line) << at;
+    m->blank |= lh_bytes_bits(blank) << at;
+    m->space |= lh_bytes_bits((lh_bytes)(x - '\t' < 5) | blank) << at;
+    m->quote |= lh_bytes_bits((lh_bytes)(x == '\'')) << at;
+    m->high |= lh_bytes_bits(x) << at;
     if (!cased)
         return;
-    m->lower |= (scan_bits(x + x + x + x) & letter) << at;
-    m->slash |= scan_bits((scan_bytes)(x == '/')) << at;
+    m->lower |= (lh_bytes_bits(x + x + x + x) & letter) << at;
+    m->slash |= lh_bytes_bits((lh_bytes)(x == '/')) << at;
 }
 
 static inline uint64_t scan_below(unsigned n)
