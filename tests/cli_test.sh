@@ -341,7 +341,7 @@ check "a budget picks the steps" refuses 2 "give it or --steps" \
 check "a budget picks the sizes" refuses 2 "give it or --preset" \
     train --budget 5s --preset gpt2
 mkdir -p "$out/rent" && echo "rent 500" >"$out/rent/budget.txt"
-check "somebody's budget is left alone" refuses 1 "budget.txt that is no run" \
+check "somebody's budget is left alone" refuses 1 "holds budget.txt of some" \
     train "$out/no such data" --budget 2s --out "$out/rent"
 check "a budget for nothing" refuses 1 "fewer than ten steps" \
     train --budget 0.001s --quiet

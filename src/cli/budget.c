@@ -429,9 +429,9 @@ static const char *budget_path(char path[4200], const char *directory,
     return path;
 }
 
-int cli_budget_fits(const char *directory)
+int cli_budget_write(const cli_budget *b, const char *directory)
 {
-    char path[4200], own[3] = "--";
+    char path[4200], aside[4200], more[32], own[3] = "--";
     FILE *f = fopen(budget_path(path, directory, ""), "r");
     if (f && fread(own, 1, 2, f) == 2 && strcmp(own, "--") != 0) {
         fclose(f);
@@ -440,15 +440,8 @@ int cli_budget_fits(const char *directory)
     }
     if (f)
         fclose(f);
-    return CLI_DONE;
-}
-
-int cli_budget_write(const cli_budget *b, const char *directory)
-{
-    char path[4200], aside[4200], more[32];
-    budget_path(path, directory, "");
     snprintf(more, sizeof more, ".tmp-%ld", (long)getpid());
-    FILE *f = fopen(budget_path(aside, directory, more), "w");
+    f = fopen(budget_path(aside, directory, more), "w");
     for (int i = 0; f && i < OPT_COUNT; i++)
         if (b->picked[i])
             fprintf(f, "--%s%s%s\n", cli_option_table[i].name,

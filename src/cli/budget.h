@@ -33,9 +33,7 @@ int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,
                     double share);
 
 /* What was picked, in DIRECTORY/budget.txt, so that a run that goes on has
- * the same numbers; refuses a file of that name that is no run's; reading:
- * false where there is none. */
-int cli_budget_fits(const char *directory);
+ * the same numbers; reading: false where there is none. */
 bool cli_budget_read(cli_budget *b, const char *directory);
 int cli_budget_write(const cli_budget *b, const char *directory);
 

@@ -18,15 +18,6 @@
 
 /* --------------------------------------------------------------- taking -- */
 
-static int rundir_path(char *text, size_t size, const char *directory,
-                       const char *name)
-{
-    int n = snprintf(text, size, "%s/%s", directory, name);
-    if (n < 0 || (size_t)n >= size)
-        return cli_fail("--out: the path is too long: %.64s...", directory);
-    return CLI_DONE;
-}
-
 static bool rundir_has(const char *directory, const char *name)
 {
     char path[4200];
@@ -39,9 +30,7 @@ static bool rundir_has(const char *directory, const char *name)
 static int rundir_make(const char *directory)
 {
     char path[4096];
-    int code = rundir_path(path, sizeof path, directory, "");
-    if (code)
-        return code;
+    snprintf(path, sizeof path, "%s", directory);
     for (char *slash = path + 1; ; slash++) {
         slash += strcspn(slash, "/");
         char c = *slash;
@@ -61,14 +50,16 @@ static int rundir_refuse(const char *path, bool resume, bool resumes)
 {
     static const char *const file[] = { "model.safetensors", "config.json",
                                         "tokenizer.json",
-                                        "tokenizer_config.json" };
+                                        "tokenizer_config.json",
+                                        "budget.txt" };
     if (resumes && resume)
         return CLI_DONE;
     if (resumes)
         return cli_fail("--out %s: holds a run; add --resume to go on with"
                         " it, or name another directory", path);
-    for (int i = 0; i < 4; i++)
-        if (rundir_has(path, file[i]))
+    for (int i = 0; i < 5; i++)   /* beside a log the last is the run's    */
+        if (rundir_has(path, file[i]) &&
+            (i < 4 || !rundir_has(path, "train.jsonl")))
             return cli_fail("--out %s: holds %s of something else; name"
                             " another directory", path, file[i]);
     return CLI_DONE;
@@ -98,10 +89,10 @@ static int rundir_own(cli_rundir *d, bool resume)
 /* Takes the log, once; unless `make`, only where it is there. */
 static int rundir_lock(cli_rundir *d, bool resume, bool make)
 {
-    char path[4096];
-    int code = rundir_path(path, sizeof path, d->path, "train.jsonl");
-    if (code || d->log)
-        return code;
+    char path[4200];
+    if (d->log)
+        return CLI_DONE;
+    snprintf(path, sizeof path, "%s/train.jsonl", d->path);
     int file = open(path, O_RDWR | O_APPEND | O_CLOEXEC |
                           (make ? O_CREAT : 0), 0666);
     if (file < 0 && errno == ENOENT && !make)
@@ -174,10 +165,11 @@ int cli_rundir_fits(cli_rundir *d, const char *path, bool resume)
 {
     d->path = path;
     d->resumes = rundir_has(path, "trainer.safetensors");
-    int code = rundir_path(d->checkpoint, sizeof d->checkpoint, path,
-                           "trainer.safetensors");
-    if (!code)
-        code = rundir_refuse(path, resume, d->resumes);
+    int n = snprintf(d->checkpoint, sizeof d->checkpoint,
+                     "%s/trainer.safetensors", path);
+    int code = n > 0 && (size_t)n < sizeof d->checkpoint
+        ? rundir_refuse(path, resume, d->resumes)
+        : cli_fail("--out: the path is too long: %.64s...", path);
     if (!code)
         code = rundir_lock(d, resume, false);
     return code ? code : rundir_writable(path);
@@ -185,9 +177,7 @@ int cli_rundir_fits(cli_rundir *d, const char *path, bool resume)
 
 int cli_rundir_open(cli_rundir *d, bool resume)
 {
-    int code = rundir_refuse(d->path, resume, d->resumes);
-    if (!code)
-        code = rundir_make(d->path);
+    int code = rundir_make(d->path);
     if (!code)
         code = rundir_lock(d, resume, true);
     if (code)

@@ -106,8 +106,6 @@ static int train_prepare(cli_train_run *r)
     int code = o->given[OPT_out]
         ? cli_rundir_fits(&r->dir, o->text[OPT_out], o->given[OPT_resume])
         : CLI_DONE;
-    if (!code && r->dir.path && r->budget.seconds > 0)
-        code = cli_budget_fits(r->dir.path);
     if (!code && o->given[OPT_from])
         code = cli_train_from(r);
     if (!code && !r->from && cli_data_tokenizer_given(o)) {

@@ -21,12 +21,10 @@ void cli_train_say_command(const cli_train_run *r)
     char text[CLI_BUDGET_COMMAND];
     if (!cli_budget_command(&r->budget, text))
         return;
-    if (r->view.mode != CLI_VIEW_JSON) {
+    if (r->view.mode == CLI_VIEW_JSON)
+        cli_json_text(stdout, "{command", text), puts("}");
+    else
         printf("       the same run, to the bit: %s\n", text);
-        return;
-    }
-    cli_json_text(stdout, "{command", text);
-    puts("}");
 }
 
 static void train_say_budget(const cli_train_run *r)

@@ -142,6 +142,7 @@ typedef struct view_frame {
     char text[12288];
     size_t size;
     int lines, width;             /* the terminal's columns less one       */
+    int chart;                    /* columns of it                         */
 } view_frame;
 
 static CLI_PRINTF(2, 3) void view_add(view_frame *f, const char *format, ...)
@@ -170,8 +171,7 @@ static void view_chart(const cli_view *v, view_frame *f, int rows)
 {
     static cli_chart chart;       /* 4 kB; the program has one thread      */
     char text[4];
-    chart.width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
-                                                 : CLI_CHART_WIDTH;
+    chart.width = f->chart;
     chart.height = rows;
     if (!cli_chart_draw(&chart, v->bin, v->binned, v->single, CLI_VIEW_BINS))
         return;
@@ -204,9 +204,7 @@ static void view_chart(const cli_view *v, view_frame *f, int rows)
  * bar ends. */
 static void view_bar(const cli_view *v, view_frame *f, double share)
 {
-    int width = f->width - 9 < CLI_CHART_WIDTH ? f->width - 9
-                                               : CLI_CHART_WIDTH;
-    int full = (int)(share * width);
+    int width = f->chart, full = (int)(share * width);
     view_add(f, " %3d %% %s", (int)(share * 100), v->utf8 ? " " : "[");
     view_add(f, "%s", view_sgr(v, "\x1b[32m"));
     for (int x = 0; x < full; x++)
@@ -282,6 +280,8 @@ static void view_draw(cli_view *v, const cli_step *r)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col && w.ws_row)
         columns = w.ws_col, rows = w.ws_row;
     frame = (view_frame){ .width = columns < 80 ? columns - 1 : 79 };
+    frame.chart = frame.width - 9 < CLI_CHART_WIDTH ? frame.width - 9
+                                                    : CLI_CHART_WIDTH;
     if (v->lines && columns < v->columns)    /* the old frame has wrapped  */
         view_add(&frame, "\x1b[2J\x1b[H");
     else if (v->lines)
