@@ -6,9 +6,12 @@
 #endif
 #include "longhand.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/context.h"
+#include "base/file.h"
 #include "hostile.h"
 #include "test.h"
 
@@ -290,6 +293,43 @@ static void test_jsonl(lh_context *ctx)
     lh_error_clear(ctx);
     DOCUMENTS(text_of("first", "{\"text\": \"by its first line\"}\n"),
               LH_DOCUMENTS_CHOSEN, NULL, "by its first line\0");
+}
+
+/* ---------------------------------------------------------------- pipes -- */
+
+static int opened;
+
+static int open_counted(const char *path, int flags, int mode)
+{
+    opened++;
+    return lh_io_system.open(path, flags, mode);
+}
+
+static void *pipe_fill(void *path)
+{
+    FILE *f = fopen(path, "w");
+    fputs("anna\nbo\n", f);
+    fclose(f);
+    return NULL;
+}
+
+/* A named pipe is opened once: its writer may be gone by then. */
+static void test_pipe(lh_context *ctx)
+{
+    char path[96];
+    pthread_t writer;
+    lh_io io = lh_io_system;
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    CHECK(!mkfifo(path, 0600));
+    CHECK(!pthread_create(&writer, NULL, pipe_fill, path));
+    io.open = open_counted;
+    ctx->io = &io;
+    lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 1, NULL);
+    ctx->io = &lh_io_system;
+    pthread_join(writer, NULL);
+    CHECK_EQ_INT(opened, 1);
+    CHECK_EQ_INT(lh_dataset_documents(d), 2);
+    lh_dataset_free(d);
 }
 
 /* Each reading asks, and ends where it is told to. */
@@ -575,6 +615,7 @@ int main(void)
     test_folders(ctx);
     test_jsonl(ctx);
     test_odd(ctx);
+    test_pipe(ctx);
     test_stopped(ctx);
     test_held_out(ctx);
     test_ids(ctx);

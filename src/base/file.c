@@ -120,12 +120,13 @@ static int file_sync_again(lh_context *ctx, int fd)
 
 /* ------------------------------------------------------------- reading -- */
 
-/* Everything behind fd.  A file's size is a hint: it may change meanwhile,
- * and is 0 for those that the kernel makes up (/proc). */
-static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
-                               lh_buffer *buffer)
+/* A file's size is a hint: it may change meanwhile, and is 0 for those that
+ * the kernel makes up (/proc). */
+static lh_status file_read_all(const lh_reader *r, lh_buffer *buffer)
 {
-    int64_t told = ctx->io->size(fd);
+    lh_context *ctx = r->ctx;
+    const char *path = r->path;
+    int64_t told = r->size;
     size_t limit = told < 0 ? file_endless : SIZE_MAX;
     if (told > 0 && (uint64_t)told > SIZE_MAX / 2)
         return lh_fail(ctx, LH_ERROR_MEMORY,
@@ -137,7 +138,7 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
                                          ? (size_t)told + 2 : 4097);
     while (!status) {
         size_t room = buffer->capacity - 1 - buffer->size;
-        int64_t got = ctx->io->read(fd, buffer->data + buffer->size,
+        int64_t got = ctx->io->read(r->fd, buffer->data + buffer->size,
                                     room < FILE_CHUNK ? room : FILE_CHUNK);
         if (got < 0 && errno == EINTR)
             continue;
@@ -157,21 +158,6 @@ static lh_status file_read_all(lh_context *ctx, const char *path, int fd,
     }
     if (!status)
         buffer->data[buffer->size] = 0;
-    return status;
-}
-
-LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
-                                   lh_buffer *buffer)
-{
-    *buffer = (lh_buffer){ 0 };
-    int fd = file_open_again(ctx, path, O_RDONLY);
-    if (fd < 0)
-        return file_fail(ctx, "open", path, errno);
-    lh_status status = file_read_all(ctx, path, fd, buffer);
-    /* What was read is read, whatever close() says. */
-    (void)ctx->io->close(fd);
-    if (status)
-        lh_buffer_free(ctx, buffer);
     return status;
 }
 
@@ -199,6 +185,14 @@ LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
     return LH_OK;
 }
 
+LH_INTERNAL lh_status lh_reader_all(const lh_reader *r, lh_buffer *buffer)
+{
+    lh_status status = file_read_all(r, buffer);
+    if (status)
+        lh_buffer_free(r->ctx, buffer);
+    return status;
+}
+
 LH_INTERNAL lh_status lh_reader_at(const lh_reader *r, void *data,
                                    size_t size, int64_t offset)
 {
@@ -220,6 +214,7 @@ LH_INTERNAL lh_status lh_reader_at(const lh_reader *r, void *data,
     return LH_OK;
 }
 
+/* What was read is read, whatever close() says. */
 LH_INTERNAL void lh_reader_close(lh_reader *r)
 {
     if (!r->ctx)
@@ -227,6 +222,18 @@ LH_INTERNAL void lh_reader_close(lh_reader *r)
     (void)r->ctx->io->close(r->fd);
     lh_free(r->ctx, r->path);
     *r = (lh_reader){ .fd = -1 };
+}
+
+LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
+                                   lh_buffer *buffer)
+{
+    lh_reader r;
+    *buffer = (lh_buffer){ 0 };
+    lh_status status = lh_reader_open(ctx, &r, path);
+    if (!status)
+        status = lh_reader_all(&r, buffer);
+    lh_reader_close(&r);
+    return status;
 }
 
 /* ------------------------------------------------------------- writing -- */

@@ -34,8 +34,9 @@ LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
 LH_INTERNAL bool lh_file_there(lh_context *ctx, const char *path);
 
 /* A file that is read by pieces.  size below 0: it is no regular one and can
- * be read only whole, by lh_file_read().  lh_reader_at() takes `size` bytes at
- * an offset; fewer are LH_ERROR_IO. */
+ * be read only whole, by lh_reader_all(), and once: opened again, a pipe would
+ * wait for another writer.  lh_reader_at() takes `size` bytes at an offset;
+ * fewer are LH_ERROR_IO. */
 typedef struct lh_reader {
     lh_context *ctx;                           /* NULL: not open           */
     char *path;                                /* owned                    */
@@ -47,6 +48,8 @@ LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
                                      const char *path);
 LH_INTERNAL lh_status lh_reader_at(const lh_reader *r, void *data,
                                    size_t size, int64_t offset);
+/* Everything in it, into *buffer as lh_file_read() does. */
+LH_INTERNAL lh_status lh_reader_all(const lh_reader *r, lh_buffer *buffer);
 LH_INTERNAL void lh_reader_close(lh_reader *r);
 
 /* A file written aside: begin makes PATH.tmp-<pid> beside it, add appends,

@@ -156,7 +156,7 @@ static lh_status sources_file(lh_dataset *d, const char *path, bool found)
         s->size = file.size;
         size_t size = (size_t)lh_max64(0, lh_min64(file.size, SOURCES_HEAD));
         if (s->size < 0) {             /* a pipe: it can be read once      */
-            status = lh_file_read(d->ctx, s->path, &s->owned);
+            status = lh_reader_all(&file, &s->owned);
             s->text = s->owned.data;
             s->size = (int64_t)s->owned.size;
             size = s->owned.size < SOURCES_HEAD ? s->owned.size

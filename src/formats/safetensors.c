@@ -377,8 +377,8 @@ LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
     lh_status status = lh_reader_open(ctx, &file->reader, path);
     size_t size = (size_t)file->reader.size;
     if (!status && file->reader.size < 0) {      /* a pipe                 */
+        status = lh_reader_all(&file->reader, &file->bytes);
         lh_reader_close(&file->reader);
-        status = lh_file_read(ctx, path, &file->bytes);
         size = file->bytes.size;
     }
     if (!status)
