@@ -293,6 +293,48 @@ static void test_jsonl(lh_context *ctx)
     lh_error_clear(ctx);
     DOCUMENTS(text_of("first", "{\"text\": \"by its first line\"}\n"),
               LH_DOCUMENTS_CHOSEN, NULL, "by its first line\0");
+    DOCUMENTS(text_of("first", "\xef\xbb\xbf{\"text\": \"behind a mark\"}\n"),
+              LH_DOCUMENTS_CHOSEN, NULL, "behind a mark\0");
+    /* However late: the line's end is what ends it, and 16 MB. */
+    static const int begins[] = { 8182, 8192, 9000, (16 << 20) - 12,
+                                  16 << 20 };
+    static const char *const rest[] = { "\"text\": \"x\"}\n",
+                                        "\"other\": 1}\n{\"text\": 1}\n" };
+    char *late = malloc((16 << 20) + 64);
+    for (int i = 0; i < 10; i++) {
+        memset(late, ' ', (size_t)begins[i / 2]);
+        late[0] = '{';
+        strcpy(late + begins[i / 2], rest[i % 2]);
+        lh_dataset *d = open_one(ctx, text_of("late.json", late),
+                                 LH_DOCUMENTS_CHOSEN, NULL, 0, NULL);
+        lh_data_facts facts;
+        lh_dataset_facts(d, &facts);
+        CHECK_EQ_INT(facts.documents, 1);
+        CHECK_EQ_INT(facts.records, i % 2 == 0 && i < 8);
+        lh_dataset_free(d);
+    }
+    free(late);
+}
+
+/* A byte order mark begins no text. */
+static void test_mark(lh_context *ctx)
+{
+    const char *two[] = { text_of("m1.txt", "\xef\xbb\xbfone\n"),
+                          text_of("m2.txt", "\xef\xbb\xbftwo\xef\xbb\xbf") };
+    DOCUMENTS(two[0], LH_DOCUMENTS_WHOLE, NULL, "one\n\0");
+    DOCUMENTS(two[0], LH_DOCUMENTS_CHOSEN, NULL, "one\n\0");
+    DOCUMENTS(text_of("m3.txt", "\xef\xbb\xbf" "a<|endoftext|>b"),
+              LH_DOCUMENTS_CHOSEN, NULL, "a\0b\0");
+    lh_sources what = { .path = two, .paths = 2, .by = LH_DOCUMENTS_WHOLE };
+    lh_dataset *d = lh_dataset_open(ctx, &what);
+    told t = read_all(ctx, d, NULL);
+    CHECK_STR(t.text, "one\ntwo\xef\xbb\xbf");
+    free(t.text);
+    lh_dataset_free(d);
+    CHECK(!open_one(ctx, text_of("m4.txt", "\xef\xbb\xbf"),
+                    LH_DOCUMENTS_CHOSEN, NULL, 0, NULL));
+    CHECK(strstr(lh_error_message(ctx), "it is empty"));
+    lh_error_clear(ctx);
 }
 
 /* ---------------------------------------------------------------- pipes -- */
@@ -531,6 +573,43 @@ static void test_ids(lh_context *ctx)
     lh_tokenizer_free(k);
 }
 
+/* A .bin in a folder is ids where it can be. */
+static void test_folder_ids(lh_context *ctx)
+{
+    static const unsigned char good[] = { 1, 0, 2, 0 }, bad[] = { 1, 0, 2, 9 };
+    char path[128];
+    lh_data_facts facts;
+    lh_tokenizer *k = lh_tokenizer_bytes(ctx);
+    snprintf(path, sizeof path, "%s/ids", folder);
+    mkdir(path, 0777);
+    file_of("ids/odd.bin", good, 3);
+    file_of("ids/other.bin", bad, 4);
+    CHECK(!open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, k));
+    CHECK(strstr(lh_error_message(ctx), "in this folder (") &&
+          strstr(lh_error_message(ctx), "odd.bin left out: it ends in the"
+                                        " middle of an id)"));
+    lh_error_clear(ctx);
+    const char *right = file_of("ids/right.bin", good, 4);
+    lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, k);
+    lh_dataset_facts(d, &facts);
+    CHECK(facts.ids && facts.files == 1 && facts.left_out == 2);
+    lh_dataset_free(d);
+    const char *text = text_of("ids/text", "a text\n");
+    CHECK(!open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, k));
+    CHECK(strstr(lh_error_message(ctx), "right.bin holds token ids, ") &&
+          strstr(lh_error_message(ctx), "ids/text does not: "));
+    lh_error_clear(ctx);
+    CHECK(!unlink(right));
+    d = open_one(ctx, path, LH_DOCUMENTS_CHOSEN, NULL, 0, k);
+    lh_dataset_facts(d, &facts);
+    CHECK(!facts.ids && facts.files == 1 && facts.left_out == 2);
+    CHECK(strstr(lh_dataset_note(d, 1), "other.bin left out: it has ids that"
+                                        " the tokenizer has not"));
+    lh_dataset_free(d);
+    CHECK(!unlink(text));
+    lh_tokenizer_free(k);
+}
+
 /* -------------------------------------------------------------- hostile -- */
 
 static const char *hostile_name;
@@ -615,10 +694,12 @@ int main(void)
     test_folders(ctx);
     test_jsonl(ctx);
     test_odd(ctx);
+    test_mark(ctx);
     test_pipe(ctx);
     test_stopped(ctx);
     test_held_out(ctx);
     test_ids(ctx);
+    test_folder_ids(ctx);
     test_hostile(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);

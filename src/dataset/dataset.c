@@ -197,12 +197,12 @@ static lh_status dataset_sample(lh_dataset *d, const lh_source *s,
 {
     lh_reader file;
     if (s->text) {
-        memcpy(text, s->text, size);
+        memcpy(text, s->text + s->offset, size);
         return LH_OK;
     }
     lh_status status = lh_reader_open(d->ctx, &file, s->path);
     if (!status)
-        status = lh_reader_at(&file, text, size, 0);
+        status = lh_reader_at(&file, text, size, s->offset);
     lh_reader_close(&file);
     return status;
 }
@@ -280,8 +280,8 @@ static lh_dataset *dataset_new(lh_context *ctx, unsigned by)
 static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
 {
     lh_status status = LH_OK;
-    int64_t bytes = 0, ids = 0, memory = what->memory ? what->memory
-                                                      : DATASET_MEMORY;
+    int64_t bytes = 0, memory = what->memory ? what->memory : DATASET_MEMORY;
+    const lh_source *texts = NULL, *ids = NULL;
     bool once = false;
     d->tokenizer = what->tokenizer;
     d->input = what->input;
@@ -298,16 +298,17 @@ static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
         if (__builtin_add_overflow(bytes, s->size, &bytes))
             status = lh_fail(d->ctx, LH_ERROR_MEMORY, "the data has too many"
                              " bytes");
-        ids += s->kind >= LH_SOURCE_IDS16;
+        *(s->kind >= LH_SOURCE_IDS16 ? &ids : &texts) = s;
         once |= s->text != NULL;
     }
-    if (!status && ids && ids < d->sources)
-        status = lh_fail(d->ctx, LH_ERROR_ARGUMENT, "%s: token files and"
-                         " texts do not go together", d->source[0].name);
+    if (!status && ids && texts)
+        status = lh_fail(d->ctx, LH_ERROR_ARGUMENT, "%s holds token ids, %s"
+                         " does not: token files and texts do not go"
+                         " together", ids->name, texts->name);
     if (status)
         return status;
     d->facts.files = d->sources;
-    d->facts.ids = ids > 0;
+    d->facts.ids = ids != NULL;
     d->facts.duplicates = -1;
     d->facts.loaded = !ids && (bytes <= memory || once);
     status = dataset_by(d, what);

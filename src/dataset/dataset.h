@@ -15,6 +15,9 @@ typedef enum lh_source_kind { LH_SOURCE_TEXT, LH_SOURCE_JSONL,
                               LH_SOURCE_IDS16, LH_SOURCE_IDS32 }
     lh_source_kind;
 
+/* A line of JSONL may have so many bytes. */
+enum { LH_RECORD = 1 << 24 };
+
 typedef struct lh_source {
     lh_source_kind kind;
     char *path;                        /* owned                            */

@@ -14,8 +14,6 @@
 #include "dataset/dataset.h"
 
 enum { READ_BLOCK = 1 << 20 };
-/* A line of JSONL may have so many bytes. */
-enum { READ_RECORD = 1 << 24 };
 enum { READ_WHERE = LH_UTF8_SHOWN + 64 };
 
 typedef struct read_state {
@@ -312,7 +310,7 @@ static lh_status read_jsonl(read_state *r)
         size_t size = r->size - r->at;
         const char *found = size ? memchr(line, '\n', size) : NULL;
         size = found ? (size_t)(found - line) : size;
-        if (!skips && size > READ_RECORD) {
+        if (!skips && size > LH_RECORD) {
             char where[READ_WHERE];
             status = read_left_out(r, read_where(r, where,
                                                  "more than 16 MB"));
@@ -324,8 +322,6 @@ static lh_status read_jsonl(read_state *r)
             continue;
         }
         r->at += size + (found != NULL);
-        if (r->line == 1 && size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
-            line += 3, size -= 3;      /* a byte order mark                */
         while (size && read_is(" \t\r", line[size - 1]))
             size--;
         if (size && !skips)

@@ -62,6 +62,12 @@ static const char *sources_foreign(const char *head, size_t size)
     return NULL;
 }
 
+/* Bytes of a byte order mark in front. */
+static size_t sources_mark(const char *head, size_t size)
+{
+    return size >= 3 && !memcmp(head, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 /* Records as JSON, one a line: by the name, or by the first line. */
 static bool sources_jsonl(const char *name, const char *head, size_t size)
 {
@@ -110,19 +116,37 @@ static lh_status sources_ids(lh_dataset *d, lh_source *s, const char *head,
     return LH_OK;
 }
 
+/* Whether a file with the name of token ids may be one, by its first ids. */
+static const char *sources_no_ids(const lh_dataset *d, const lh_source *s,
+                                  const char *head, size_t size)
+{
+    uint64_t vocabulary = (uint64_t)lh_tokenizer_vocabulary(d->tokenizer);
+    for (size_t i = 0; i + 2 <= size; i += 2)
+        if (lh_little(head + i, 2) >= vocabulary)
+            return "has ids that the tokenizer has not";
+    return s->size % 2 ? "ends in the middle of an id" : NULL;
+}
+
 static lh_status sources_sniff(lh_dataset *d, lh_source *s, const char *head,
                                size_t size, bool found)
 {
     const char *foreign = sources_foreign(head, size);
     uint64_t magic = size >= 4 ? lh_little(head, 4) : 0;
-    bool ids = magic == SOURCES_IDS16 || magic == SOURCES_IDS32 ||
-               lh_text_ends(s->name, ".bin");
-    if (ids && (d->tokenizer || !found))
-        return sources_ids(d, s, head, size);
-    if (sources_jsonl(s->name, head, size))
-        s->kind = LH_SOURCE_JSONL;
-    else if (found && !foreign && memchr(head, 0, size))
-        foreign = "is binary";
+    bool header = magic == SOURCES_IDS16 || magic == SOURCES_IDS32;
+    bool ids = header || lh_text_ends(s->name, ".bin");
+    if (ids && (d->tokenizer || !found)) {
+        foreign = found && !header ? sources_no_ids(d, s, head, size) : NULL;
+        if (!foreign)
+            return sources_ids(d, s, head, size);
+    } else {
+        size_t mark = sources_mark(head, size);
+        bool jsonl = sources_jsonl(s->name, head + mark, size - mark);
+        s->kind = jsonl ? LH_SOURCE_JSONL : LH_SOURCE_TEXT;
+        s->offset = (int64_t)mark;
+        s->size -= (int64_t)mark;
+        if (!jsonl && found && !foreign && memchr(head, 0, size))
+            foreign = "is binary";
+    }
     if (!foreign)
         return LH_OK;
     if (!found)
@@ -141,6 +165,25 @@ static bool sources_input(const lh_dataset *d, const char *path)
     return d->input && !strcmp(path, "-");
 }
 
+/* The first bytes of a file; where they are the beginning of one line that may
+ * be a record, as many as a record may have. */
+static lh_status sources_head(lh_context *ctx, const lh_reader *file,
+                              lh_buffer *head)
+{
+    int64_t size = lh_min64(file->size, SOURCES_HEAD);
+    for (bool more = true; more; size = lh_min64(file->size, LH_RECORD)) {
+        if (lh_buffer_reserve(ctx, head, (size_t)size + 1) ||
+            lh_reader_at(file, head->data, (size_t)size, 0))
+            return lh_error_status(ctx);
+        head->size = (size_t)size;
+        size_t mark = sources_mark(head->data, head->size);
+        more = size == SOURCES_HEAD && size < file->size &&
+               head->data[mark] == '{' &&
+               !memchr(head->data, '\n', head->size);
+    }
+    return LH_OK;
+}
+
 /* One file; `found` in a folder, not named. */
 static lh_status sources_file(lh_dataset *d, const char *path, bool found)
 {
@@ -148,29 +191,23 @@ static lh_status sources_file(lh_dataset *d, const char *path, bool found)
     lh_source *s = lh_source_new(d, input ? d->input : path,
                                  input ? "standard input" : path);
     lh_reader file;
-    char *head = s ? lh_alloc(d->ctx, SOURCES_HEAD, 1) : NULL;
-    if (!head)
+    lh_buffer head = { 0 };
+    if (!s)
         return LH_ERROR_MEMORY;
     lh_status status = lh_reader_open(d->ctx, &file, s->path);
-    if (!status) {
-        s->size = file.size;
-        size_t size = (size_t)lh_max64(0, lh_min64(file.size, SOURCES_HEAD));
-        if (s->size < 0) {             /* a pipe: it can be read once      */
-            status = lh_reader_all(&file, &s->owned);
-            s->text = s->owned.data;
-            s->size = (int64_t)s->owned.size;
-            size = s->owned.size < SOURCES_HEAD ? s->owned.size
-                                                : SOURCES_HEAD;
-            if (size)
-                memcpy(head, s->text, size);
-        } else {
-            status = lh_reader_at(&file, head, size, 0);
-        }
-        lh_reader_close(&file);
-        if (!status)
-            status = sources_sniff(d, s, head, size, found);
+    s->size = file.size;
+    if (!status && s->size < 0) {      /* a pipe: it can be read once      */
+        status = lh_reader_all(&file, &s->owned);
+        s->text = s->owned.data;
+        s->size = (int64_t)s->owned.size;
+    } else if (!status) {
+        status = sources_head(d->ctx, &file, &head);
     }
-    lh_free(d->ctx, head);
+    lh_reader_close(&file);
+    if (!status)
+        status = sources_sniff(d, s, s->text ? s->text : head.data,
+                               s->text ? s->owned.size : head.size, found);
+    lh_buffer_free(d->ctx, &head);
     return status;
 }
 
@@ -275,11 +312,14 @@ LH_INTERNAL lh_status lh_sources_add(lh_dataset *d, const char *path,
                                      bool held_out)
 {
     int64_t before = d->sources;
+    int kept = d->kept;
     lh_status status = sources_path(d, path, 0);
+    const char *note = lh_dataset_note(d, kept);
     for (int64_t i = before; i < d->sources; i++)
         d->source[i].held_out = held_out;
     if (!status && d->sources == before)
         status = lh_fail(d->ctx, LH_ERROR_FORMAT, "%s: no text is in this"
-                         " folder", path);
+                         " folder%s%s%s", path, note ? " (" : "",
+                         note ? note : "", note ? ")" : "");
     return status;
 }
