@@ -15,7 +15,7 @@ enum { CONFIG_ROTARY = 1 << 25 };
 
 typedef struct config_walk {
     lh_context *ctx;
-    lh_status (*visit)(void *user, const lh_parameter_spec *spec);
+    lh_parameter_visit *visit;
     void *user;
     lh_status status;
 } config_walk;
@@ -42,10 +42,7 @@ static void config_tell(config_walk *w, int64_t layer, const char *name,
                     columns, LH_START_##start);
 
 LH_INTERNAL lh_status lh_config_walk(lh_context *ctx, const lh_config *c,
-                                     lh_status (*visit)(
-                                         void *user,
-                                         const lh_parameter_spec *spec),
-                                     void *user)
+                                     lh_parameter_visit *visit, void *user)
 {
     config_walk w = { ctx, visit, user, LH_OK };
 #define FRONT(field, name, when, rows, columns, start) \

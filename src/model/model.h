@@ -72,11 +72,10 @@ typedef struct lh_parameter_spec {
 
 /* Calls visit for each parameter in order until it fails; its status.  Needs
  * no checked config: shapes that do not fit are LH_ERROR_SHAPE. */
+typedef lh_status lh_parameter_visit(void *user,
+                                     const lh_parameter_spec *spec);
 LH_INTERNAL lh_status lh_config_walk(lh_context *ctx, const lh_config *c,
-                                     lh_status (*visit)(
-                                         void *user,
-                                         const lh_parameter_spec *spec),
-                                     void *user);
+                                     lh_parameter_visit *visit, void *user);
 
 /* A model of zeros, for who will fill it. */
 LH_INTERNAL lh_model *lh_model_blank(lh_context *ctx,
