@@ -399,6 +399,12 @@ check "its command too" sh -c "$(same_command "$out/said" slow again)" \
     >"$out/stdout" 2>"$out/stderr"
 check "is the same run, kill and correction and all" cmp \
     "$out/slow/model.safetensors" "$out/again/model.safetensors"
+# One that was killed before its first checkpoint, and has half a line.
+mkdir -p "$out/half" && : >"$out/half/train.jsonl"
+printf -- '--dropout 0.5\n--step' >"$out/half/budget.txt"
+check "what was picked, damaged" succeeds train --resume --budget 0.5s \
+    --out "$out/half" $words
+check "gives nothing" sh -c "! grep -e --dropout '$out/half/budget.txt'"
 check "a budget for a model's weights" succeeds train "$out/ann.txt" \
     --from "$out/whole" --budget 2s --out "$out/tuned3" --json
 check "whose sizes stay" sh -c "! grep -q -- --width '$out/stdout'"

@@ -459,6 +459,7 @@ int cli_budget_write(const cli_budget *b, const char *directory)
 bool cli_budget_read(cli_budget *b, const char *directory)
 {
     char path[4200], line[128];
+    const cli_budget before = *b;
     FILE *f = fopen(budget_path(path, directory, ""), "r");
     bool good = f != NULL;
     while (good && fgets(line, sizeof line, f)) {
@@ -478,6 +479,8 @@ bool cli_budget_read(cli_budget *b, const char *directory)
     }
     if (f)
         fclose(f);
+    if (!good)                    /* of a damaged one nothing counts       */
+        *b = before;
     b->settled = good;
     return good;
 }
