@@ -87,10 +87,8 @@ static lh_status linear_cross_entropy_backward(lh_tensor *n)
                                 logits->data);
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_linear_cross_entropy = {
-    "linear_cross_entropy", cross_entropy_forward,
-    linear_cross_entropy_backward
-};
+LH_OP_OF(linear_cross_entropy, cross_entropy_forward,
+         linear_cross_entropy_backward)
 
 /* ---------------------------------------------------- public functions -- */
 

@@ -59,12 +59,8 @@ static lh_status norm_backward(lh_tensor *n)
     return status;
 }
 
-LH_TABLE_DEFINED const lh_op lh_op_rms_norm = {
-    "rms_norm", norm_forward, norm_backward
-};
-LH_TABLE_DEFINED const lh_op lh_op_layer_norm = {
-    "layer_norm", norm_forward, norm_backward
-};
+LH_OP_OF(rms_norm, norm_forward, norm_backward)
+LH_OP_OF(layer_norm, norm_forward, norm_backward)
 
 static lh_tensor *norm_node(lh_tape *t, const lh_op *op, lh_tensor *x,
                             lh_tensor *gain, lh_tensor *bias, float eps)

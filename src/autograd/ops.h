@@ -7,11 +7,10 @@
 #define OP(name, doc, file) LH_TABLE const lh_op lh_op_##name;
 #include "autograd/ops.def"
 
-/* The object of an op that has name_forward() and name_backward(). */
-#define LH_OP(name) \
-    LH_TABLE_DEFINED const lh_op lh_op_##name = { \
-        #name, name##_forward, name##_backward \
-    };
+/* The object of an op; of one that has name_forward() and name_backward(). */
+#define LH_OP_OF(name, forward, backward) \
+    LH_TABLE_DEFINED const lh_op lh_op_##name = { #name, forward, backward };
+#define LH_OP(name) LH_OP_OF(name, name##_forward, name##_backward)
 
 /* The length of the last dimension, and how many rows of that length. */
 static inline int64_t lh_columns(const lh_tensor *x)

@@ -305,12 +305,10 @@ static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
     if (!file->tensor)
         return LH_ERROR_MEMORY;
     lh_status status = LH_OK;
-    for (const lh_json *m = root->child; m && !status; m = m->next) {
-        if (lh_text_is(m->key, m->key_size, "__metadata__"))
-            status = stored_metadata(r, m, file);
-        else
-            status = stored_read(r, m, &file->tensor[file->count++]);
-    }
+    for (const lh_json *m = root->child; m && !status; m = m->next)
+        status = lh_text_is(m->key, m->key_size, "__metadata__")
+            ? stored_metadata(r, m, file)
+            : stored_read(r, m, &file->tensor[file->count++]);
     return status ? status : stored_tile(r, file);
 }
 

@@ -3,10 +3,24 @@
 
 /* ------------------------------------------------------------- rotary -- */
 
+/* Both directions of a kernel whose function is told which. */
+#define MISC_BOTH(name) \
+    LH_KERNEL(name##_forward) \
+    { \
+        (void)scratch; \
+        VEC_SUFFIX(name)(args, begin, end, true); \
+    } \
+    LH_KERNEL(name##_backward) \
+    { \
+        (void)scratch; \
+        VEC_SUFFIX(name)(args, begin, end, false); \
+    }
+
 /* Backward turns the other way, another sign of the sine, and adds. */
-LANES_INLINE void VEC_SUFFIX(rotary)(const lh_rotary_args *a, int64_t begin,
+LANES_INLINE void VEC_SUFFIX(rotary)(const void *args, int64_t begin,
                                      int64_t end, bool forward)
 {
+    const lh_rotary_args *a = args;
     int64_t half = a->head_size / 2;
     for (int64_t i = begin; i < end; i++) {
         const float *cosine = a->cosine + a->positions[i] * half;
@@ -35,17 +49,7 @@ LANES_INLINE void VEC_SUFFIX(rotary)(const lh_rotary_args *a, int64_t begin,
     }
 }
 
-LH_KERNEL(rotary_forward)
-{
-    LH_KERNEL_ARGS(rotary);
-    VEC_SUFFIX(rotary)(a, begin, end, true);
-}
-
-LH_KERNEL(rotary_backward)
-{
-    LH_KERNEL_ARGS(rotary);
-    VEC_SUFFIX(rotary)(a, begin, end, false);
-}
+MISC_BOTH(rotary)
 
 /* ------------------------------------------------------------ dropout -- */
 
@@ -131,17 +135,8 @@ LANES_INLINE void VEC_SUFFIX(dropout)(const void *args, int64_t begin,
     }
 }
 
-LH_KERNEL(dropout_forward)
-{
-    (void)scratch;
-    VEC_SUFFIX(dropout)(args, begin, end, true);
-}
-
-LH_KERNEL(dropout_backward)
-{
-    (void)scratch;
-    VEC_SUFFIX(dropout)(args, begin, end, false);
-}
+MISC_BOTH(dropout)
+#undef MISC_BOTH
 
 /* --------------------------------------------------------------- sums -- */
 
