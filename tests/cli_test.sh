@@ -276,7 +276,8 @@ done
 check "the kills came in time" [ "$(tail -n 1 "$out/killed/train.jsonl" |
     sed 's/{"step": //; s/,.*//')" -lt 2000 ]
 printf '{"step": 5, "los' >>"$out/killed/train.jsonl"
-check "killed runs go on" succeeds train $long --out "$out/killed" --resume
+check "killed runs go on, on another CPU" env LONGHAND_CPU=c $LONGHAND train \
+    $long --out "$out/killed" --resume >"$out/stdout"
 check "it says from where" says 'going on from step [1-9][0-9]*$'
 check "its page too" grep -q ' was gone on with at step [0-9]*: cpu ' \
     "$out/killed/report.html"
@@ -461,6 +462,10 @@ check "the same best model" cmp "$out/over/best/model.safetensors" \
     "$out/over2/best/model.safetensors"
 check "what the killed one was writing is gone" [ "$(find "$out/over2" \
     -name '*.tmp-*')" = "$out/over2/mine.tmp-1" ]
+check "a long run" succeeds train "$out/over.txt" $tiny --lr 0.01 \
+    --documents lines --steps 8000 --batch 4 --held-out 0.3 --out "$out/over3"
+check "has overfitted long before its first tenth" says \
+    ' at step [1-7]00, and is .* now, at step [0-9,]* of 8,000: ended'
 check "patience" succeeds train "$out/over.txt" $over --patience 0 \
     --out "$out/over2" --resume
 check "patience" grep -q '^{"step": 400,' "$out/over2/train.jsonl"

@@ -269,6 +269,7 @@ static int budget_count(cli_budget *b, double tokens, double held_out,
     times = times > 10 ? 10 : times > 1 ? (double)(int)times : 1;
     if (!(held_out > 0))
         evaluation = 0;
+    b->evaluation = evaluation;
     double steps = (left - times * evaluation) / b->step;
     if (steps < 10)
         return cli_fail("--budget %s: fewer than ten steps of %.3g s fit in"
@@ -399,6 +400,8 @@ bool cli_budget_correct(cli_budget *b, const lh_train_settings *s,
         (!falls && used < left) || done >= s->steps)
         return false;
     b->settled = true;
+    if (done < b->o.integer[OPT_eval_every])
+        left -= b->evaluation;    /* it was in no time so far              */
     /* At the speed so far, evaluations and all; of the past half a step in
      * ten at the least, since a rate that does not fall helps nobody. */
     double rest = left > 0 ? left / used * (double)done : 0;

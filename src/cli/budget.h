@@ -14,6 +14,7 @@ typedef struct cli_budget {
     bool picked[OPT_COUNT];
     double begun, seconds;        /* by cli_clock(); of the budget         */
     double step;                  /* seconds of one, measured              */
+    double evaluation;            /* seconds of one, reckoned              */
     double steps_begun;           /* when the first one began              */
     double most;                  /* steps that pay on so much data        */
     bool enough;                  /* they take less than the time          */

@@ -32,8 +32,8 @@ static void train_fit(cli_train_run *r)
 
 /* Ten times in a run, but not so often that evaluating costs more than a
  * part of training: at least as many tokens are trained on in between as an
- * evaluation scores, which is a third of the work. */
-static int64_t train_eval_every(const cli_train_run *r)
+ * evaluation scores, which is a third of the work.  Sooner at first. */
+static void train_eval_every(cli_train_run *r)
 {
     const lh_train_settings *s = &r->settings;
     double documents = (double)r->data.facts.documents;
@@ -44,8 +44,11 @@ static int64_t train_eval_every(const cli_train_run *r)
                    ((double)s->batch * window);
     double tenth = (double)s->steps / 10;
     double every = tenth > least ? tenth : least;
-    return every > (double)s->steps ? s->steps
-         : every > 1 ? (int64_t)every : 1;
+    r->eval_every = every > (double)s->steps ? s->steps
+                  : every > 1 ? (int64_t)every : 1;
+    r->eval_first = least < every ? (int64_t)least + 10 : r->eval_every;
+    if (r->o->given[OPT_eval_every])
+        r->eval_every = r->eval_first = r->o->integer[OPT_eval_every];
 }
 
 static int train_settings(cli_train_run *r)
@@ -60,9 +63,7 @@ static int train_settings(cli_train_run *r)
         return cli_usage("--warm-up and --cool-down are more than the %lld"
                          " --steps", (long long)s->steps);
     r->report_every = s->steps > 1000 ? s->steps / 1000 : 1;
-    r->eval_every = train_eval_every(r);
-    if (o->given[OPT_eval_every])
-        r->eval_every = o->integer[OPT_eval_every];
+    train_eval_every(r);
     int64_t quarter = s->steps / r->eval_every / 4;
     r->patience = o->given[OPT_patience] ? o->integer[OPT_patience]
                 : quarter > 5 ? quarter : 5;

@@ -26,6 +26,7 @@ typedef struct cli_train_run {
     cli_record record;
     cli_step last;                /* the step before                       */
     int64_t report_every, eval_every;
+    int64_t eval_first;           /* not sooner                            */
     int64_t patience;             /* in evaluations; 0: endless            */
     double saved;                 /* when, by cli_clock()                  */
     int64_t begun;                /* steps done before this process        */

@@ -73,11 +73,16 @@ static int train_evaluate(cli_train_run *r)
     return CLI_DONE;
 }
 
+/* Before the first of the regular evaluations, at halves of its step, quarters
+ * and so on: in a long run the best model may be long behind it. */
 static bool train_evaluates(const cli_train_run *r)
 {
-    int64_t step = r->last.progress.step;
-    return r->settings.held_out > 0 && (step == r->settings.steps ||
-                                        step % r->eval_every == 0);
+    int64_t step = r->last.progress.step, every = r->eval_every;
+    while (step < every && every / 2 >= r->eval_first)
+        every /= 2;
+    return r->settings.held_out > 0 &&
+           (step == r->settings.steps || step == every ||
+            (every == r->eval_every && step % every == 0));
 }
 
 /* Behind a step: evaluates, shows, logs, saves. */
