@@ -107,25 +107,20 @@ static void threads_pause(void)
 static int threads_gate_wait(threads_gate *gate, bool spin)
 {
     int state;
-    int64_t start = 0;
-    for (int i = 0; ; i++) {
+    int64_t start = 0, waited = 0;
+    for (int i = 0; waited < THREADS_YIELD_NS; i++) {
         state = threads_gate_state(gate);
         if (state >= THREADS_OPEN)
             return state;
-        if (i % 16 == 0) {                       /* the clock costs 20 ns  */
-            int64_t now = threads_now();
-            if (!i)
-                start = now;
-            if (now - start > THREADS_SPIN_NS || !spin)
-                break;
-        }
-        threads_pause();
-    }
-    while (threads_now() - start < THREADS_YIELD_NS) {
-        sched_yield();
-        state = threads_gate_state(gate);
-        if (state >= THREADS_OPEN)
-            return state;
+        if (!i)
+            start = threads_now();
+        if (i % 16 == 0 || !spin)                /* the clock costs 20 ns  */
+            waited = threads_now() - start;
+        spin = spin && waited <= THREADS_SPIN_NS;
+        if (spin)
+            threads_pause();
+        else
+            sched_yield();
     }
     pthread_mutex_lock(&gate->mutex);
     state = THREADS_SHUT;
