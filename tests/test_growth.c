@@ -255,29 +255,6 @@ static void test_collisions(lh_context *ctx)
     lh_error_clear(ctx);
 }
 
-/* -------------------------------------------------------------- limits -- */
-
-/* A byte without a rank; an added token that is too long to be looked for. */
-static void test_limits(lh_context *ctx)
-{
-    char text[700];
-    CHECK(!lh_tokenizer_from(ctx, "gap", "YQ== 0\nYg== 1\n", 14, "gpt2"));
-    CHECK(strstr(lh_error_message(ctx), "gap: the byte 0x00") != NULL);
-    lh_error_clear(ctx);
-    for (int length = 512; length < 514; length++) {
-        snprintf(text, sizeof text, "{\"version\": \"1.0\", \"model\":"
-                 " {\"vocab\": {\"a\": 0}, \"merges\": []},"
-                 " \"added_tokens\": [{\"id\": 1, \"content\":"
-                 " \"%0*d\"}]}", length, 0);
-        lh_tokenizer *k = lh_tokenizer_from(ctx, "long", text, strlen(text),
-                                            NULL);
-        CHECK(!k == (length > 512));
-        lh_tokenizer_free(k);
-    }
-    CHECK(strstr(lh_error_message(ctx), "000...\" has more than 512") != NULL);
-    lh_error_clear(ctx);
-}
-
 /* Clocks of reading documents with so many MB of what may be their end. */
 static double many_blanks(lh_context *ctx, int size)
 {
@@ -345,7 +322,6 @@ int main(void)
     grows(ctx, "blanks", many_blanks, 4);
     grows(ctx, "no place to cut", no_cut, 1);
     test_collisions(ctx);
-    test_limits(ctx);
     CHECK_STR(lh_error_message(ctx), "");
     lh_context_free(ctx);
     return test_end("growth");

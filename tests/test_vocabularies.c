@@ -1,13 +1,15 @@
 /* The field's own tokenizers, where their files are: changed at random they
- * are read or refused, with memory that fails they are refused, and a
- * megabyte of one character, of rubbish, or without a place to cut takes no
- * longer than others do.  Their ids are tests/oracle_vocabularies.py's part.
- * LH_MUTATIONS sets how much is tried. */
+ * are read or refused, with memory that fails they are refused, texts come
+ * back as they were, and a megabyte of one character, of rubbish, or without a
+ * place to cut takes no longer than others do.  Their ids are
+ * tests/oracle_vocabularies.py's part.  LH_MUTATIONS sets how much is
+ * tried. */
 #include "longhand.h"
 
 #include "base/file.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode.h"
 
 #include "hostile.h"
 #include "test.h"
@@ -90,6 +92,34 @@ static void test_memory(const real_file *f, int64_t step)
     CHECK_EQ_INT(status, LH_OK);
 }
 
+/* Texts are the same again, or their normal form is. */
+static void test_back(lh_context *ctx, const lh_tokenizer *k)
+{
+    static const char *const texts[] = { "names", "botchan",
+                                         "tinyshakespeare" };
+    for (size_t i = 0; i < LH_COUNT(texts); i++) {
+        char path[1000], *back = NULL;
+        lh_buffer text = { 0 }, form = { 0 };
+        int32_t *ids = NULL;
+        int64_t count = 0;
+        size_t size = 0;
+        snprintf(path, sizeof path, "%s/text/%s.txt", test_data(), texts[i]);
+        CHECK(!lh_file_read(ctx, path, &text));
+        CHECK(!lh_tokenizer_encode(ctx, k, text.data, text.size, &ids,
+                                   &count));
+        CHECK(!lh_tokenizer_decode(ctx, k, ids, count, &back, &size, NULL));
+        if (k->bpe->form >= 0)
+            CHECK(!lh_unicode_normalize(ctx, k->bpe->form, text.data,
+                                        text.size, &form));
+        const lh_buffer *wanted = k->bpe->form >= 0 ? &form : &text;
+        CHECK(size == wanted->size && !memcmp(back, wanted->data, size));
+        lh_memory_free(ctx, ids);
+        lh_memory_free(ctx, back);
+        lh_buffer_free(ctx, &text);
+        lh_buffer_free(ctx, &form);
+    }
+}
+
 /* What has no place to cut.  A step that looked at all the rest each time
  * would take hours, so that this has no clock. */
 static void test_long(lh_context *ctx, const lh_tokenizer *k, size_t size)
@@ -130,8 +160,10 @@ static void test_file(lh_context *ctx, const char *path, int64_t mutations)
     lh_tokenizer *k = lh_tokenizer_from(ctx, path, f.text, f.size, NULL);
     CHECK_STR(lh_error_message(ctx), "");
     CHECK(k != NULL);
-    if (k)
+    if (k) {
+        test_back(ctx, k);
         test_long(ctx, k, much ? 1000000 : 100000);
+    }
     lh_tokenizer_free(k);
     test_mutations(&f, mutations);
     test_memory(&f, much ? 1 : 29);
