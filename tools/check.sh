@@ -159,6 +159,11 @@ sanitized() {
     BUILD=$directory $few sh tools/run_tests.sh \
         $(for test; do echo "$directory/tests/$test"; done)
 }
+# Files of tokenizers damaged as often as without sanitizers.
+damaged() {
+    few=
+    sanitized "$@"
+}
 under_valgrind() {
     LONGHAND_CPU=avx2 $few valgrind -q --error-exitcode=9 \
         --leak-check=full "$BUILD/tests/golden" 2 3 &&
@@ -170,8 +175,10 @@ step tests make -s test
 step kills env KILLS=$($all && echo 1000 || echo 100) DISK_STEP=4 \
     sh tests/kill.sh
 step docs sh tools/check_docs.sh
-step asan-ubsan sanitized asan gcc \
-    "-fsanitize=address,undefined -fno-sanitize-recover=all" all
+asan="-fsanitize=address,undefined -fno-sanitize-recover=all"
+step asan-ubsan sanitized asan gcc "$asan" all
+step damaged damaged asan gcc "$asan" test_formats test_claims \
+    test_vocabularies
 # What reads and learns, where a pointer has four bytes.
 step asan-i686 sanitized asan-i686 i686-linux-gnu-gcc "-msse2 -mfpmath=sse \
     -static-libasan -static-libubsan \
@@ -194,6 +201,8 @@ if $all; then
     step every-float every_float
 fi
 step sabotage sh tests/sabotage.sh
+# With `all` every code point, and a million strings, by each tokenizer.
+$all && export LH_CODES=1 LH_STRINGS=1000000
 step oracles make -s oracles
 
 echo "$passed passed, $failed failed"
