@@ -282,8 +282,9 @@ static void make_embedding(trial *t)
     a->columns = size_of(t, 100);
     for (int64_t i = 0; i < a->rows; i++)
         t->ids[i] = (int32_t)below(t, vocabulary);
-    a->ids = t->ids;
+    a->ids = a->place_ids = t->ids;
     a->table = floats(t, vocabulary * a->columns);
+    a->places = maybe(t, vocabulary * a->columns);
     a->y = floats(t, a->rows * a->columns);
     a->dy = floats(t, a->rows * a->columns);
     a->dtable = floats(t, vocabulary * a->columns);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "autograd/tape.h"
 #include "test.h"
 #include "torture.h"
 
@@ -206,6 +207,55 @@ static void test_in_place(lh_context *ctx)
             CHECK(kept[2][0] != 0 && (!fused || loss[0] == loss[1]));
             lh_tape_free(t);
         }
+}
+
+/* Two lookups and their sum as one node: the same bytes, both ways, where
+ * gradients begin at +0 and where they are added to. */
+static void test_places(lh_context *ctx)
+{
+    enum { ROWS = 23, V = 9, C = 37 };
+    const int64_t shape[2] = { V, C };
+    float value[V * C], kept[3][ROWS * C];
+    int32_t id[2][ROWS];
+    uint64_t random = 5;
+    for (int i = 0; i < V * C; i++)
+        value[i] = i % 7 ? (float)draw(&random) : -0.0f;
+    for (int i = 0; i < ROWS; i++) {
+        id[0][i] = i * 4 % V;
+        id[1][i] = i / 4;
+    }
+    for (int passes = 1; passes <= 2; passes++)
+        for (int fused = 0; fused < 2; fused++) {
+            lh_tape *t = lh_tape_new(ctx);
+            lh_tensor *a = lh_variable(t, value, 2, shape);
+            lh_tensor *b = lh_variable(t, value, 2, shape);
+            lh_tensor *y = fused
+                ? lh_embedding_places(t, a, id[0], b, id[1], ROWS)
+                : lh_add(t, lh_embedding(t, a, id[0], ROWS),
+                         lh_embedding(t, b, id[1], ROWS));
+            lh_tensor *l = lh_sum(t, lh_mul(t, y, lh_tanh(t, y)));
+            for (int i = 0; i < passes; i++)
+                CHECK_EQ_INT(lh_backward(t, l), LH_OK);
+            const float *got[3] = { lh_tensor_data(y), lh_tensor_grad(a),
+                                    lh_tensor_grad(b) };
+            for (int i = 0; i < 3; i++) {
+                size_t bytes = (size_t)(i ? V : ROWS) * C * sizeof(float);
+                CHECK(!fused || memcmp(kept[i], got[i], bytes) == 0);
+                memcpy(kept[i], got[i], bytes);
+            }
+            CHECK(kept[1][1] != 0 && kept[2][1] != 0);
+            lh_tape_free(t);
+        }
+    const int32_t wrong[2] = { 0, V };
+    lh_tape *t = lh_tape_new(ctx);
+    lh_tensor *a = lh_variable(t, value, 2, shape);
+    lh_tensor *b = lh_variable(t, value, 2, shape);
+    CHECK(!lh_embedding_places(t, a, wrong, b, wrong, 1) ||
+          !lh_embedding_places(t, a, id[0], b, wrong, 2));
+    CHECK(strstr(lh_error_message(ctx), "id 9 at row 1") != NULL);
+    CHECK(!lh_embedding_places(t, a, id[0], b, id[1], ROWS));
+    lh_error_clear(ctx);
+    lh_tape_free(t);
 }
 
 static void test_poison(lh_context *ctx)
@@ -437,6 +487,7 @@ int main(void)
     test_micro_batches(ctx);
     test_tied(ctx);
     test_in_place(ctx);
+    test_places(ctx);
     test_poison(ctx);
     test_reuse();
     test_recompute(ctx);

@@ -4,7 +4,6 @@
 #include "base/strict.h"
 
 #include "autograd/ops.h"
-#include "kernels/fma.h"
 
 enum { CROSS_ENTROPY_COST = 32 };
 
@@ -41,11 +40,15 @@ static lh_status cross_entropy_forward(lh_tensor *n)
                                       LH_KERNEL_cross_entropy_forward, &args,
                                       args.rows,
                                       CROSS_ENTROPY_COST * args.vocabulary, 0);
-    float sum = e->start;
     for (size_t i = 0; i < rows; i++)
-        if (e->targets[i] >= 0)
-            sum = lh_fmaf(e->losses[i], e->weight, sum);
-    n->data[0] = sum;
+        e->grads[i] = e->weight;
+    if (!status)                                 /* losses without: +0     */
+        status = lh_launch(n->tape->ctx, LH_KERNEL_gemm, &(lh_gemm_args){
+            .m = 1, .n = 1, .k = args.rows,
+            .a = e->losses, .a_row = args.rows, .a_col = 1,
+            .b = e->grads, .b_row = 1, .b_col = 1,
+            .c = n->data, .c_row = 1, .bias = &e->start,
+        }, 1, args.rows, LH_GEMM_SCRATCH);
     return status;
 }
 

@@ -144,6 +144,14 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
                                           float scale, const lh_span *spans,
                                           int64_t span_count);
 
+/* lh_add() of two lh_embedding() of `count` rows as one node, with the same
+ * bytes: of tables of as many columns, at different weights. */
+LH_INTERNAL lh_tensor *lh_embedding_places(lh_tape *t, lh_tensor *table,
+                                           const int32_t *ids,
+                                           lh_tensor *places,
+                                           const int32_t *place_ids,
+                                           int64_t count);
+
 /* lh_cross_entropy_part() of logits that nobody else has or will have: where
  * they are a linear's, their gradient is written over them. */
 LH_INTERNAL lh_tensor *lh_cross_entropy_take(lh_tape *t, lh_tensor *logits,

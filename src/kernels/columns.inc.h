@@ -34,9 +34,15 @@ LH_KERNEL(embedding_forward)
     int64_t n = a->columns;
     for (int64_t i = begin; i < end; i++) {
         const float *row = a->table + a->ids[i] * n;
+        const float *place = a->places ? a->places + a->place_ids[i] * n
+                                       : NULL;
         float *y = a->y + i * n;
-        for (int64_t j = 0; j < n; j += VEC_WIDTH)
-            VEC_SUFFIX(row_store)(y, j, n, VEC_SUFFIX(row_load)(row, j, n));
+        for (int64_t j = 0; j < n; j += VEC_WIDTH) {
+            VEC x = VEC_SUFFIX(row_load)(row, j, n);
+            if (place)
+                x = x + VEC_SUFFIX(row_load)(place, j, n);
+            VEC_SUFFIX(row_store)(y, j, n, x);
+        }
     }
 }
 

@@ -280,12 +280,15 @@ typedef struct lh_sum_rows_args {
     int64_t rows, columns;
 } lh_sum_rows_args;
 
-/* y[i] = table[ids[i]].  Forward's items: rows i.  Backward:
- * dtable[ids[i]][j] += dy[i][j], i ascending; items: columns j. */
+/* y[i] = table[ids[i]], + places[place_ids[i]] unless that is NULL.  Forward's
+ * items: rows i.  Backward, of one table: dtable[ids[i]][j] += dy[i][j], i
+ * ascending; items: columns j. */
 typedef struct lh_embedding_args {
     const int32_t *ids;                    /* [rows], each below vocabulary */
     int64_t rows, columns;
     const float *table;                    /* [vocabulary, columns]        */
+    const int32_t *place_ids;              /* [rows]                       */
+    const float *places;                   /* [its rows, columns] or NULL  */
     float *y;                              /* [rows, columns]              */
     const float *dy;
     float *dtable;

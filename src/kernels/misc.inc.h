@@ -191,8 +191,14 @@ LH_KERNEL(fold)
 /* Elements i .. end - 1, at most a vector of them. */
 LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
                                            int64_t end, bool decays,
-                                           bool lifts)
+                                           bool lifts, bool far)
 {
+    if (far) {
+        __builtin_prefetch(a->parameter + i + 512, 1);
+        __builtin_prefetch(a->gradient + i + 512, 1);
+        __builtin_prefetch(a->m + i + 512, 1);
+        __builtin_prefetch(a->v + i + 512, 1);
+    }
     VEC p = VEC_SUFFIX(row_load)(a->parameter, i, end);
     VEC m = VEC_SUFFIX(row_load)(a->m, i, end);
     VEC v = VEC_SUFFIX(row_load)(a->v, i, end);
@@ -213,12 +219,13 @@ LH_KERNEL(adamw)
 {
     const lh_adamw_args a = *(const lh_adamw_args *)args;
     const bool decays = a.decay != 0.0f, lifts = ADAMW_LIFTS(&a);
+    const bool far = end - begin >= 1 << 15;     /* beyond the caches      */
     int64_t i = begin;
     (void)scratch;
     for (; end - i >= VEC_WIDTH; i += VEC_WIDTH)
-        VEC_SUFFIX(adamw_vector)(&a, i, i + VEC_WIDTH, decays, lifts);
+        VEC_SUFFIX(adamw_vector)(&a, i, i + VEC_WIDTH, decays, lifts, far);
     if (i < end)
-        VEC_SUFFIX(adamw_vector)(&a, i, end, decays, lifts);
+        VEC_SUFFIX(adamw_vector)(&a, i, end, decays, lifts, far);
 }
 
 LH_KERNEL(lerp)

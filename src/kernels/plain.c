@@ -129,8 +129,12 @@ LH_KERNEL(embedding_forward)
 {
     LH_KERNEL_ARGS(embedding);
     for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < a->columns; j++)
-            a->y[i * a->columns + j] = a->table[a->ids[i] * a->columns + j];
+        for (int64_t j = 0; j < a->columns; j++) {
+            float *y = &a->y[i * a->columns + j];
+            *y = a->table[a->ids[i] * a->columns + j];
+            if (a->places)
+                *y = *y + a->places[a->place_ids[i] * a->columns + j];
+        }
 }
 
 LH_KERNEL(embedding_backward)

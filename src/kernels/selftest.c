@@ -77,7 +77,8 @@ SELFTEST(sum_rows, sum_rows, SELFTEST_COLUMNS, in, out, SELFTEST_ROWS,
          SELFTEST_COLUMNS)
 SELFTEST(embedding_forward, embedding, SELFTEST_ROWS,
          .ids = selftest_ids, .rows = SELFTEST_ROWS,
-         .columns = SELFTEST_COLUMNS, .table = in, .y = out, .dy = in + 200,
+         .columns = SELFTEST_COLUMNS, .table = in, .places = in + 50,
+         .place_ids = selftest_ids, .y = out, .dy = in + 200,
          .dtable = out)
 SELFTEST_LIKE(embedding_backward, embedding_forward, SELFTEST_COLUMNS, )
 

@@ -316,10 +316,16 @@ static lh_tensor *gpt_embed(lh_tape *t, const lh_model *m,
 {
     const lh_config *c = &m->config;
     const lh_model_ends *w = &m->ends;
-    lh_tensor *x = lh_embedding(t, w->embed, pass->tokens, pass->rows);
-    if (c->embedding_scale != 1)
+    bool scales = c->embedding_scale != 1;
+    /* One node less would move dropout's random numbers. */
+    bool together = w->place && !scales && c->dropout == 0;
+    lh_tensor *x = together
+        ? lh_embedding_places(t, w->embed, pass->tokens, w->place,
+                              pass->positions, pass->rows)
+        : lh_embedding(t, w->embed, pass->tokens, pass->rows);
+    if (scales)
         x = lh_scale(t, x, (float)c->embedding_scale);
-    if (w->place)
+    if (w->place && !together)
         x = lh_add(t, x, lh_embedding(t, w->place, pass->positions,
                                       pass->rows));
     if (w->bigrams)
