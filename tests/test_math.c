@@ -139,6 +139,41 @@ static void test_functions(tables *t)
     }
 }
 
+/* GELU and its slope against the normal distribution in double. */
+static void test_gelu(void)
+{
+    double ulp = 0, below = 0, slope = 0;
+    uint64_t step = stride();
+    for (uint64_t bits = 0; bits < (uint64_t)1 << 32; bits += step) {
+        float x = lh_float_of((uint32_t)bits);
+        double n = erfc(-(double)x * 0.70710678118654752440) / 2;
+        if (!(fabsf(x) <= 1e30f && fabsf(x) >= 1e-30f))
+            continue;
+        double y = math_gelu_c(x), wanted = x * n;
+        if (x > 0)
+            ulp = fmax(ulp, ulps(math_gelu_c(x), wanted));
+        else
+            below = fmax(below, fabs(y - wanted) / -(double)x);
+        wanted = n + x * 0.39894228040143267794 * exp((double)x * x / -2);
+        slope = fmax(slope, fabs((double)math_gelu_slope_c(x) - wanted));
+    }
+    printf("    gelu     at most %.3f ulp, below 0 %.3f of 2^-24 |x|, slope"
+           " %.3f of 2^-23\n", ulp, below * 0x1p24, slope * 0x1p23);
+    CHECK(ulp > 0.4 && ulp <= 1.5);
+    CHECK(below > 0x1p-26 && below <= 0x1p-24);
+    CHECK(slope > 0x1p-25 && slope <= 0x1p-23);
+    CHECK(math_gelu_c(INFINITY) == INFINITY && math_gelu_c(-INFINITY) == 0);
+    CHECK(math_gelu_c(-8) == 0 && math_gelu_c(-7.9f) < 0);
+    CHECK(math_gelu_c(0) == 0 && signbit(math_gelu_c(-0.0f)));
+    CHECK(math_gelu_slope_c(INFINITY) == 1 && math_gelu_slope_c(0) == 0.5f);
+    CHECK(math_gelu_slope_c(-INFINITY) == 0);
+    for (uint32_t payload = 0x7f800001u; payload <= 0x7fffffffu;
+         payload += 0x55555) {
+        CHECK(isnan(math_gelu_c(lh_float_of(payload))));
+        CHECK(isnan(math_gelu_slope_c(lh_float_of(payload | 0x80000000u))));
+    }
+}
+
 static void test_edges(void)
 {
     float inf = INFINITY;
@@ -267,6 +302,7 @@ int main(void)
     }
     lh_rows_c(t.plain);
     test_edges();
+    test_gelu();
     test_functions(&t);
     test_rows(&t);
     lh_context_free(ctx);

@@ -33,7 +33,7 @@ code=$(sources | xargs cat | awk '
       }
       if (line ~ /[^ \t]/) n++ }
     END { print n }')
-budget "library and program: code" "$code" 30750 lines
+budget "library and program: code" "$code" 30800 lines
 printf '%-34s %10s\n' "  with comments and blank lines" \
     "$(sources | xargs cat | wc -l)"
 # The public header is one file by design, and mostly its own manual.

@@ -83,3 +83,22 @@ fit("erf, small: q(x^2)",
     0, "0.86", 6, lambda s: 1)
 fit("erf, large: p(x)", lambda x: -mp.log(mp.erfc(x)),
     "0.9", "3.95", 7, lambda x: mp.erfc(x) / mp.erf(x))
+
+
+def tail(c):
+    """The normal distribution at -c."""
+    return mp.erfc(c / mp.sqrt(2)) / 2
+
+
+# The slope takes the tail times 1 + c N'/N; up to 8, no more than a part of it
+# counts below 2^-28.
+fit("gelu: p(c)",
+    near_zero(lambda c: mp.log(2 * tail(c), 2) / c,
+              -mp.sqrt(2 / mp.pi) / mp.log(2)),
+    0, 8, 8, lambda c: (c + mp.mpf("0.001")) * mp.log(2) * 2 *
+    (tail(c) + c * mp.npdf(c) + mp.mpf(2)**-28))
+fit("gelu: (2^r - 1) / 2r",
+    near_zero(lambda r: (mp.mpf(2)**r - 1) / 2 / r, mp.log(2) / 2),
+    "-0.5", "0.5", 5, lambda r: (abs(r) + TINY) * (2 if r < 0 else 1))
+fit("gelu's slope: q(c)", lambda c: mp.npdf(c) / tail(c),
+    0, 6, 8, lambda c: (c + mp.mpf("0.001")) * tail(c))

@@ -3,10 +3,6 @@
 #ifndef LH_LANGUAGE_H
 #define LH_LANGUAGE_H
 
-#define NORMAL_CDF(x) \
-    (K(0.5) * (K(1) + ERF((x) * K(0.70710678118654752))))
-#define NORMAL_PDF(x) \
-    (K(0.39894228040143268) * EXP(K(-0.5) * (x) * (x)))
 /* sqrt(2/pi) * (x + 0.044715 x^3), and the slope of gelu_tanh at x where t
  * is the tanh of that. */
 #define GELU_INNER(x) \

@@ -38,4 +38,6 @@
 #undef TANH
 #undef ERF
 #undef SIGMOID
+#undef GELU
+#undef GELU_SLOPE
 #undef RSQRT
