@@ -235,7 +235,7 @@ check "stopped and resumed: the same bytes" same_run "$out/whole" \
 
 # An evaluation that takes longer than all else is stopped too; the run that
 # goes on makes it again, behind the last step as well.
-judged="--preset nano --steps 2 --batch 4 --held-out 0.5 --eval-every 1"
+judged="--preset nano --steps 2 --batch 4 --held-out 0.9 --eval-every 1"
 check "long evaluations" succeeds train $judged --quiet --out "$out/judged"
 for i in 1 2; do
     $LONGHAND train $judged --quiet --out "$out/unjudged" --resume \
@@ -249,7 +249,7 @@ for i in 1 2; do
         sleep 0.01
         tries=$((tries + 1))
     done
-    sleep 0.1
+    sleep 0.4
     [ "$i" -eq 1 ] || check "before the data" refuses 1 "another run is" \
         train "$out/no such data" --out "$out/unjudged" --resume
     kill -TERM $pid
