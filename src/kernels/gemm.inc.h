@@ -9,12 +9,12 @@
  *   gemm_tile    R x V registers of c, R rows and V vectors; R and V are
  *                constants of each instance, the registers have names (gcc
  *                spills arrays of vectors)
- *   gemm_strip   R rows of c, all vectors; gemm_block: all rows
+ *   gemm_strip   R rows of c; gemm_block: all rows, panel by panel
  *   gemm_ahead   what tiles fetch for the packing that comes after them
  *   gemm_pack    an operand turned so that j is contiguous
  *   gemm_few     products of few rows: decoding
- *   gemm_first   a block of rows while b is packed panel by panel of
- *                GEMM_WIDE columns; gemm_rest: a block that finds it packed
+ *   gemm_panels  a block of rows; the first one packs b, panel by panel of
+ *                GEMM_WIDE columns, the others find it packed
  *   gemm_small   gemm_small.inc.h: another way for small products
  *   gemm         rectangles of items, block by block: the kernel
  *
@@ -24,14 +24,14 @@
 
 /* l in one block: all of them, or, where there are more, in blocks of at most
  * GEMM_CUT.  Then a strip of a (12 KiB) and a panel of GEMM_WIDE columns of b
- * (32 KiB) fit into a first-level cache of 48 KiB, which two threads gain from
- * (LOG.md); to pass through c once more for that would cost more than it
- * gives.  With the rows of one block of a, b's block of up to LH_GEMM_PANEL
- * columns and two blocks of a (the one in use and the next one) fit into a
- * second-level cache of 1 MiB. */
+ * (32 KiB) fit into a first-level cache of 48 KiB: the panel stays there while
+ * all strips pass.  To pass through c once more where l are few would cost
+ * more than it gives.  Two blocks of a (the one in use and the next one) of
+ * GEMM_HIGH rows fit into a second-level cache of 1 MiB; b's block is read
+ * once for each of them, from wherever it is. */
 #define GEMM_DEPTH 384
 #define GEMM_CUT 256
-#define GEMM_HIGH 96
+#define GEMM_HIGH 192
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
 #define GEMM_CHUNK 16
@@ -149,7 +149,13 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     const bool ragged = rest && w->ragged;
     float *c = w->c + i * c_row + j;
     const char *ahead = (const char *)a;
-    int64_t apart = 0, step = 0, chunk = w->k;
+    const float *c_ahead = c;
+    int64_t apart = 0, step = 0, chunk = w->k, c_step = 0;
+    if (rows == GEMM_ROWS && w->c_far) {         /* the tile below         */
+        chunk = GEMM_CHUNK;
+        c_ahead += rows * c_row;
+        c_step = c_row;
+    }
     if (w->ahead) {
         chunk = GEMM_CHUNK;
         ahead = w->ahead->at;
@@ -168,18 +174,16 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     const float *a4 = a + 4 * a_row, *a8 = a + 8 * a_row;
     int64_t a_row3 = 3 * a_row;
     __asm__("" : "+r"(a4), "+r"(a8), "+r"(a_row3));
-    if (rows == GEMM_ROWS && w->c_far)
-        for (int r = 0; r < rows; r++) {         /* two tiles on           */
-            __builtin_prefetch(c + r * c_row + 4 * VEC_WIDTH, 1, 2);
-            __builtin_prefetch(c + r * c_row + 5 * VEC_WIDTH, 1, 2);
-        }
     for (int64_t l = w->k; l > 0; l -= chunk) {
         int64_t run = l < chunk ? l : chunk;
         __builtin_prefetch(ahead, 0, 2);
         __builtin_prefetch(ahead + apart, 0, 2);
         __builtin_prefetch(ahead + 2 * apart, 0, 2);
         __builtin_prefetch(ahead + 3 * apart, 0, 2);
+        __builtin_prefetch(c_ahead, 1, 3);
+        __builtin_prefetch(c_ahead + VEC_WIDTH, 1, 3);
         ahead += step;
+        c_ahead += c_step;
         do {
             VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
             b0 = part && ragged ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
@@ -206,33 +210,33 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     GEMM_EACH(GEMM_STORE)
 }
 
-/* One strip of `rows` rows over all columns, with tiles of `vecs` vectors
- * and one vector at a time for what is left.  Not inline, or registers would
- * be too few. */
+/* One strip of `rows` rows, columns j..n-1, with tiles of `vecs` vectors and
+ * one vector at a time for what is left.  Not inline, or registers would be
+ * too few. */
 #define GEMM_STRIP(name, rows, vecs) \
 static __attribute__((noinline)) void VEC_SUFFIX(name)( \
-    VEC_SUFFIX(gemm_work) *w, int64_t i) \
+    VEC_SUFFIX(gemm_work) *w, int64_t i, int64_t j, int64_t n) \
 { \
-    int64_t j = 0; \
-    for (; w->n - j >= vecs * VEC_WIDTH; j += vecs * VEC_WIDTH) \
+    for (; n - j >= vecs * VEC_WIDTH; j += vecs * VEC_WIDTH) \
         VEC_SUFFIX(gemm_tile)(w, i, j, rows, vecs, false); \
-    for (; j < w->n; j += VEC_WIDTH) \
+    for (; j < n; j += VEC_WIDTH) \
         VEC_SUFFIX(gemm_tile)(w, i, j, rows, 1, true); \
 }
 GEMM_STRIP(gemm_strip, GEMM_ROWS, 2)
 GEMM_STRIP(gemm_strip_some, GEMM_SOME, 4)
 GEMM_STRIP(gemm_strip1, 1, 4)
 
-/* All m rows, in the largest strips that fit. */
+/* All m rows, in the largest strips that fit, whole ones panel by panel. */
 static void VEC_SUFFIX(gemm_block)(VEC_SUFFIX(gemm_work) *w, int64_t m)
 {
-    int64_t i = 0;
-    for (; m - i >= GEMM_ROWS; i += GEMM_ROWS)
-        VEC_SUFFIX(gemm_strip)(w, i);
+    int64_t i = m / GEMM_ROWS * GEMM_ROWS;
+    for (int64_t j = 0; j < w->n; j += GEMM_WIDE)
+        for (int64_t r = 0; r < i; r += GEMM_ROWS)
+            VEC_SUFFIX(gemm_strip)(w, r, j, lh_min64(w->n, j + GEMM_WIDE));
     for (; m - i >= GEMM_SOME; i += GEMM_SOME)
-        VEC_SUFFIX(gemm_strip_some)(w, i);
+        VEC_SUFFIX(gemm_strip_some)(w, i, 0, w->n);
     for (; i < m; i++)
-        VEC_SUFFIX(gemm_strip1)(w, i);
+        VEC_SUFFIX(gemm_strip1)(w, i, 0, w->n);
 }
 
 /* ------------------------------------------------------------ packing -- */
@@ -532,61 +536,41 @@ static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
     }
 }
 
-/* The block at q, the first one with these columns and l: two panels of b
- * are packed and used, then the next two.  Meanwhile those are asked for, and
- * a part of the next block of a. */
-static void VEC_SUFFIX(gemm_first)(VEC_SUFFIX(gemm_plan) *plan,
-                                   const VEC_SUFFIX(gemm_place) *q,
-                                   const VEC_SUFFIX(gemm_place) *next)
+/* The block at q, two panels of b at a time, which are packed if it is the
+ * first one with these columns and l.  Meanwhile the next panels are asked
+ * for, and a part of the next block of a, which is packed behind them. */
+static void VEC_SUFFIX(gemm_panels)(VEC_SUFFIX(gemm_plan) *plan,
+                                    const VEC_SUFFIX(gemm_place) *q,
+                                    const VEC_SUFFIX(gemm_place) *next)
 {
     const lh_gemm_args *g = plan->g;
     const int64_t step = 2 * GEMM_WIDE, n = q->p.n;
     const float *from = g->b + q->from * g->b_row + q->p.j * g->b_col;
+    const bool packs = VEC_SUFFIX(gemm_packs_b)(plan, q);
+    const bool first = packs && q->i == q->p.i;
     VEC_SUFFIX(gemm_work) *w = &plan->w;
     int64_t t = 0, parts = (n + step - 1) / step;
     for (int64_t j = 0; j < n; j += step, t++) {
         w->n = lh_min64(step, n - j);
-        for (int64_t i = 0; i < w->n; i += GEMM_WIDE)
+        for (int64_t i = 0; first && i < w->n; i += GEMM_WIDE)
             VEC_SUFFIX(gemm_pack)(plan->b + (j + i) * w->k, GEMM_WIDE,
                                   from + (j + i) * g->b_col, g->b_row,
                                   g->b_col, w->k,
                                   lh_min64(GEMM_WIDE, w->n - i));
-        w->b = plan->b + j * w->k;
         w->ahead = NULL;
-        VEC_SUFFIX(gemm_see_b)(plan, q, j + step);
+        if (first)
+            VEC_SUFFIX(gemm_see_b)(plan, q, j + step);
         if (next->rows)
             VEC_SUFFIX(gemm_pack_a)(plan, next, NULL, t, parts);
+        if (next->rows && next->i == next->p.i && t == parts - 1)
+            VEC_SUFFIX(gemm_see_b)(plan, next, 0);
         VEC_SUFFIX(gemm_block)(w, q->rows);
         if (next->rows && plan->pack_a)
             VEC_SUFFIX(gemm_pack_a)(plan, next, plan->a[1], t, parts);
+        w->b += packs ? step * w->k : step;
         w->c += step;
         if (w->start)
             w->start += step;
-    }
-}
-
-/* The block at q, with b packed or in place, strip by strip; meanwhile a part
- * of the next block of a is asked for, and packed behind each strip. */
-static void VEC_SUFFIX(gemm_rest)(VEC_SUFFIX(gemm_plan) *plan,
-                                  const VEC_SUFFIX(gemm_place) *q,
-                                  const VEC_SUFFIX(gemm_place) *next)
-{
-    VEC_SUFFIX(gemm_work) *w = &plan->w;
-    int64_t t = 0, parts = (q->rows + GEMM_ROWS - 1) / GEMM_ROWS;
-    for (int64_t i = 0; i < q->rows; i += GEMM_ROWS, t++) {
-        w->ahead = NULL;
-        if (next->rows) {
-            VEC_SUFFIX(gemm_pack_a)(plan, next, NULL, t, parts);
-            if (next->i == next->p.i && t == parts - 1)
-                VEC_SUFFIX(gemm_see_b)(plan, next, 0);
-        }
-        VEC_SUFFIX(gemm_block)(w, lh_min64(GEMM_ROWS, q->rows - i));
-        if (next->rows && plan->pack_a)
-            VEC_SUFFIX(gemm_pack_a)(plan, next, plan->a[1], t, parts);
-        w->a += w->a_panel ? w->a_panel + GEMM_ROWS : GEMM_ROWS * w->a_row;
-        w->c += GEMM_ROWS * w->c_row;
-        if (w->start)
-            w->start += GEMM_ROWS * w->start_row;
     }
 }
 
@@ -624,10 +608,7 @@ LH_KERNEL(gemm)
         VEC_SUFFIX(gemm_next)(&plan, &next);
         VEC_SUFFIX(gemm_start)(&plan, &q);
         float *c = plan.w.c, *packed = plan.a[0];
-        if (q.i == q.p.i && VEC_SUFFIX(gemm_packs_b)(&plan, &q))
-            VEC_SUFFIX(gemm_first)(&plan, &q, &next);
-        else
-            VEC_SUFFIX(gemm_rest)(&plan, &q, &next);
+        VEC_SUFFIX(gemm_panels)(&plan, &q, &next);
         plan.a[0] = plan.a[1];
         plan.a[1] = packed;
         if (SABOTAGED(gemm_lane) && q.p.n > 1) {
