@@ -151,7 +151,7 @@ static lh_status read_more(read_state *r)
 
 static void read_used(read_state *r, size_t to)
 {
-    if (r->report)
+    if (r->report && r->text)          /* before the first block: NULL     */
         r->line += read_lines(r->text + r->at, to - r->at);
     r->at = to;
 }
