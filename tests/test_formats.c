@@ -570,6 +570,25 @@ static void test_foreign(lh_context *ctx)
     }
 }
 
+/* A merge makes the token that texts are spelled as, where the one beside it
+ * has the same bytes. */
+static void test_foreign_made(lh_context *ctx)
+{
+    static const char text[] =
+        "{\"version\": \"1.0\", \"pre_tokenizer\": {\"type\": \"ByteLevel\","
+        " \"add_prefix_space\": false, \"use_regex\": false}, \"model\":"
+        " {\"type\": \"BPE\", \"vocab\": {\"a\u0120\": 0, \"a \": 1,"
+        " \"\u0120\": 2, \"a\": 3, \"b\": 4}, \"merges\":"
+        " [[\"a\", \"\u0120\"]]}}";
+    const fixture f = { "made", NULL, NULL, -1, "a b", 2, { 0, 4 } };
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "made", text, strlen(text),
+                                        NULL);
+    CHECK(k);
+    if (k)
+        ids_are(ctx, &f, k);
+    lh_tokenizer_free(k);
+}
+
 /* A text is no tokenizer, and is told what would be one. */
 static void test_unknown(lh_context *ctx)
 {
@@ -779,6 +798,7 @@ int main(void)
     test_unknown(ctx);
     test_symbol(ctx);
     test_foreign(ctx);
+    test_foreign_made(ctx);
     test_settings(ctx);
     for (size_t i = 0; i < LH_COUNT(fixtures); i++)
         test_fixture(ctx, &fixtures[i]);

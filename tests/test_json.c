@@ -464,6 +464,14 @@ static void test_pairs(void)
     CHECK_EQ_INT(try_pairs(&ctx, text.data, text.size), LH_OK);
     hostile_exhaust("pairs", parse_pairs, &text);
     lh_buffer_free(&ctx, &text);
+    /* What was no pair is read again into the same memory. */
+    lh_buffer_add(&ctx, &text, "{\"pairs\": [[\"", 13);
+    lh_buffer_reserve(&ctx, &text, 4 << 20);
+    memset(text.data + text.size, 'x', 3 << 20);
+    text.size += 3 << 20;
+    lh_buffer_add(&ctx, &text, "\"]]}", 4);
+    CHECK_EQ_INT(try_pairs(&ctx, text.data, text.size), LH_OK);
+    lh_buffer_free(&ctx, &text);
     hostile_storm(paired, sizeof paired - 1, hostile_mutations(), 8,
                   try_pairs);
 }
