@@ -84,7 +84,8 @@ static void test_scanners(void)
 {
     pieces("gpt2", "Hello world's  12 dogs!\n\n end  ",
            "Hello| world|'s| | 12| dogs|!|\n\n| end|  ");
-    pieces("gpt2", "a\u00e9\u4e2d1\u0664'S'll", "a\u00e9\u4e2d|1\u0664|'|S|'ll");
+    pieces("gpt2", "a\u00e9\u4e2d1\u0664'S'll",
+           "a\u00e9\u4e2d|1\u0664|'|S|'ll");
     pieces("gpt2", " \xff\xff x\t\ty", " \xff\xff| x|\t|\t|y");
     pieces("cl100k", "DON'T 12345 x\n  \n y  ", "DON|'T| |123|45| x|\n  \n| y|"
            "  ");
@@ -109,8 +110,8 @@ static void test_scanners(void)
     pieces("ends", "a\r\n\nb", "a|\r|\n|\n|b");
     pieces("cased", "1  ab\u00e9 \u10a0\u10d0\u4e2dx\u01bb 2", "1 | ab\u00e9|"
            " \u10a0|\u10d0\u4e2d|x|\u01bb 2");
-    pieces("signs", " \u3000!?(a \uff5e\u2019\xff", " \u3000!?(a| \uff5e\u2019|"
-           "\xff");
+    pieces("signs", " \u3000!?(a \uff5e\u2019\xff",
+           " \u3000!?(a| \uff5e\u2019|\xff");
     pieces("signs", "\u3000 !", "\u3000| !");
     pieces("trailing", " a  \t", " a|  \t");
     pieces("trailing", " \u3000", " \u3000");

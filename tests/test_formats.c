@@ -592,9 +592,12 @@ static void test_foreign_made(lh_context *ctx)
 /* A text is no tokenizer, and is told what would be one. */
 static void test_unknown(lh_context *ctx)
 {
-    CHECK(!lh_tokenizer_from(ctx, "a.txt", "once\nupon a time", 16, NULL));
-    CHECK(strstr(lh_error_message(ctx), "a.txt: no file of a kind") != NULL);
-    lh_error_clear(ctx);
+    static const char text[] = "once\nupon a time";
+    for (size_t size = 4; size < sizeof text; size += 12) {
+        CHECK(!lh_tokenizer_from(ctx, "a.txt", text, size, NULL));
+        CHECK(strstr(lh_error_message(ctx), "a.txt: no file of a kind"));
+        lh_error_clear(ctx);
+    }
 }
 
 /* A symbol that is found behind no space cannot be written. */
@@ -691,7 +694,8 @@ static void test_settings(lh_context *ctx)
     settings_refused(ctx, directory, "{\"added_tokens_decoder\": {\"x\":"
                      " {\"content\": \"c\"}}}", "no id it can have");
     settings_refused(ctx, directory, "{\"added_tokens_decoder\":"
-                     " {\"99999999\": {\"content\": \"c\"}}}", "no id it can have");
+                     " {\"99999999\": {\"content\": \"c\"}}}",
+                     "no id it can have");
     /* tokenizer.json comes first, and knows what is put around texts. */
     lh_buffer b = { 0 };
     make_json(&b);

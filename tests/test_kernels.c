@@ -163,7 +163,7 @@ static void make_gemm(trial *t)
     }
     /* Several blocks in each direction, packed and in place. */
     if (chance(t, 1)) {
-        g->m = chance(t, 20) ? LH_GEMM_HIGH + 1 + below(t, 20)
+        g->m = chance(t, 20) ? LH_GEMM_TALL + 1 + below(t, 20)
                              : LH_GEMM_FLAT + 1 + below(t, 200);
         g->n = 1 + below(t, LH_GEMM_PANEL + 100);
         g->k = 385 + below(t, 100);

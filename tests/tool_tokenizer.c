@@ -1,5 +1,5 @@
-/* For tests/oracle_vocabularies.py.  Texts come on stdin, each behind its length
- * in 4 bytes, little-endian as all that follows.
+/* For tests/oracle_vocabularies.py.  Texts come on stdin, each behind its
+ * length in 4 bytes, little-endian as all that follows.
  *
  *   tool_tokenizer FILE              each text's count of ids, and the ids
  *   tool_tokenizer train VOCABULARY FILE    trains on the texts into FILE

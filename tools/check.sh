@@ -79,6 +79,13 @@ headers() {
     done
     echo "g++ and clang++ read the header"
 }
+columns() {
+    find include src examples tests tools -name '*_data.inc.h' -prune -o \
+        \( -name '*.[ch]' -o -name '*.def' \) -print |
+        LC_ALL=C xargs awk '
+            length > 79 { print FILENAME ":" FNR ": " length; wide = 1 }
+            END { if (!wide) print "no line has more than 79"; exit wide }'
+}
 amalgamation() {
     for cc in gcc clang; do
         $cc -O2 -Wall -Wextra -Werror -I"$BUILD" examples/embed.c \
@@ -104,6 +111,7 @@ step layers layers
 step symbols symbols
 step generated generated
 step headers headers
+step columns columns
 step amalgamation amalgamation
 step install installs
 step budget sh tools/budget.sh

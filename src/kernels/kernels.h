@@ -147,14 +147,14 @@ typedef struct lh_gemm_args {
 } lh_gemm_args;
 
 /* An item is LH_GEMM_DOWN rows of a panel of at most LH_GEMM_PANEL columns,
- * or 6 * LH_GEMM_TILE up to LH_GEMM_HIGH rows, whose part of c then stays in a
+ * or 6 * LH_GEMM_TILE up to LH_GEMM_TALL rows, whose part of c then stays in a
  * second-level cache; where c has no more than LH_GEMM_FLAT rows, all of
  * LH_GEMM_TILE columns. */
 #define LH_GEMM_TILE 64
 #define LH_GEMM_PANEL (16 * LH_GEMM_TILE)
 #define LH_GEMM_DOWN 48
 #define LH_GEMM_FLAT 96
-#define LH_GEMM_HIGH 768
+#define LH_GEMM_TALL 768
 #define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 256) * 384)
 static inline int64_t lh_gemm_down(int64_t m)
 {
@@ -167,9 +167,9 @@ static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
 {
     if (m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE)
         return (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
-    int64_t wide = m > LH_GEMM_HIGH ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
+    int64_t wide = m > LH_GEMM_TALL ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
     int64_t panels = (n + wide - 1) / wide;
-    return panels == 1 && m > LH_GEMM_HIGH ? 1 : panels + panels % 2;
+    return panels == 1 && m > LH_GEMM_TALL ? 1 : panels + panels % 2;
 }
 
 /* Where panel p of so many begins: at a multiple of half a tile. */

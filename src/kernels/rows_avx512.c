@@ -18,8 +18,8 @@
 
 #include "kernels/vec_avx512.h"
 
-/* Lane j takes j + 8, j + 4, j + 2, j + 1.  The instruction for the greater one
- * is a > b ? a : b. */
+/* Lane j takes j + 8, j + 4, j + 2, j + 1.  The instruction for the greater
+ * one is a > b ? a : b. */
 #define ROWS_FOLD(name, op) \
     static inline float VEC_SUFFIX(name)(VEC x) \
     { \

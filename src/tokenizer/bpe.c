@@ -494,7 +494,7 @@ LH_INTERNAL lh_merge *lh_bpe_pairs(lh_context *ctx, const lh_tokenizer *k,
 
 /* -------------------------------------------------------------- making -- */
 
-/* Nothing that a text may be asks for this. */
+/* Of a file whose table would look for something too long. */
 static lh_status bpe_crafted(lh_context *ctx, const char *where,
                              const char *what)
 {

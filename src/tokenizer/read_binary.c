@@ -284,7 +284,7 @@ LH_INTERNAL lh_tokenizer *lh_read_llama2c(lh_context *ctx, const char *where,
                                   ? BINARY_BYTE : BINARY_NORMAL,
                                   LH_SPELLED_PLAIN);
     }
-    if (!status && c.failed)
+    if (!status && (c.failed || !g.count))
         status = g.count
             ? lh_fail(ctx, LH_ERROR_FORMAT, "%s: token %d is cut off", where,
                       (int)g.count)

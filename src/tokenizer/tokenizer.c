@@ -2,7 +2,8 @@
  *
  * Owns: the table of pieces, so that turning a token back into bytes is the
  * same look-up for every kind.  Refuses: to drop or replace what it cannot
- * encode, but where the library that a file was made for does.  Read kinds.h first; then bytes.c, characters.c, tokenizer_json.c.
+ * encode, but where the library that a file was made for does.  Read kinds.h
+ * first; then bytes.c, characters.c, tokenizer_json.c.
  */
 #include "tokenizer/bpe.h"
 #include "tokenizer/kinds.h"
