@@ -226,7 +226,9 @@ def kernel_rows(bench):
         {"PyTorch": lambda: torch.cross_entropy(256, 50257, 2)},
         ratio={"PyTorch": 8.0})
     for kernel in ("layer_norm_forward", "layer_norm_backward",
-                   "gelu_tanh_forward", "gelu_tanh_backward", "exp_forward"):
+                   "gelu_tanh_forward", "gelu_tanh_backward", "gelu_forward",
+                   "gelu_backward", "silu_forward", "silu_backward",
+                   "exp_forward"):
         for rows, columns in ((64, 768), (4096, 4096)):
             work, cached = f"{kernel} {rows}x{columns}", rows == 64
             yield Row(work, 1, bench.ours(work, 1, 0.05), {

@@ -77,6 +77,12 @@ def rows_of(name, rows, columns, threads):
             lambda: aten.gelu.out(x, approximate="tanh", out=y),
         "gelu_tanh_backward": lambda: aten.gelu_backward.grad_input(
             dy, x, approximate="tanh", grad_input=y),
+        "gelu_forward": lambda: aten.gelu.out(x, out=y),
+        "gelu_backward":
+            lambda: aten.gelu_backward.grad_input(dy, x, grad_input=y),
+        "silu_forward": lambda: aten.silu.out(x, out=y),
+        "silu_backward":
+            lambda: aten.silu_backward.grad_input(dy, x, grad_input=y),
         "layer_norm_forward":
             lambda: aten.native_layer_norm(x, [columns], gain, bias, 1e-5),
         "layer_norm_backward": lambda: aten.native_layer_norm_backward(

@@ -191,6 +191,7 @@ static const bench_work bench_table[] = {
     BENCH_BOTH(rms_norm_forward) BENCH_BOTH(rms_norm_backward)
     BENCH_BOTH(gelu_tanh_forward) BENCH_BOTH(gelu_tanh_backward)
     BENCH_BOTH(gelu_forward) BENCH_BOTH(gelu_backward)
+    BENCH_BOTH(silu_forward) BENCH_BOTH(silu_backward)
     BENCH_BOTH(swiglu_forward) BENCH_BOTH(swiglu_backward)
     BENCH_BOTH(exp_forward) BENCH_BOTH(exp_backward)
     BENCH_BOTH(softmax_forward) BENCH_BOTH(softmax_backward)
