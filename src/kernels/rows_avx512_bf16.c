@@ -44,6 +44,7 @@
 #define BF16_LINE 16
 #define BF16_COLUMNS 256               /* that sums are kept of for c narrow */
 #define BF16_A (LH_GEMM_BF16_HIGH / BF16_ROWS * BF16_LINE * BF16_DEPTH / 2)
+#define BF16_CHUNK 8                   /* pairs between two rows asked for */
 #define BF16_B (BF16_WIDE * BF16_DEPTH / 2)
 _Static_assert(BF16_A >= LH_GEMM_BF16_HIGH * BF16_PITCH &&
                BF16_A + BF16_B + LH_GEMM_BF16_HIGH * BF16_COLUMNS <=
@@ -59,6 +60,8 @@ typedef struct bf16_work {
     int64_t start_row;
     float *c;
     int64_t c_row;
+    const float *ask;                  /* rows that the next tile will add */
+    int64_t ask_row;                   /* to, or any with 0 between them   */
 } bf16_work;
 
 static inline __mmask16 bf16_mask(int64_t n)
@@ -109,13 +112,22 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
         const int64_t start_row = w->start_row;
         BF16_EACH(BF16_LOAD)
     }
-    for (int64_t l = w->pairs; l > 0; l--) {
-        __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
-        if (vecs > 1)
-            b1 = (__m512bh)_mm512_loadu_si512(b + 16);
-        BF16_EACH(BF16_STEP)
-        a += a_col;
-        b += BF16_WIDE;
+    const int64_t ask_row = w->ask_row;
+    const float *ask = w->ask;
+    /* Row by row: all at once would keep the reads of a and b waiting. */
+    for (int64_t l = w->pairs; l > 0; l -= BF16_CHUNK) {
+        int64_t run = lh_min64(l, BF16_CHUNK);
+        __builtin_prefetch(ask, 0, 2);
+        __builtin_prefetch(ask + 16, 0, 2);
+        ask += ask_row;
+        do {
+            __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
+            if (vecs > 1)
+                b1 = (__m512bh)_mm512_loadu_si512(b + 16);
+            BF16_EACH(BF16_STEP)
+            a += a_col;
+            b += BF16_WIDE;
+        } while (--run);
     }
     BF16_EACH(BF16_STORE)
 }
@@ -243,14 +255,6 @@ static void bf16_ask_b(const uint16_t *from, int64_t row, int64_t col,
             _mm_prefetch((const char *)(from + i * stride + j), _MM_HINT_T0);
 }
 
-/* The same of a tile of c. */
-static void bf16_ask_c(const float *c, int64_t row, int64_t m, int64_t n)
-{
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j += 16)
-            _mm_prefetch((const char *)(c + i * row + j), _MM_HINT_T0);
-}
-
 /* A block of a: m rows, k elements.  Along: lines of pairs BF16_PITCH apart;
  * across: for each strip of BF16_ROWS rows its pairs, BF16_LINE apart. */
 static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
@@ -324,9 +328,9 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
                                (j + at + wide) * g->b_col, g->b_row,
                            g->b_col, next, to - from, i / BF16_ROWS,
                            (p->m + BF16_ROWS - 1) / BF16_ROWS);
-            if (g->accumulate)
-                bf16_ask_c(c + (i + BF16_ROWS) * w.c_row, w.c_row,
-                           lh_min64(BF16_ROWS, p->m - i - BF16_ROWS), wide);
+            bool below = g->accumulate && i + BF16_ROWS < p->m;
+            w.ask = c + (i + (below ? BF16_ROWS : 0)) * w.c_row;
+            w.ask_row = below ? w.c_row : 0;
             w.a = a + i / BF16_ROWS * strip;
             w.c = c + i * w.c_row;
             w.start = from > 0 || g->accumulate ? w.c
@@ -383,6 +387,7 @@ LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef BF16_COLUMNS
 #undef BF16_A
 #undef BF16_B
+#undef BF16_CHUNK
 #undef BF16_EACH
 #undef BF16_DECLARE
 #undef BF16_LOAD
