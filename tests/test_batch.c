@@ -60,7 +60,7 @@ static lh_tokenizer *trained(lh_context *ctx, const texts *t,
 static void test_trained(const lh_tokenizer *k, const texts *t)
 {
     lh_context *one = lh_context_new(&(lh_settings){ .threads = 1 });
-    int32_t vocabulary = lh_tokenizer_vocabulary(k);
+    int64_t vocabulary = lh_tokenizer_vocabulary(k);
     lh_tokenizer *other = trained(one, t, vocabulary, 1);
     CHECK_EQ_INT(lh_tokenizer_vocabulary(other), vocabulary);
     for (int32_t i = 0; i < vocabulary; i++) {
