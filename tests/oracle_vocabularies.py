@@ -4,15 +4,20 @@ tests/tokenizers.txt.
     python tests/oracle_vocabularies.py BUILD DATA [STRINGS [NAME...]]
 
 Ids: for each tokenizer of DATA/tokenizers, for pipelines made here and for
-the GGUF vocabularies, all of DATA/text, code points alone and between
-letters, digits, spaces and apostrophes, and STRINGS random strings of nasty
-pieces.  Training: the merges of BpeTrainer.  Writing: what is saved, loaded
-there, gives the same ids.  LH_CODES=1 takes every code point, not every
-sixteenth; NAMEs choose tokenizers.
+the GGUF vocabularies, all of DATA/text, every code point alone and between
+letters, digits, spaces and apostrophes, STRINGS random strings of nasty
+pieces, source code and JSON; where the library takes bytes, strings that are
+no UTF-8 as well.  Decoding: the text again, or its normal form.  Training:
+the merges of BpeTrainer.  Writing: what is saved, loaded there, gives the
+same ids.  LH_CODES=16 takes every sixteenth code point from U+3000 on; NAMEs
+choose tokenizers.
 """
+import array
 import base64
 import glob
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import struct
@@ -35,12 +40,15 @@ def framed(texts):
     return b"".join(struct.pack("<I", len(t)) + t for t in texts)
 
 
+def tool(*arguments, texts=()):
+    return subprocess.run([BUILD + "/tests/tool_tokenizer", *arguments],
+                          input=framed(texts), stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
 def ours(path, texts):
     """The ids of each of the texts (bytes), by tool_tokenizer."""
-    out = subprocess.run([BUILD + "/tests/tool_tokenizer", path],
-                         input=framed(texts), stdout=subprocess.PIPE,
-                         check=True).stdout
-    at, lists = 0, []
+    out, at, lists = tool("ids", path, texts=texts), 0, []
     for _ in texts:
         n, = struct.unpack_from("<I", out, at)
         lists.append(list(struct.unpack_from(f"<{n}i", out, at + 4)))
@@ -67,15 +75,19 @@ class Ranks:
     def encode(self, texts):
         return [self.encoding.encode_ordinary(t) for t in texts]
 
+    normal = str
+
 
 class Library:
-    """A tokenizer of `tokenizers`, special tokens in texts being text."""
-    def __init__(self, tokenizer):
+    """A tokenizer of `tokenizers`, special tokens in texts being text.  What
+    a text's ids are decoded to is normal(text), if that can be said."""
+    def __init__(self, tokenizer, normal=None):
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
+        self.normal = normal
 
     def encode(self, texts):
-        return [e.ids for e in self.tokenizer.encode_batch(
+        return [e.ids for e in self.tokenizer.encode_batch_fast(
             texts, add_special_tokens=False)]
 
 
@@ -83,6 +95,9 @@ class Pieces:
     """A SentencePiece model."""
     def __init__(self, path):
         self.model = sentencepiece.SentencePieceProcessor(model_file=path)
+        # Llama 2's model leaves spaces as they are, and marks become some.
+        self.normal = None if "made" in path else \
+            lambda text: text.replace("\u2581", " ")
 
     def encode(self, texts):
         return self.model.encode(texts, num_threads=1)
@@ -103,14 +118,15 @@ def pair(vocab, merges, pattern, form=None, whole=False):
         pre_tokenizers.Split(Regex(pattern), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]) \
         if pattern else pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if form:
-        t.normalizer = form
-    return Library(t)
+    if not form:
+        return Library(t, str)
+    t.normalizer = form
+    return Library(t, form.normalize_str)
 
 
 ALL = {
-    "gpt2/tokenizer.json": lambda p: Library(Tokenizer.from_file(p)),
-    "minimind/tokenizer.json": lambda p: Library(Tokenizer.from_file(p)),
+    "gpt2/tokenizer.json": lambda p: Library(Tokenizer.from_file(p), str),
+    "minimind/tokenizer.json": lambda p: Library(Tokenizer.from_file(p), str),
     "llama2/tokenizer.model": Pieces,
     "llama2/tokenizer.bin": lambda p: Pieces(T + "llama2/tokenizer.model"),
     "r50k_base.tiktoken": lambda p: Ranks(p, "r50k_base"),
@@ -232,19 +248,19 @@ SOURCES = [open(path, encoding="utf-8", newline="").read() for path in
            sorted(glob.glob(os.path.dirname(os.__file__) + "/*.py"))]
 
 
-def texts():
-    for path in sorted(glob.glob(DATA + "/text/*.txt")):
-        yield open(path, encoding="utf-8", newline="").read()
-    step = int(os.environ.get("LH_CODES", "16"))
-    for frame in ("{}", "a{}b", "1{}1", " {} ", "'{}s", "A{}\n"):
-        for code in [*range(0, 0x3000),
-                     *range(0x3000, 0x110000, step)]:
-            if not 0xd800 <= code < 0xe000:
-                yield frame.format(chr(code))
+# What is no UTF-8: alone, cut, too long, surrogates, beyond the last.
+BROKEN = [b"\x80", b"\xbf\xbf", b"\xc3", b"\xe4\xb8", b"\xf0\x9f\x98",
+          b"\xc0\x80", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
+          b"\xf8\x88\x80\x80\x80", b"\xff", b"\xfe"]
+
+
+def strings(count, pieces, empty):
     draw = random.Random(5)
-    for _ in range(STRINGS):
-        yield "".join(draw.choice(PIECES)
-                      for _ in range(draw.randrange(1, 12)))
+    for _ in range(count):
+        yield empty.join(draw.choices(pieces, k=draw.randrange(1, 12)))
+
+
+def sources():
     for path in (__file__, "include/longhand.h", "src/base/json.c"):
         yield open(path, encoding="utf-8").read()
     yield from SOURCES
@@ -252,6 +268,19 @@ def texts():
     yield json.dumps([{"line": n, "text": line, "words": line.split()}
                       for n, line in enumerate(SOURCES[9].split("\n"))],
                      ensure_ascii=False)
+
+
+def texts():
+    for path in sorted(glob.glob(DATA + "/text/*.txt")):
+        yield open(path, encoding="utf-8", newline="").read()
+    step = int(os.environ.get("LH_CODES", "1"))
+    for code in [*range(0, 0x3000), *range(0x3000, 0x110000, step)]:
+        if not 0xd800 <= code < 0xe000:
+            c = chr(code)
+            yield c
+            yield f" {c} \n1{c}1\n{c}{c}\na{c}b\nA{c}\n '{c}s 's{c}"
+    yield from strings(STRINGS, PIECES, "")
+    yield from sources()
 
 
 def gguf():
@@ -290,10 +319,8 @@ def training():
                 vocab_size=vocabulary, min_frequency=0, show_progress=False,
                 special_tokens=["<|endoftext|>"],
                 initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-            subprocess.run(
-                [BUILD + "/tests/tool_tokenizer", "train", str(vocabulary),
-                 path], input=framed([d.encode() for d in documents]),
-                check=True)
+            tool("train", str(vocabulary), path,
+                 texts=[d.encode() for d in documents])
             theirs = json.loads(t.to_str())["model"]
             mine = json.load(open(path))["model"]
             same = theirs["vocab"] == mine["vocab"] and [
@@ -311,17 +338,17 @@ def training():
 SAVED = ["tokenizers/" + name for name in ALL if not name.startswith("made")]
 
 
-def saving(some):
+def saving():
     """What is read and saved, loaded by the library: the same ids, added
     tokens where they were, and the text again."""
     bad = 0
     path = BUILD + "/saved.json"
+    some = [*strings(5000, PIECES, ""), *sources()]
     made = [BUILD + "/" + name for name in ALL if name.startswith("made") and
             "symbols" not in name]      # which tokenizer.json cannot say
     ggufs = glob.glob(DATA + "/vocab-gguf/*.gguf")
     for name in [DATA + "/" + name for name in SAVED] + made + sorted(ggufs):
-        subprocess.run([BUILD + "/tests/tool_tokenizer", "save", name, path],
-                       check=True)
+        tool("save", name, path)
         library = Library(Tokenizer.from_file(path))
         for token in json.load(open(path))["added_tokens"]:
             if library.tokenizer.token_to_id(token["content"]) != token["id"]:
@@ -338,35 +365,71 @@ def saving(some):
     return bad
 
 
+def place(name):
+    return (BUILD + "/" if name.startswith("made-") else T) + name
+
+
+def differing(name, theirs, some):
+    """How many of the texts, str or bytes, have other ids, or another text
+    when decoded."""
+    known = [t if isinstance(t, bytes) else t.encode() for t in some]
+    lists = theirs.encode(some)
+    back = theirs.normal if isinstance(some[0], str) else None
+    said = []
+    for text, ids in zip(some, lists):
+        said.append(struct.pack("<I", len(ids)))
+        said.append(array.array("i", ids).tobytes())
+        if back:
+            decoded = back(text).encode()
+            said.append(struct.pack("<I", len(decoded)))
+            said.append(decoded)
+    if tool("back" if back else "ids", place(name), texts=known) == \
+            b"".join(said):
+        return 0
+    pairs = [(t, a, b) for t, a, b in zip(some, ours(place(name), known),
+                                          lists) if a != b]
+    for text, a, b in pairs[:3]:
+        print(f"{name}: {text[:60]!r}: {a[:12]}, not {b[:12]}", flush=True)
+    if not pairs:
+        print(f"{name}: decodes to other texts, from {some[0][:60]!r} on")
+    return max(1, len(pairs))
+
+
+def compare(name):
+    """Whether a tokenizer does as its library does."""
+    theirs = ALL[name](place(name))
+    every = [texts()]
+    if isinstance(theirs, Pieces):
+        every.append(strings(STRINGS // 10, BROKEN + [p.encode() for p in
+                                                      PIECES], b""))
+    count = bad = 0
+    for kind in every:
+        while some := list(itertools.islice(kind, 100000)):
+            count += len(some)
+            bad += differing(name, theirs, some)
+    return f"{name}: {count} texts, {bad} differ", bad
+
+
+def check(job):
+    if job in ALL:
+        return compare(job)
+    bad = {"gguf": gguf, "training": training, "saving": saving}[job]()
+    return f"{job}: {bad} differ", bad
+
+
 def main():
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    every = list(texts())
-    failed = (gguf() > 0) + (training() > 0)
-    passed = 2 - failed
-    for name, make in ALL.items():
-        if ONLY and name not in ONLY:
-            continue
-        path = (BUILD + "/" if name.startswith("made-") else T) + name
-        theirs = make(path)
-        bad = 0
-        for first in range(0, len(every), 200000):
-            some = every[first:first + 200000]
-            for text, a, b in zip(some, ours(path, [t.encode() for t in
-                                                    some]),
-                                  theirs.encode(some)):
-                if a != b:
-                    bad += 1
-                    if bad <= 3:
-                        print(f"{name}: {text[:60]!r}: {a[:12]}, not"
-                              f" {b[:12]}")
-        print(f"{name}: {len(every)} texts, {bad} differ", flush=True)
-        failed += bad > 0
-        passed += bad == 0
+    jobs = [name for name in ALL if not ONLY or name in ONLY]
+    failed = 0
+    with multiprocessing.Pool() as pool:
+        for said, bad in pool.imap(check, ["training", "gguf", *jobs]):
+            print(said, flush=True)
+            failed += bad > 0
     if not ONLY:
-        bad = saving(every[-5000:])
+        said, bad = check("saving")          # the files made by the others
+        print(said)
         failed += bad > 0
-        passed += bad == 0
-    print(f"{passed} passed, {failed} failed")
+    print(f"{len(jobs) + 2 + (not ONLY) - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
 

@@ -1,10 +1,12 @@
 /* For tests/oracle_vocabularies.py.  Texts come on stdin, each behind its
  * length in 4 bytes, little-endian as all that follows.
  *
- *   tool_tokenizer FILE              each text's count of ids, and the ids
+ *   tool_tokenizer ids FILE          each text's count of ids, and the ids
+ *   tool_tokenizer back FILE         and its size when decoded, and the bytes
  *   tool_tokenizer train VOCABULARY FILE    trains on the texts into FILE
  *   tool_tokenizer save FILE OTHER          writes it as tokenizer.json
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,14 @@ static char *next_text(uint32_t *size)
     return text;
 }
 
-static int encode(lh_context *ctx, const char *path)
+static void put(const void *what, int64_t count, size_t size)
+{
+    uint32_t n = (uint32_t)count;
+    fwrite(&n, 4, 1, stdout);
+    fwrite(what, size, n, stdout);
+}
+
+static int encode(lh_context *ctx, const char *path, bool back)
 {
     lh_tokenizer *k = lh_tokenizer_load(ctx, path, NULL);
     uint32_t size;
@@ -32,9 +41,13 @@ static int encode(lh_context *ctx, const char *path)
         int64_t count;
         if (lh_tokenizer_encode(ctx, k, text, size, &ids, &count))
             break;
-        uint32_t n = (uint32_t)count;
-        fwrite(&n, 4, 1, stdout);
-        fwrite(ids, 4, n, stdout);
+        put(ids, count, 4);
+        char *decoded = NULL;
+        size_t length;
+        if (back && !lh_tokenizer_decode(ctx, k, ids, count, &decoded,
+                                         &length, NULL))
+            put(decoded, (int64_t)length, 1);
+        lh_memory_free(ctx, decoded);
         lh_memory_free(ctx, ids);
     }
     lh_tokenizer_free(k);
@@ -72,7 +85,7 @@ int main(int argc, char **argv)
     int code = argc == 4 && !strcmp(argv[1], "train")
         ? train(ctx, strtoll(argv[2], NULL, 10), argv[3])
         : argc == 4 ? save(ctx, argv[2], argv[3])
-        : argc == 2 ? encode(ctx, argv[1]) : 2;
+        : argc == 3 ? encode(ctx, argv[2], !strcmp(argv[1], "back")) : 2;
     if (code)
         fprintf(stderr, "%s\n", lh_error_message(ctx));
     lh_context_free(ctx);

@@ -28,7 +28,7 @@ vocabularies() {
         return 0
     fi
     $python tests/oracle_vocabularies.py "$BUILD" "$data" \
-        "${LH_STRINGS:-20000}"
+        "${LH_STRINGS:-1000000}"
 }
 wrong=0
 $python tests/oracle_adamw.py "$BUILD" || wrong=1
