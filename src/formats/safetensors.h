@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-/* dtypes that are read and written: name in the file, bytes. */
+/* dtypes that are read: name in the file, bytes. */
 #define LH_DTYPES(X) \
     X(F32, "F32", 4) X(F64, "F64", 8) X(BF16, "BF16", 2) X(F16, "F16", 2) \
     X(I64, "I64", 8) X(I32, "I32", 4) X(U8, "U8", 1)
@@ -54,8 +54,6 @@ typedef struct lh_stored {
     const lh_reader *reader;           /* of that file                     */
     int64_t offset;                    /* of the first byte: in the file,
                                           or behind the header             */
-    bool rounded;                      /* to be written as BF16 or F16 from
-                                          floats, to the nearest           */
 } lh_stored;
 
 /* ------------------------------------------------------------- reading -- */
@@ -93,14 +91,14 @@ LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b);
 
 /* ------------------------------------------------------------- writing -- */
 
-/* Writes tensors (native byte order in memory, little-endian in the file)
- * and metadata pairs key, value, key, value, ..., in this order, aside and
- * renamed (file.h).  NaNs become the canonical one.  Tensors without data get
- * it from fill(user, i) when their turn comes, until the next call; fill may
- * be NULL where there are none. */
+/* Writes tensors (F32, BF16 or F16; their data are floats, which are rounded to
+ * the nearest) and metadata pairs key, value, key, value, ..., in this order,
+ * aside and renamed (file.h).  NaNs become the canonical one.  Tensors without
+ * data get it from fill(user, i) when their turn comes, until the next call;
+ * fill may be NULL where there are none. */
 LH_INTERNAL lh_status lh_safetensors_write(
     lh_context *ctx, const char *path, const lh_stored *tensor,
     int64_t count, const char *const *metadata, int64_t pairs,
-    const void *(*fill)(void *user, int64_t i), void *user);
+    const float *(*fill)(void *user, int64_t i), void *user);
 
 #endif

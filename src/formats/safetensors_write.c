@@ -1,7 +1,7 @@
 /* The safetensors writer: the header first, padded with blanks so that the
  * data begins at a multiple of 8, then each tensor's bytes in the order
- * given.  Other readers map the file: hand in 8-byte dtypes before 4-byte
- * ones before 2-byte ones, and every tensor is aligned to its own size.
+ * given.  Other readers map the file: hand in floats before what has 16 bits,
+ * and every tensor is aligned to its own size.
  *
  * The header is read again by our own strict reader before a byte of it
  * reaches the disk: a name that stands twice cannot be written. */
@@ -31,7 +31,8 @@ static lh_status storing_check(lh_context *ctx, const char *path,
     if (!strcmp(s->name, "__metadata__"))
         return storing_fail(ctx, path, s, "the format keeps this name for "
                                           "itself");
-    if ((unsigned)s->dtype >= LH_DTYPE_COUNT || s->dims < 0
+    if ((s->dtype != LH_DTYPE_F32 && s->dtype != LH_DTYPE_BF16
+         && s->dtype != LH_DTYPE_F16) || s->dims < 0
         || s->dims > LH_MAX_DIMS)
         return storing_fail(ctx, path, s, "no such dtype or shape");
     int64_t size = 1;
@@ -105,98 +106,60 @@ static lh_status storing_header(lh_context *ctx, const char *path,
 
 /* ---------------------------------------------------------------- data -- */
 
-/* `count` elements as the file has them.  NaNs differ between machines in
- * payload and sign; in files all are the positive quiet one. */
-static void storing_convert(lh_stored_dtype dtype, const void *from,
-                            size_t count,
-                            unsigned char *to)
-{
-    const unsigned char *in = from;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t v64;
-        uint32_t v32;
-        uint16_t v16;
-        switch (dtype) {
-        case LH_DTYPE_F64:
-        case LH_DTYPE_I64:
-            memcpy(&v64, in + 8 * i, 8);
-            if (dtype == LH_DTYPE_F64 && v64 << 1 > UINT64_C(0xffe) << 52)
-                v64 = UINT64_C(0x7ff8) << 48;
-            lh_little_put(to + 8 * i, v64, 8);
-            break;
-        case LH_DTYPE_F32:
-        case LH_DTYPE_I32:
-            memcpy(&v32, in + 4 * i, 4);
-            if (dtype == LH_DTYPE_F32 && (v32 & 0x7fffffffu) > 0x7f800000u)
-                v32 = 0x7fc00000u;
-            lh_little_put(to + 4 * i, v32, 4);
-            break;
-        case LH_DTYPE_BF16:
-        case LH_DTYPE_F16:
-            memcpy(&v16, in + 2 * i, 2);
-            if (dtype == LH_DTYPE_BF16 && (v16 & 0x7fff) > 0x7f80)
-                v16 = 0x7fc0;
-            if (dtype == LH_DTYPE_F16 && (v16 & 0x7fff) > 0x7c00)
-                v16 = 0x7e00;
-            lh_little_put(to + 2 * i, v16, 2);
-            break;
-        default:
-            to[i] = in[i];
-        }
-    }
-}
-
-/* A float rounded to the nearest in 16 bits, ties to even. */
-static uint16_t storing_round(lh_stored_dtype dtype, float x)
+/* The file's bits of a float, in 16 of them rounded to the nearest, ties to
+ * even.  NaNs differ between machines in payload and sign; in files all are the
+ * positive quiet one. */
+static uint32_t storing_bits(lh_stored_dtype dtype, float x)
 {
     uint32_t bits = lh_bits_of(x), half = 0x3f000000u;
     uint32_t sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
-    if (size > 0x7f800000u)
-        return dtype == LH_DTYPE_BF16 ? 0x7fc0 : 0x7e00;
+    bool nan = size > 0x7f800000u;
+    if (dtype == LH_DTYPE_F32)
+        return nan ? 0x7fc00000u : bits;
     if (dtype == LH_DTYPE_BF16)
-        return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+        return nan ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    if (nan)
+        return 0x7e00;
     if (size >= 0x477ff000u)                     /* 65520 and more         */
-        return (uint16_t)(sign | 0x7c00);
+        return sign | 0x7c00;
     if (size >= 0x38800000u)                     /* 2^-14, the least normal */
-        return (uint16_t)(sign | (size + 0xfff + (size >> 13 & 1) -
-                                  0x38000000u) >> 13);
+        return sign | (size + 0xfff + (size >> 13 & 1) - 0x38000000u) >> 13;
     /* Denormals are multiples of 2^-24, which is what floats from 1/2 to 1
      * are multiples of. */
-    return (uint16_t)(sign | (lh_bits_of(lh_float_of(size) + 0.5f) - half));
+    return sign | (lh_bits_of(lh_float_of(size) + 0.5f) - half);
 }
 
-/* storing_convert() of floats to 16 bits; false where one becomes infinite. */
-static bool storing_narrow(lh_stored_dtype dtype, const unsigned char *from,
-                           size_t count, unsigned char *to)
+/* `count` floats as the file has them; false where one becomes infinite. */
+static bool storing_convert(lh_stored_dtype dtype, const float *from,
+                            size_t count, unsigned char *to)
 {
-    uint16_t infinite = dtype == LH_DTYPE_BF16 ? 0x7f80 : 0x7c00;
+    uint32_t infinite = dtype == LH_DTYPE_BF16 ? 0x7f80 : 0x7c00;
     bool fits = true;
     for (size_t i = 0; i < count; i++) {
-        float x;
-        memcpy(&x, from + 4 * i, sizeof x);
-        uint16_t v = storing_round(dtype, x);
-        fits = fits && ((v & 0x7fff) != infinite || x - x != 0);
-        lh_little_put(to + 2 * i, v, 2);
+        uint32_t bits = storing_bits(dtype, from[i]);
+        if (dtype == LH_DTYPE_F32) {
+            lh_little_put(to + 4 * i, bits, 4);
+            continue;
+        }
+        fits = fits && ((bits & 0x7fff) != infinite || from[i] - from[i] != 0);
+        lh_little_put(to + 2 * i, bits, 2);
     }
     return fits;
 }
 
 static lh_status storing_data(lh_writer *w, const lh_stored *s,
-                              const unsigned char *from,
-                              unsigned char *chunk)
+                              const float *from, unsigned char *chunk)
 {
     size_t bytes = lh_dtype_bytes(s->dtype), left = (size_t)s->size;
     lh_status status = LH_OK;
     while (left && !status) {
         size_t count = STORING_CHUNK / bytes;
         count = left < count ? left : count;
-        if (!s->rounded)
-            storing_convert(s->dtype, from, count, chunk);
-        else if (!storing_narrow(s->dtype, from, count, chunk))
+        if (!storing_convert(s->dtype, from, count, chunk))
             return storing_fail(w->ctx, w->path, s, "a number is too large"
                                 " for its 16 bits; write floats");
         status = lh_writer_add(w, chunk, count * bytes);
-        from += count * (s->rounded ? sizeof(float) : bytes);
+        from += count;
         left -= count;
     }
     return status;
@@ -205,7 +168,7 @@ static lh_status storing_data(lh_writer *w, const lh_stored *s,
 LH_INTERNAL lh_status lh_safetensors_write(
     lh_context *ctx, const char *path, const lh_stored *tensor,
     int64_t count, const char *const *metadata, int64_t pairs,
-    const void *(*fill)(void *user, int64_t i), void *user)
+    const float *(*fill)(void *user, int64_t i), void *user)
 {
     lh_buffer header = { 0 };
     unsigned char *chunk = lh_alloc(ctx, STORING_CHUNK, 1);

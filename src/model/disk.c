@@ -164,7 +164,6 @@ static int64_t disk_stored(const disk_saving *saving, int64_t i,
                                              LH_DTYPE_F16 };
     s->name = e->name;
     s->dtype = dtype[saving->weights];
-    s->rounded = saving->weights != LH_WEIGHTS_F32;
     s->dims = e->inputs ? 2 : 1;
     s->shape[0] = e->transposed ? e->inputs : e->outputs;
     s->shape[1] = e->transposed ? e->outputs : e->inputs;
@@ -176,7 +175,7 @@ static int64_t disk_stored(const disk_saving *saving, int64_t i,
     return 0;
 }
 
-static const void *disk_gather(void *user, int64_t i)
+static const float *disk_gather(void *user, int64_t i)
 {
     disk_saving *saving = user;
     const disk_entry *e = &saving->plan.entry[i];
