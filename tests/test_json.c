@@ -255,6 +255,7 @@ static void test_meeting_keys(void)
 
 static void rewrite(lh_buffer *out, const lh_json *v)
 {
+    char text[LH_NUMBER_SIZE];
     switch (v->type) {
     case LH_JSON_NULL:
         lh_buffer_printf(&ctx, out, "null");
@@ -265,7 +266,8 @@ static void rewrite(lh_buffer *out, const lh_json *v)
                                                             : "false");
         break;
     case LH_JSON_NUMBER:
-        lh_json_add_number(&ctx, out, v->number);
+        lh_buffer_add(&ctx, out, text,
+                      (size_t)lh_number_write(text, v->number));
         break;
     case LH_JSON_STRING:
         lh_json_add_string(&ctx, out, v->string, v->size);
@@ -308,9 +310,6 @@ static void test_writing(void)
     CHECK_EQ_INT(lh_json_add_string(&ctx, &out, "a\"\\\n\x01\x7f\xc3\xa9\0z",
                                     10), LH_OK);
     CHECK_STR(out.data, "\"a\\\"\\\\\\n\\u0001\x7f\xc3\xa9\\u0000z\"");
-    lh_buffer_free(&ctx, &out);
-    CHECK_EQ_INT(lh_json_add_number(&ctx, &out, 0.1), LH_OK);
-    CHECK_STR(out.data, "0.1");
     lh_buffer_free(&ctx, &out);
     CHECK_EQ_INT(lh_json_add_string(&ctx, &out, "ab\x80", 3),
                  LH_ERROR_ARGUMENT);

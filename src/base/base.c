@@ -239,24 +239,18 @@ LH_INTERNAL lh_status lh_buffer_reserve(lh_context *ctx, lh_buffer *buffer,
     return buffer->status;
 }
 
-/* Room for `more` bytes and a NUL behind them. */
+/* Room for `more` bytes and a NUL behind them; what does not fit into a size
+ * is more than there is, too. */
 static lh_status base_buffer_grow(lh_context *ctx, lh_buffer *buffer,
                                   size_t more)
 {
     size_t needed;
-    if (buffer->status)
-        return buffer->status;
-    if (!lh_add_size(buffer->size, more, &needed) ||
-        !lh_add_size(needed, 1, &needed)) {
-        base_no_memory(ctx, 1, SIZE_MAX);
-        return buffer->status = LH_ERROR_MEMORY;
-    }
-    if (needed <= buffer->capacity)
-        return LH_OK;
-    size_t wanted = buffer->capacity < 64 ? 64 : buffer->capacity;
-    if (!lh_add_size(wanted, wanted / 2, &wanted) || wanted < needed)
-        wanted = needed;
-    return lh_buffer_reserve(ctx, buffer, wanted);
+    if (!lh_add_size(buffer->size, more, &needed) || needed == SIZE_MAX)
+        needed = SIZE_MAX - 1;
+    if (!buffer->status)
+        buffer->status = lh_grow(ctx, &buffer->data, &buffer->capacity,
+                                 needed + 1, 1);
+    return buffer->status;
 }
 
 LH_INTERNAL lh_status lh_buffer_add(lh_context *ctx, lh_buffer *buffer,

@@ -120,53 +120,21 @@ static int file_sync_again(lh_context *ctx, int fd)
 
 /* ------------------------------------------------------------- reading -- */
 
-/* A file's size is a hint: it may change meanwhile, and is 0 for those that
- * the kernel makes up (/proc). */
-static lh_status file_read_all(const lh_reader *r, lh_buffer *buffer)
+/* The size of the regular file at path; -1: it is another thing, -2: there is
+ * none, or one that we may not read. */
+static int64_t file_look(lh_context *ctx, const char *path)
 {
-    lh_context *ctx = r->ctx;
-    const char *path = r->path;
-    int64_t told = r->size;
-    size_t limit = told < 0 ? file_endless : SIZE_MAX;
-    if (told > 0 && (uint64_t)told > SIZE_MAX / 2)
-        return lh_fail(ctx, LH_ERROR_MEMORY,
-                       "%s is larger than this machine's memory can be",
-                       path);
-    /* One byte more than told, so that the read that finds the end of the
-     * file has room to be one. */
-    lh_status status = lh_buffer_reserve(ctx, buffer, told > 0
-                                         ? (size_t)told + 2 : 4097);
-    while (!status) {
-        size_t room = buffer->capacity - 1 - buffer->size;
-        int64_t got = ctx->io->read(r->fd, buffer->data + buffer->size,
-                                    room < FILE_CHUNK ? room : FILE_CHUNK);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return file_fail(ctx, "read", path, errno);
-        if (got == 0)
-            break;
-        buffer->size += (size_t)got;
-        if (buffer->size > limit)
-            return lh_fail(ctx, LH_ERROR_IO,
-                           "%s gives more than 2 GiB and is no regular "
-                           "file: save it as one first", path);
-        if (buffer->size == buffer->capacity - 1)
-            status = buffer->capacity > SIZE_MAX / 2
-                ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is too large", path)
-                : lh_buffer_reserve(ctx, buffer, 2 * buffer->capacity);
-    }
-    if (!status)
-        buffer->data[buffer->size] = 0;
-    return status;
+    int fd = file_open_again(ctx, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -2;
+    int64_t size = ctx->io->size(fd);
+    (void)ctx->io->close(fd);
+    return size;
 }
 
 LH_INTERNAL bool lh_file_there(lh_context *ctx, const char *path)
 {
-    int fd = file_open_again(ctx, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0)
-        (void)ctx->io->close(fd);
-    return fd >= 0;
+    return file_look(ctx, path) != -2;
 }
 
 LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
@@ -185,11 +153,43 @@ LH_INTERNAL lh_status lh_reader_open(lh_context *ctx, lh_reader *r,
     return LH_OK;
 }
 
+/* A file's size is a hint: it may change meanwhile, and is 0 for those that
+ * the kernel makes up (/proc). */
 LH_INTERNAL lh_status lh_reader_all(const lh_reader *r, lh_buffer *buffer)
 {
-    lh_status status = file_read_all(r, buffer);
+    lh_context *ctx = r->ctx;
+    size_t limit = r->size < 0 ? file_endless : SIZE_MAX;
+    /* One byte more than told, so that the read that finds the end of the
+     * file has room to be one. */
+    lh_status status = r->size > 0 && (uint64_t)r->size > SIZE_MAX / 2
+        ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is larger than this machine's"
+                  " memory can be", r->path)
+        : lh_buffer_reserve(ctx, buffer, r->size > 0 ? (size_t)r->size + 2
+                                                     : 4097);
+    while (!status) {
+        size_t room = buffer->capacity - 1 - buffer->size;
+        int64_t got = ctx->io->read(r->fd, buffer->data + buffer->size,
+                                    room < FILE_CHUNK ? room : FILE_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            break;
+        buffer->size += got > 0 ? (size_t)got : 0;
+        if (got < 0)
+            status = file_fail(ctx, "read", r->path, errno);
+        else if (buffer->size > limit)
+            status = lh_fail(ctx, LH_ERROR_IO, "%s gives more than 2 GiB and"
+                             " is no regular file: save it as one first",
+                             r->path);
+        else if (buffer->size == buffer->capacity - 1)
+            status = buffer->capacity > SIZE_MAX / 2
+                ? lh_fail(ctx, LH_ERROR_MEMORY, "%s is too large", r->path)
+                : lh_buffer_reserve(ctx, buffer, 2 * buffer->capacity);
+    }
     if (status)
-        lh_buffer_free(r->ctx, buffer);
+        lh_buffer_free(ctx, buffer);
+    else
+        buffer->data[buffer->size] = 0;
     return status;
 }
 
@@ -267,22 +267,6 @@ static lh_status writer_fail_errno(lh_writer *w, const char *what)
     return writer_fail(w, file_fail(w->ctx, what, w->path, error));
 }
 
-/* A device or directory at PATH is not to be replaced by a file. */
-static lh_status writer_check_target(lh_writer *w)
-{
-    int fd = file_open_again(w->ctx, w->path, O_RDONLY | O_NONBLOCK
-                                              | O_NOCTTY);
-    if (fd < 0)
-        return LH_OK;               /* none, or one that we may not read   */
-    int64_t size = w->ctx->io->size(fd);
-    (void)w->ctx->io->close(fd);
-    if (size >= 0)
-        return LH_OK;
-    return lh_fail(w->ctx, LH_ERROR_IO,
-                   "cannot write %s: it is there and no regular file",
-                   w->path);
-}
-
 LH_INTERNAL lh_status lh_writer_begin(lh_context *ctx, lh_writer *w,
                                       const char *path)
 {
@@ -292,9 +276,10 @@ LH_INTERNAL lh_status lh_writer_begin(lh_context *ctx, lh_writer *w,
     w->aside = w->path ? lh_alloc(ctx, room, 1) : NULL;
     if (!w->aside)
         return writer_fail(w, LH_ERROR_MEMORY);
-    lh_status status = writer_check_target(w);
-    if (status)
-        return writer_fail(w, status);
+    /* A device or directory there is not to be replaced by a file. */
+    if (file_look(ctx, path) == -1)
+        return writer_fail(w, lh_fail(ctx, LH_ERROR_IO, "cannot write %s: it"
+                                      " is there and no regular file", path));
     for (int i = 0; i < FILE_ASIDE_NAMES; i++) {
         int end = snprintf(w->aside, room, "%s.tmp-%ld", path,
                            (long)getpid());

@@ -1,4 +1,4 @@
-/* The JSON reader and the two parts of a writer that are not printf.
+/* The JSON reader and the part of a writer that is not printf.
  *
  * One pass of recursive descent, as deep as LH_JSON_DEPTH allows.  Memory is
  * bounded by the text: decoded strings are never longer than their spelling
@@ -536,12 +536,4 @@ LH_INTERNAL lh_status lh_json_add_string(lh_context *ctx, lh_buffer *buffer,
     }
     chunk[filled++] = '"';
     return lh_buffer_add(ctx, buffer, chunk, filled);
-}
-
-LH_INTERNAL lh_status lh_json_add_number(lh_context *ctx, lh_buffer *buffer,
-                                         double value)
-{
-    char text[LH_NUMBER_SIZE];
-    int length = lh_number_write(text, value);
-    return lh_buffer_add(ctx, buffer, text, (size_t)length);
 }

@@ -68,11 +68,9 @@ static inline bool lh_json_is(const lh_json *value, const char *text)
            lh_text_is(value->string, value->size, text);
 }
 
-/* Writing: a quoted, escaped string; a number.  The rest is
- * lh_buffer_printf. */
+/* Writing: a quoted, escaped string.  Numbers are lh_number_write(), the rest
+ * is lh_buffer_printf. */
 LH_INTERNAL lh_status lh_json_add_string(lh_context *ctx, lh_buffer *buffer,
                                          const char *text, size_t size);
-LH_INTERNAL lh_status lh_json_add_number(lh_context *ctx, lh_buffer *buffer,
-                                         double value);
 
 #endif

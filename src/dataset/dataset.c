@@ -6,11 +6,11 @@
  * and a NUL is a byte like any other; both are counted.  Refuses: data without
  * a document, tokens (src/tokenizer) and windows (src/train).
  * A dataset never changes after it is made, so that threads may share it. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/file.h"
 #include "dataset/dataset.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "dataset/names_data.inc.h"
 
@@ -207,17 +207,6 @@ static lh_status dataset_sample(lh_dataset *d, const lh_source *s,
     return status;
 }
 
-static bool dataset_separated(const char *text, size_t size)
-{
-    const size_t length = sizeof dataset_mark - 1;
-    for (const char *at = text; (at = memchr(at, dataset_mark[0], size -
-                                             (size_t)(at - text))); at++)
-        if (size - (size_t)(at - text) >= length &&
-            !memcmp(at, dataset_mark, length))
-            return true;
-    return false;
-}
-
 static lh_status dataset_choose(lh_dataset *d)
 {
     char *text = lh_alloc(d->ctx, (size_t)DATASET_SAMPLE, 1);
@@ -231,7 +220,8 @@ static lh_status dataset_choose(lh_dataset *d)
             continue;
         size_t size = (size_t)lh_min64(s->size, DATASET_SAMPLE);
         status = dataset_sample(d, s, text, size);
-        if (!status && !texts++ && dataset_separated(text, size)) {
+        if (!status && !texts++ && memmem(text, size, dataset_mark,
+                                          sizeof dataset_mark - 1)) {
             d->facts.by = LH_DOCUMENTS_SEPARATED;
             break;
         }

@@ -5,13 +5,14 @@
  * is not known yet whether a document ends with them.
  *
  * Whatever the blocks, the same documents come out. */
-#include <stdio.h>
+#include "dataset/dataset.h"
 
 #include "base/bits.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
-#include "dataset/dataset.h"
+
+#include <stdio.h>
 
 enum { READ_BLOCK = 1 << 20 };
 enum { READ_WHERE = LH_UTF8_SHOWN + 64 };
@@ -171,16 +172,12 @@ static bool read_border(const read_state *r, const char *text, size_t size,
     const char *mark = r->d->separator ? r->d->separator : "\n", *found;
     size_t length = strlen(mark);
     lh_documents by = r->d->facts.by;
-    if (by == LH_DOCUMENTS_WHOLE || by == LH_DOCUMENTS_FILES)
+    if (!size || by == LH_DOCUMENTS_WHOLE || by == LH_DOCUMENTS_FILES)
         return false;
-    for (size_t at = 0; at + length <= size; at = *from + 1) {
-        found = memchr(text + at, mark[0], size - at);
-        if (!found)
-            return false;
+    for (size_t at = 0; (found = memmem(text + at, size - at, mark, length));
+         at = *from + 1) {
         *from = (size_t)(found - text);
         *to = *from + length;
-        if (*to > size || memcmp(found, mark, length) != 0)
-            continue;
         if (by != LH_DOCUMENTS_PARAGRAPHS)
             return true;
         while (*to < size && read_is(" \t\r", text[*to]))

@@ -78,10 +78,7 @@ static bool sources_jsonl(const char *name, const char *head, size_t size)
         return false;
     const char *end = memchr(head, '\n', size);
     size_t length = end ? (size_t)(end - head) : size;
-    for (size_t i = 0; i + sizeof key <= length; i++)
-        if (!memcmp(head + i, key, sizeof key - 1))
-            return true;
-    return false;
+    return memmem(head, length, key, sizeof key - 1) != NULL;
 }
 
 /* A token file's header, if it has one.  What it counts must be there. */
