@@ -319,11 +319,12 @@ static void test_parts(const char *path)
         s.d = lh_dataset_open(s.ctx, &what);
         lh_evaluation e;
         lh_windows w;
+        lh_windows_of of = { s.k, s.d, 29, 0, 0 };
         lh_scoring all = { .k = s.k };
         lh_tape *t = lh_tape_new(s.ctx);
         CHECK_EQ_INT(lh_evaluate(s.ctx, s.m, s.k, s.d, eval_told, &s, &e),
                      LH_OK);
-        CHECK_EQ_INT(lh_windows_open(s.ctx, &w, s.k, s.d, 29, 0, 0, NULL),
+        CHECK_EQ_INT(lh_windows_open(s.ctx, &w, &of, NULL),
                      LH_OK);
         CHECK(w.token_count > 2 << 15);
         CHECK_EQ_INT(lh_windows_score(t, s.m, &w, 0, w.count, &all), LH_OK);

@@ -301,8 +301,9 @@ static double no_cut(lh_context *ctx, int size)
     lh_tokenizer *k = lh_tokenizer_from(ctx, "few", json, sizeof json - 1,
                                         NULL);
     lh_windows w;
+    lh_windows_of of = { k, d, 64, 0, 1 };
     clock_t begun = clock();
-    CHECK(d && k && !lh_windows_open(ctx, &w, k, d, 64, 0, 1, NULL));
+    CHECK(d && k && !lh_windows_open(ctx, &w, &of, NULL));
     double took = (double)(clock() - begun);
     lh_windows_free(&w);
     lh_tokenizer_free(k);

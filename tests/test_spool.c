@@ -55,11 +55,12 @@ static void same(lh_context *ctx, const char *name, lh_documents by,
     lh_windows a, b;
     lh_dataset *small = data_open(ctx, name, by, 0);
     lh_dataset *large = data_open(ctx, name, by, 1);
+    lh_windows_of of[2] = { { k, small, 7, held_out, 3 },
+                            { k, large, 7, held_out, 3 } };
     unlink(tokens), unlink(windows);
-    CHECK_OK(ctx, lh_windows_open(ctx, &a, k, small, 7, held_out, 3, path));
+    CHECK_OK(ctx, lh_windows_open(ctx, &a, &of[0], path));
     for (int again = 0; again < 2; again++) {
-        CHECK_OK(ctx, lh_windows_open(ctx, &b, k, large, 7, held_out, 3,
-                                      path));
+        CHECK_OK(ctx, lh_windows_open(ctx, &b, &of[1], path));
         CHECK(a.window && !b.window && !b.tokens);
         CHECK(a.hash == b.hash && a.bytes == b.bytes);
         CHECK_EQ_INT(a.count, b.count);
@@ -70,7 +71,7 @@ static void same(lh_context *ctx, const char *name, lh_documents by,
         CHECK_OK(ctx, lh_packer_make(ctx, &q, 1, 7));
         bool equal = a.count == b.count;
         for (int64_t i = 0; i < a.count && equal; i++) {
-            lh_packer_clear(&p), lh_packer_clear(&q);
+            p.batch.documents = q.batch.documents = 0;
             equal = !lh_packer_add(&p, &a, i) && !lh_packer_add(&q, &b, i);
             size_t bytes = (size_t)p.offsets[1] * sizeof *p.tokens;
             equal = equal && p.offsets[1] == q.offsets[1] &&
@@ -216,12 +217,13 @@ static lh_status read_windows(lh_context *ctx, const lh_tokenizer *k,
 {
     lh_windows w;
     lh_packer p = { .offsets = NULL };
-    lh_status status = lh_windows_open(ctx, &w, k, d, 7, 0, 1, path);
+    lh_windows_of of = { k, d, 7, 0, 1 };
+    lh_status status = lh_windows_open(ctx, &w, &of, path);
     if (status)
         return status;
     status = lh_packer_make(ctx, &p, 1, 7);
     for (int64_t i = 0; i < w.count && !status; i++) {
-        lh_packer_clear(&p);
+        p.batch.documents = 0;
         status = lh_packer_add(&p, &w, i);
     }
     *hash = w.hash;

@@ -511,8 +511,8 @@ static void test_whole(void)
                                         strlen(train_names),
                                         LH_DOCUMENTS_WHOLE);
     lh_windows w;
-    CHECK_OK(s.ctx, lh_windows_open(s.ctx, &w, s.tokenizer, whole, 6, 0.26,
-                                    1, NULL));
+    lh_windows_of of = { s.tokenizer, whole, 6, 0.26, 1 };
+    CHECK_OK(s.ctx, lh_windows_open(s.ctx, &w, &of, NULL));
     int64_t size = (int64_t)strlen(train_names), rows = 0, training = 0;
     int64_t trained = (int64_t)((1 - 0.26) * (double)size);
     CHECK_EQ_INT(w.training, (trained + 1 + 5) / 6);

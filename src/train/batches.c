@@ -22,11 +22,7 @@ enum { BATCHES_TOLD = 1 << 15 };
 
 typedef struct batches_state {
     lh_windows *w;
-    const lh_tokenizer *k;
-    const lh_dataset *d;
-    int64_t context;
-    double held_out;
-    uint64_t seed;
+    const lh_windows_of *of;
     lh_spool *spool;                   /* NULL: into memory                */
     bool several;                      /* documents: failures say which    */
     lh_windows_part *on_part;          /* NULL: all of it is kept          */
@@ -74,7 +70,7 @@ static void batches_spell(batches_state *s, const char *text, size_t size,
     lh_spelt *p = &s->w->spelling[s->w->spellings - 1];
     size_t at = 0, length;
     for (int64_t i = 0; i < count; i++, p->tokens++, at += length) {
-        const char *piece = lh_tokenizer_piece(s->k, ids[i], &length);
+        const char *piece = lh_tokenizer_piece(s->of->k, ids[i], &length);
         if (!text || p->wrong >= 0 ||
             (length <= size - at && !memcmp(text + at, piece, length)))
             continue;
@@ -96,7 +92,7 @@ static lh_status batches_encode(batches_state *s, int64_t document,
     int32_t *ids = NULL;
     int64_t count = 0;
     bool clear = lh_error_status(ctx) == LH_OK;
-    lh_status status = lh_tokenizer_encode(ctx, s->k, text, size, &ids,
+    lh_status status = lh_tokenizer_encode(ctx, s->of->k, text, size, &ids,
                                            &count);
     if (!status)
         status = batches_put(s, ids, count);
@@ -118,13 +114,13 @@ static lh_status batches_cut(batches_state *s, bool ends)
 {
     lh_windows *w = s->w;
     int64_t to = w->token_count - 1, first = s->begin;
-    int64_t more = (to - first + s->context - 1) / s->context;
+    int64_t more = (to - first + s->of->context - 1) / s->of->context;
     if (!s->spool && lh_grow(w->ctx, &w->window, &s->windows_room,
                              (size_t)(w->count + more), sizeof *w->window))
         return LH_ERROR_MEMORY;
-    for (; first < to && (ends || s->context <= to - first);
-         first += s->context) {
-        int32_t count = (int32_t)lh_min64(s->context, to - first);
+    for (; first < to && (ends || s->of->context <= to - first);
+         first += s->of->context) {
+        int32_t count = (int32_t)lh_min64(s->of->context, to - first);
         if (s->spool && lh_spool_start(s->spool, first))
             return lh_error_status(w->ctx);
         if (!s->spool)
@@ -159,7 +155,7 @@ static lh_status batches_piece(void *user, const lh_piece *p)
 {
     batches_state *s = user;
     lh_buffer *text = &s->text;
-    int32_t border = lh_tokenizer_border(s->k);
+    int32_t border = lh_tokenizer_border(s->of->k);
     lh_status status = LH_OK;
     if (p->first && s->on_part) {
         lh_windows *w = s->w;
@@ -180,7 +176,7 @@ static lh_status batches_piece(void *user, const lh_piece *p)
         bool looks = text->size >= BATCHES_PART &&
                      text->size / 2 >= s->searched;
         size_t part = p->last ? text->size : !looks ? 0
-                    : lh_tokenizer_cut(s->k, text->data, text->size);
+                    : lh_tokenizer_cut(s->of->k, text->data, text->size);
         if (!status && part) {
             status = batches_encode(s, p->document, text->data, part);
             memmove(text->data, text->data + part, text->size - part);
@@ -203,25 +199,25 @@ static lh_status batches_fill(void *user, lh_spool *spool)
     batches_state *s = user;
     lh_windows *w = s->w;
     lh_data_facts f;
-    lh_dataset_facts(s->d, &f);
-    bool held_out = s->held_out > 0 || f.training < f.documents;
-    int32_t border = lh_tokenizer_border(s->k);
-    lh_split split = { LH_PART_TRAINING, s->held_out, s->seed };
+    lh_dataset_facts(s->of->d, &f);
+    bool held_out = s->of->held_out > 0 || f.training < f.documents;
+    int32_t border = lh_tokenizer_border(s->of->k);
+    lh_split split = { LH_PART_TRAINING, s->of->held_out, s->of->seed };
     s->spool = spool;
     s->several = f.documents > 1;
     w->bytes = f.bytes;
     /* A token has at least one byte. */
     lh_status status = spool ? LH_OK
         : batches_room(s, f.loaded && !s->on_part ? f.bytes + f.documents + 1 +
-                                     (s->held_out > 0) : 1);
+                                     (s->of->held_out > 0) : 1);
     if (!status)
         status = batches_put(s, &border, 1);
     if (!status)
-        status = lh_dataset_read(w->ctx, s->d, &split, batches_piece, s);
+        status = lh_dataset_read(w->ctx, s->of->d, &split, batches_piece, s);
     w->training = w->count;
     split.part = LH_PART_HELD_OUT;
     if (!status && held_out)
-        status = lh_dataset_read(w->ctx, s->d, &split, batches_piece, s);
+        status = lh_dataset_read(w->ctx, s->of->d, &split, batches_piece, s);
     w->hash = lh_mix(lh_mix(lh_mix((uint64_t)w->count,
         (uint64_t)w->training), s->tokens_hash), s->windows_hash);
     lh_buffer_free(w->ctx, &s->text);
@@ -229,21 +225,17 @@ static lh_status batches_fill(void *user, lh_spool *spool)
 }
 
 LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
-                                      const lh_tokenizer *k,
-                                      const lh_dataset *d, int64_t context,
-                                      double held_out, uint64_t seed,
+                                      const lh_windows_of *of,
                                       const char *cache)
 {
     lh_data_facts facts;
-    lh_dataset_facts(d, &facts);
+    lh_dataset_facts(of->d, &facts);
     *w = (lh_windows){ .ctx = ctx };
     if (!facts.documents)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "the data has no documents");
-    batches_state s = { .w = w, .k = k, .d = d, .context = context,
-                        .held_out = held_out, .seed = seed };
+    batches_state s = { .w = w, .of = of };
     lh_status status = !facts.loaded && cache
-        ? lh_spool_open(w, cache, k, d, context, held_out, seed,
-                        batches_fill, &s)
+        ? lh_spool_open(w, cache, of, batches_fill, &s)
         : batches_fill(&s, NULL);
     if (!status && w->window)
         status = lh_fit(ctx, &w->window, &s.windows_room, (size_t)w->count,
@@ -254,13 +246,11 @@ LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
 }
 
 LH_INTERNAL lh_status lh_windows_parts(lh_context *ctx,
-                                       const lh_tokenizer *k,
-                                       const lh_dataset *d, int64_t context,
+                                       const lh_windows_of *of,
                                        lh_windows_part *on_part, void *user)
 {
     lh_windows w = { .ctx = ctx };
-    batches_state s = { .w = &w, .k = k, .d = d, .context = context,
-                        .on_part = on_part, .user = user };
+    batches_state s = { .w = &w, .of = of, .on_part = on_part, .user = user };
     lh_status status = batches_fill(&s, NULL);
     if (!status)
         status = batches_tell(&s, true);
@@ -334,11 +324,6 @@ LH_INTERNAL void lh_packer_free(lh_context *ctx, lh_packer *p)
     lh_free(ctx, p->tokens);
     lh_free(ctx, p->targets);
     *p = (lh_packer){ .offsets = NULL };
-}
-
-LH_INTERNAL void lh_packer_clear(lh_packer *p)
-{
-    p->batch.documents = 0;
 }
 
 LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,

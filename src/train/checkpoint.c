@@ -71,13 +71,6 @@ static void checkpoint_integer(checkpoint_pair *pair, const char *key,
     snprintf(pair->value, sizeof pair->value, "%lld", (long long)value);
 }
 
-static void checkpoint_real(checkpoint_pair *pair, const char *key,
-                            double value)
-{
-    pair->key = key;
-    lh_number_write(pair->value, value);
-}
-
 /* The dtype is what the run computes in; the file's weights and moments are
  * floats. */
 static void checkpoint_pairs(const lh_trainer *r,
@@ -96,7 +89,8 @@ static void checkpoint_pairs(const lh_trainer *r,
 #define CHECKPOINT_INTEGER(object, member) \
     checkpoint_integer(pair++, #object "." #member, (int64_t)object->member);
 #define CHECKPOINT_REAL(object, member) \
-    checkpoint_real(pair++, #object "." #member, object->member);
+    pair->key = #object "." #member; \
+    lh_number_write(pair++->value, object->member);
     CHECKPOINT_FIELDS(CHECKPOINT_INTEGER, CHECKPOINT_REAL)
 #undef CHECKPOINT_INTEGER
 #undef CHECKPOINT_REAL

@@ -87,7 +87,7 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
     lh_tape_dropout(t, -1, 0, 0);
     lh_tape_reset(t);
     for (int64_t i = 0; i < count && !status; i += at_once) {
-        lh_packer_clear(&packer);
+        packer.batch.documents = 0;
         for (int64_t j = i; j < lh_min64(count, i + at_once) && !status; j++)
             status = lh_packer_add(&packer, w, first + j);
         if (!status)
@@ -130,9 +130,9 @@ LH_API lh_status lh_evaluate(lh_context *ctx, lh_model *m,
     lh_fpenv saved = lh_fpenv_enter();
     evaluate_run r = { lh_tape_new(ctx), m, { .k = k, .on_window = on_window,
                                               .user = user } };
-    lh_status status = r.tape
-        ? lh_windows_parts(ctx, k, d, lh_model_config(m)->context,
-                           evaluate_part, &r) : LH_ERROR_MEMORY;
+    lh_windows_of of = { k, d, lh_model_config(m)->context, 0, 0 };
+    lh_status status = r.tape ? lh_windows_parts(ctx, &of, evaluate_part, &r)
+                              : LH_ERROR_MEMORY;
     if (!status && found)
         *found = r.scoring.found;
     lh_tape_free(r.tape);

@@ -42,19 +42,18 @@ static uint64_t spool_hash(uint64_t hash, const void *data, size_t size)
 }
 
 /* All that the windows are a function of. */
-static lh_status spool_key(lh_context *ctx, const lh_tokenizer *k,
-                           const lh_dataset *d, int64_t context,
-                           double held_out, uint64_t seed, uint64_t *key)
+static lh_status spool_key(lh_context *ctx, const lh_windows_of *of,
+                           uint64_t *key)
 {
     lh_data_facts facts;
     lh_buffer json = { 0 };
-    lh_dataset_facts(d, &facts);
-    lh_status status = lh_tokenizer_say(ctx, k, &json);
+    lh_dataset_facts(of->d, &facts);
+    lh_status status = lh_tokenizer_say(ctx, of->k, &json);
     uint64_t word[] = { facts.hash, (uint64_t)facts.training,
-                        (uint64_t)facts.documents, (uint64_t)context, seed,
-                        (uint64_t)lh_tokenizer_vocabulary(k) };
+                        (uint64_t)facts.documents, (uint64_t)of->context,
+                        of->seed, (uint64_t)lh_tokenizer_vocabulary(of->k) };
     *key = spool_hash(1, word, sizeof word);
-    *key = spool_hash(*key, &held_out, sizeof held_out);
+    *key = spool_hash(*key, &of->held_out, sizeof of->held_out);
     *key = spool_hash(*key, json.data, json.size);
     lh_buffer_free(ctx, &json);
     return status;
@@ -244,24 +243,22 @@ static lh_status spool_make(lh_windows *w, const char *tokens,
 }
 
 LH_INTERNAL lh_status lh_spool_open(lh_windows *w, const char *path,
-                                    const lh_tokenizer *k,
-                                    const lh_dataset *d, int64_t context,
-                                    double held_out, uint64_t seed,
+                                    const lh_windows_of *of,
                                     lh_spool_fill *fill, void *user)
 {
     uint64_t key = 0;
     char *tokens = lh_text_join(w->ctx, path, ".tokens", "");
     char *windows = tokens ? lh_text_join(w->ctx, path, ".windows", "")
                            : NULL;
-    lh_status status = windows ? spool_key(w->ctx, k, d, context, held_out,
-                                           seed, &key) : LH_ERROR_MEMORY;
-    w->vocabulary = lh_tokenizer_vocabulary(k);
+    lh_status status = windows ? spool_key(w->ctx, of, &key)
+                               : LH_ERROR_MEMORY;
+    w->vocabulary = lh_tokenizer_vocabulary(of->k);
     if (!status)
-        status = spool_open(w, tokens, windows, key, context);
+        status = spool_open(w, tokens, windows, key, of->context);
     if (status == LH_ERROR_STATE) {
         status = spool_make(w, tokens, windows, key, fill, user);
         if (!status)
-            status = spool_open(w, tokens, windows, key, context);
+            status = spool_open(w, tokens, windows, key, of->context);
         if (status == LH_ERROR_STATE)
             status = lh_fail(w->ctx, LH_ERROR_IO, "%s and .windows were"
                              " changed by something else", tokens);

@@ -25,9 +25,7 @@ LH_INTERNAL lh_status lh_spool_start(lh_spool *c, int64_t first);
 /* Opens the files at PATH for these windows, filling them where they are not
  * there or others'. */
 LH_INTERNAL lh_status lh_spool_open(lh_windows *w, const char *path,
-                                    const lh_tokenizer *k,
-                                    const lh_dataset *d, int64_t context,
-                                    double held_out, uint64_t seed,
+                                    const lh_windows_of *of,
                                     lh_spool_fill *fill, void *user);
 
 /* Window i; and ids [count] from token `first` on.  LH_ERROR_FORMAT where

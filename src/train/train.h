@@ -47,21 +47,26 @@ typedef struct lh_windows {
     int64_t vocabulary;                /* all ids are below                */
 } lh_windows;
 
-/* Tokenizes and cuts.  What is held out: see lh_split.  Data that is not in
- * memory goes into the files CACHE.tokens and CACHE.windows (NULL: into
- * memory). */
+/* All that windows are a function of. */
+typedef struct lh_windows_of {
+    const lh_tokenizer *k;
+    const lh_dataset *d;
+    int64_t context;
+    double held_out;                   /* see lh_split                     */
+    uint64_t seed;
+} lh_windows_of;
+
+/* Tokenizes and cuts.  Data that is not in memory goes into the files
+ * CACHE.tokens and CACHE.windows (NULL: into memory). */
 LH_INTERNAL lh_status lh_windows_open(lh_context *ctx, lh_windows *w,
-                                      const lh_tokenizer *k,
-                                      const lh_dataset *d, int64_t context,
-                                      double held_out, uint64_t seed,
+                                      const lh_windows_of *of,
                                       const char *cache);
 /* All of the data, a part after another is told, so that it need not fit into
  * memory: windows in their order; spelling[0] is of the first one's document,
  * which may be one that the part before has left open. */
 typedef lh_status lh_windows_part(void *user, const lh_windows *w);
 LH_INTERNAL lh_status lh_windows_parts(lh_context *ctx,
-                                       const lh_tokenizer *k,
-                                       const lh_dataset *d, int64_t context,
+                                       const lh_windows_of *of,
                                        lh_windows_part *on_part, void *user);
 LH_INTERNAL void lh_windows_free(lh_windows *w);
 LH_INTERNAL lh_status lh_windows_at(const lh_windows *w, int64_t i,
@@ -84,13 +89,12 @@ LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
 typedef struct lh_packer {
     int64_t *offsets;                  /* [windows + 1]                    */
     int32_t *tokens, *targets;         /* [rows]                           */
-    lh_batch batch;
+    lh_batch batch;                    /* documents 0: it is empty         */
 } lh_packer;
 
 LH_INTERNAL lh_status lh_packer_make(lh_context *ctx, lh_packer *p,
                                      int64_t windows, int64_t rows);
 LH_INTERNAL void lh_packer_free(lh_context *ctx, lh_packer *p);
-LH_INTERNAL void lh_packer_clear(lh_packer *p);
 LH_INTERNAL lh_status lh_packer_add(lh_packer *p, const lh_windows *w,
                                     int64_t window);
 

@@ -90,8 +90,8 @@ static lh_trainer *trainer_new(lh_context *ctx, lh_model *m,
     const lh_config *c = lh_model_config(m);
     lh_windows w;
     lh_plan plan;
-    if (lh_windows_open(ctx, &w, k, d, c->context, s->held_out, s->seed,
-                        s->cache))
+    lh_windows_of of = { k, d, c->context, s->held_out, s->seed };
+    if (lh_windows_open(ctx, &w, &of, s->cache))
         return NULL;
     lh_trainer *r = lh_trainer_over(ctx, m, &w, s);
     if (!r)
@@ -172,7 +172,7 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
     lh_tape_reuse(r->tape, true);
     lh_tape_recompute(r->tape, s->recompute);
     for (int64_t i = 0; i < s->batch; i += s->micro_batch) {
-        lh_packer_clear(&r->packer);
+        r->packer.batch.documents = 0;
         for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
             if (lh_packer_add(&r->packer, &r->windows, r->chosen[j]))
                 return lh_error_status(r->ctx);
