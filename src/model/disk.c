@@ -27,7 +27,8 @@ typedef struct disk_piece {
 /* One tensor of the file: one parameter, or q, k and v fused. */
 typedef struct disk_entry {
     char name[128];
-    int64_t pieces, piece_at[3];       /* of plan->piece                   */
+    int pieces;
+    disk_piece piece[3];
     bool transposed;
     int64_t half;                      /* not 0: the halves of so many
                                           outputs stand the other way round */
@@ -37,18 +38,11 @@ typedef struct disk_entry {
 typedef struct disk_plan {
     lh_context *ctx;
     lh_layout layout;
-    disk_piece *piece;
-    disk_entry *entry;
-    int64_t pieces, entries, capacity;
+    disk_entry *entry;                 /* [entries]                        */
+    int64_t entries;
+    size_t room;                       /* of entry                         */
     int64_t half;                      /* of a head                        */
 } disk_plan;
-
-static lh_status disk_count(void *user, const lh_parameter_spec *spec)
-{
-    (void)spec;
-    ++*(int64_t *)user;
-    return LH_OK;
-}
 
 static lh_status disk_add(void *user, const lh_parameter_spec *spec)
 {
@@ -63,6 +57,9 @@ static lh_status disk_add(void *user, const lh_parameter_spec *spec)
             if (strcmp(plan->entry[i].name, name) == 0)
                 e = &plan->entry[i];
     if (!e) {
+        if (lh_grow(plan->ctx, &plan->entry, &plan->room,
+                    (size_t)plan->entries + 1, sizeof *plan->entry))
+            return LH_ERROR_MEMORY;
         e = &plan->entry[plan->entries++];
         memcpy(e->name, name, sizeof name);
         e->transposed = transposed;
@@ -73,19 +70,10 @@ static lh_status disk_add(void *user, const lh_parameter_spec *spec)
             e->half = plan->half;
         e->inputs = spec->dims > 1 ? spec->shape[1] : 0;
     }
-    if (e->pieces == 3)
-        return lh_fail(plan->ctx, LH_ERROR_SHAPE, "%s: more than three"
-                       " parameters in one tensor", name);
-    e->piece_at[e->pieces++] = plan->pieces;
-    plan->piece[plan->pieces++] = (disk_piece){ *spec, e->outputs };
+    e->piece[part > 0 ? part : 0] = (disk_piece){ *spec, e->outputs };
+    e->pieces++;
     e->outputs += spec->shape[0];
     return LH_OK;
-}
-
-static void disk_plan_free(disk_plan *plan)
-{
-    lh_free(plan->ctx, plan->piece);
-    lh_free(plan->ctx, plan->entry);
 }
 
 static lh_status disk_plan_make(lh_context *ctx, disk_plan *plan,
@@ -93,25 +81,10 @@ static lh_status disk_plan_make(lh_context *ctx, disk_plan *plan,
 {
     *plan = (disk_plan){ .ctx = ctx, .layout = layout,
                          .half = c->head_size / 2 };
-    lh_status status = lh_config_walk(ctx, c, disk_count, &plan->capacity);
-    if (status)
-        return status;
-    size_t count = (size_t)plan->capacity;
-    plan->piece = lh_alloc(ctx, count, sizeof *plan->piece);
-    plan->entry = lh_alloc(ctx, count, sizeof *plan->entry);
-    status = plan->piece && plan->entry
-        ? lh_config_walk(ctx, c, disk_add, plan) : LH_ERROR_MEMORY;
-    if (status)
-        disk_plan_free(plan);
-    return status;
+    return lh_config_walk(ctx, c, disk_add, plan);
 }
 
 /* ------------------------------------------------- between the layouts -- */
-
-static int64_t disk_size(const disk_entry *e)
-{
-    return e->inputs ? e->outputs * e->inputs : e->outputs;
-}
 
 /* Where the parameter is the file's tensor as it stands. */
 static bool disk_plain(const disk_entry *e)
@@ -167,11 +140,10 @@ static int64_t disk_stored(const disk_saving *saving, int64_t i,
     s->dims = e->inputs ? 2 : 1;
     s->shape[0] = e->transposed ? e->inputs : e->outputs;
     s->shape[1] = e->transposed ? e->outputs : e->inputs;
-    s->size = disk_size(e);
+    s->size = e->outputs * (e->inputs ? e->inputs : 1);
     if (!disk_plain(e))
         return s->size;
-    s->data = disk_tensor(saving->m,
-                          &saving->plan.piece[e->piece_at[0]])->data;
+    s->data = disk_tensor(saving->m, &e->piece[0])->data;
     return 0;
 }
 
@@ -179,11 +151,9 @@ static const float *disk_gather(void *user, int64_t i)
 {
     disk_saving *saving = user;
     const disk_entry *e = &saving->plan.entry[i];
-    for (int64_t j = 0; j < e->pieces; j++) {
-        const disk_piece *p = &saving->plan.piece[e->piece_at[j]];
-        disk_copy(e, p, saving->room, disk_tensor(saving->m, p)->data,
-                  false);
-    }
+    for (int j = 0; j < e->pieces; j++)
+        disk_copy(e, &e->piece[j], saving->room,
+                  disk_tensor(saving->m, &e->piece[j])->data, false);
     return saving->room;
 }
 
@@ -195,21 +165,19 @@ static lh_status disk_write_weights(lh_context *ctx, const lh_model *m,
     disk_saving saving = { .m = m, .weights = weights };
     lh_status status = disk_plan_make(ctx, &saving.plan, &m->config,
                                       lh_layout_of(&m->config));
-    if (status)
-        return status;
     int64_t count = saving.plan.entries, most = 0;
-    lh_stored *stored = lh_alloc(ctx, (size_t)count, sizeof *stored);
+    lh_stored *stored = status ? NULL : lh_alloc(ctx, (size_t)count,
+                                                 sizeof *stored);
     for (int64_t i = 0; stored && i < count; i++)
         most = lh_max64(most, disk_stored(&saving, i, &stored[i]));
-    if (stored)
-        saving.room = lh_alloc(ctx, (size_t)most, sizeof(float));
+    saving.room = stored ? lh_alloc(ctx, (size_t)most, sizeof(float)) : NULL;
     status = saving.room
         ? lh_safetensors_write(ctx, path, stored, count, metadata, 1,
-                                  disk_gather, &saving)
-        : LH_ERROR_MEMORY;
+                               disk_gather, &saving)
+        : status ? status : LH_ERROR_MEMORY;
     lh_free(ctx, saving.room);
     lh_free(ctx, stored);
-    disk_plan_free(&saving.plan);
+    lh_free(ctx, saving.plan.entry);
     return status;
 }
 
@@ -357,16 +325,15 @@ static lh_status disk_fill(const disk_plan *plan, const lh_model *m,
                            const disk_entry *e, const lh_stored *s)
 {
     if (disk_plain(e))
-        return lh_stored_floats(plan->ctx, s, disk_tensor(
-                                m, &plan->piece[e->piece_at[0]])->data);
+        return lh_stored_floats(plan->ctx, s,
+                                disk_tensor(m, &e->piece[0])->data);
     float *file = lh_alloc(plan->ctx, (size_t)s->size, sizeof *file);
     if (!file)
         return LH_ERROR_MEMORY;
     lh_status status = lh_stored_floats(plan->ctx, s, file);
-    for (int64_t j = 0; j < e->pieces && !status; j++) {
-        const disk_piece *p = &plan->piece[e->piece_at[j]];
-        disk_copy(e, p, file, disk_tensor(m, p)->data, true);
-    }
+    for (int j = 0; j < e->pieces && !status; j++)
+        disk_copy(e, &e->piece[j], file, disk_tensor(m, &e->piece[j])->data,
+                  true);
     lh_free(plan->ctx, file);
     return status;
 }
@@ -377,9 +344,9 @@ static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
     disk_plan plan;
     lh_safetensors file = { .ctx = ctx };
     lh_model *m = NULL;
-    if (disk_plan_make(ctx, &plan, c, layout))
-        return NULL;
-    char *path = lh_path_join(ctx, directory, disk_name[DISK_WEIGHTS]);
+    lh_status status = disk_plan_make(ctx, &plan, c, layout);
+    char *path = status ? NULL : lh_path_join(ctx, directory,
+                                              disk_name[DISK_WEIGHTS]);
     if (path && !lh_safetensors_open(ctx, path, &file) &&
         !disk_check(&plan, c, &file, path))
         m = lh_model_blank(ctx, c);
@@ -392,7 +359,7 @@ static lh_model *disk_read_weights(lh_context *ctx, const lh_config *c,
     }
     lh_safetensors_close(&file);
     lh_free(ctx, path);
-    disk_plan_free(&plan);
+    lh_free(ctx, plan.entry);
     return m;
 }
 
