@@ -97,8 +97,6 @@ int bench_say(bench *b, const char *name, double seconds, double rate,
 
 int bench_flops(bench *b, const char *name, double seconds, double flops)
 {
-    if (seconds < 0)
-        return bench_say(b, name, seconds, 0, "", 0);
     return bench_say(b, name, seconds, flops / seconds * 1e-9, "GFLOP/s",
                      bench_peak(b) * lh_threads(b->ctx) * 1e-9);
 }
@@ -218,11 +216,6 @@ static const bench_work bench_table[] = {
 
 enum { BENCH_WORKS = (int)(sizeof bench_table / sizeof *bench_table) };
 
-static bool bench_begins(const char *name, const char *beginning)
-{
-    return strncmp(name, beginning, strlen(beginning)) == 0;
-}
-
 /* The works whose names one word, or several joined, begin; one that it is
  * the whole name of is meant alone. */
 static bool bench_mark(const char *word, bool *chosen)
@@ -232,7 +225,7 @@ static bool bench_mark(const char *word, bool *chosen)
         if (strcmp(bench_table[w].name, word) == 0)
             return chosen[w] = true;
     for (int w = 0; w < BENCH_WORKS; w++)
-        if (bench_begins(bench_table[w].name, word))
+        if (strncmp(bench_table[w].name, word, strlen(word)) == 0)
             chosen[w] = any = true;
     return any;
 }

@@ -1,16 +1,13 @@
 /* What is picked for a time: the sizes by the work that can be done in it,
  * the rest by how often the data is then seen, the steps by the clock. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "cli/budget.h"
+#include "cli/record.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "cli/budget.h"
-#include "cli/record.h"
 
 /* ----------------------------------------------------------------- rule -- */
 
@@ -376,7 +373,7 @@ int cli_budget_pick(cli_budget *b, lh_context *ctx, const char *preset,
         return cli_fail("out of memory");
     s->ctx = ctx;
     s->k = k;
-    s->lines = data->by == LH_DOCUMENTS_LINES;
+    s->lines = data->facts.by == LH_DOCUMENTS_LINES;
     int code = budget_sample(s, data);
     if (!code)
         code = budget_rule(b, preset, data, s, budget_share(

@@ -104,11 +104,13 @@ void cli_man(FILE *f);
 
 /* One line on stderr, "longhand train: ...", control characters made
  * harmless.  They return CLI_FAILED and CLI_USAGE.  cli_error says the
- * context's error. */
+ * context's error; cli_impossible too, CLI_USAGE where the numbers that were
+ * given cannot be. */
 void cli_name_set(const char *subcommand);
 int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
 #define cli_usage(...) ((void)cli_fail(__VA_ARGS__), CLI_USAGE)
 int cli_error(const lh_context *ctx);
+int cli_impossible(const lh_context *ctx);
 
 /* "12,345" into text[32]; "1:05" or "2 h 5 min" into text[32]. */
 const char *cli_count(char *text, int64_t n);
@@ -159,7 +161,6 @@ void cli_signals(void);
 typedef struct cli_corpus {
     lh_dataset *dataset;
     lh_data_facts facts;
-    lh_documents by;              /* facts.by                              */
     bool names;                   /* the built-in names                    */
 } cli_corpus;
 
@@ -181,10 +182,11 @@ bool cli_data_tokenizer_given(const cli_options *o);
  * characters do better (docs/tokenizers.md). */
 int64_t cli_data_pairs(double bytes);
 /* Hands a part of the data to a trainer of byte pairs, at most so many bytes
- * of it. */
+ * of it.  view: tokenizer.c's, NULL: nothing is shown. */
+struct tokenizer_view;
 int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
-                       const lh_dataset *d, const lh_split *split,
-                       int64_t most);
+                       const cli_corpus *data, const lh_split *split,
+                       int64_t most, struct tokenizer_view *view);
 
 /* ------------------------------------------------------------ writing -- */
 

@@ -74,7 +74,6 @@ int cli_data_load(lh_context *ctx, const cli_options *o, int first,
     if (!data->dataset)
         return cli_error(ctx);
     lh_dataset_facts(data->dataset, &data->facts);
-    data->by = data->facts.by;
     return CLI_DONE;
 }
 

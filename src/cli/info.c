@@ -249,10 +249,8 @@ static int info_plan(lh_context *ctx, const cli_options *o)
         c.vocabulary = o->integer[OPT_vocabulary];
     else if (!o->operands)
         c.vocabulary = info_vocabulary(ctx);
-    if (lh_train_plan(ctx, &c, &s, NULL, &plan)) {
-        code = cli_error(ctx);
-        return lh_error_status(ctx) == LH_ERROR_SHAPE ? CLI_USAGE : code;
-    }
+    if (lh_train_plan(ctx, &c, &s, NULL, &plan))
+        return cli_impossible(ctx);
     info_plan_show(&c, &s, &plan, o->given[OPT_json]);
     return CLI_DONE;
 }

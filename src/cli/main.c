@@ -27,10 +27,9 @@ static int main_begin(const cli_options *o)
     lh_context *ctx = lh_context_new(&settings);
     if (!ctx)
         return cli_fail("out of memory");
-    lh_status status = lh_error_status(ctx);
-    int code = status ? cli_error(ctx) : main_work(o, ctx);
+    int code = lh_error_status(ctx) ? cli_impossible(ctx) : main_work(o, ctx);
     lh_context_free(ctx);
-    return status == LH_ERROR_ARGUMENT ? CLI_USAGE : code;
+    return code;
 }
 
 static int main_run(cli_subcommand s, int argc, char **argv)
@@ -48,6 +47,15 @@ static int main_run(cli_subcommand s, int argc, char **argv)
     return code;
 }
 
+/* The subcommand of that name; CLI_SUBCOMMANDS: there is none. */
+static cli_subcommand main_find(const char *word)
+{
+    int s = 0;
+    while (s < CLI_SUBCOMMANDS && strcmp(word, cli_subcommand_table[s].name))
+        s++;
+    return (cli_subcommand)s;
+}
+
 static int main_unknown(const char *word)
 {
     const char *near = cli_subcommand_near(word);
@@ -59,14 +67,13 @@ static int main_unknown(const char *word)
 /* `longhand help train` is `longhand train -h`. */
 static int main_help(int argc, char **argv)
 {
-    for (int s = 0; argc > 2 && s < CLI_SUBCOMMANDS; s++)
-        if (strcmp(argv[2], cli_subcommand_table[s].name) == 0) {
-            cli_help_subcommand(stdout, (cli_subcommand)s);
-            return CLI_DONE;
-        }
-    if (argc > 2)
+    cli_subcommand s = argc > 2 ? main_find(argv[2]) : CLI_SUBCOMMANDS;
+    if (s < CLI_SUBCOMMANDS)
+        cli_help_subcommand(stdout, s);
+    else if (argc > 2)
         return main_unknown(argv[2]);
-    cli_help(stdout);
+    else
+        cli_help(stdout);
     return CLI_DONE;
 }
 
@@ -87,12 +94,11 @@ static int main_word(int argc, char **argv)
     if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0 ||
         strcmp(word, "help") == 0)
         return main_help(argc, argv);
-    for (int s = 0; s < CLI_SUBCOMMANDS; s++)
-        if (strcmp(word, cli_subcommand_table[s].name) == 0) {
-            cli_name_set(word);
-            return main_run((cli_subcommand)s, argc, argv);
-        }
-    return main_unknown(word);
+    cli_subcommand s = main_find(word);
+    if (s == CLI_SUBCOMMANDS)
+        return main_unknown(word);
+    cli_name_set(word);
+    return main_run(s, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -182,7 +182,7 @@ static bool record_sample_due(const cli_record *r, const cli_view *v,
 
 int cli_record_sample(cli_record *r, const cli_view *v, const lh_progress *p)
 {
-    bool lines = r->data->by == LH_DOCUMENTS_LINES;
+    bool lines = r->data->facts.by == LH_DOCUMENTS_LINES;
     size_t size, all;
     int code = CLI_DONE;
     r->fresh = !cli_stop && record_sample_due(r, v, p);

@@ -107,12 +107,8 @@ static void report_loss(report_page *p, report_axis axis)
             continue;
         cli_line *l = report_line(p, axis, i, REPORT_FIELD(held),
                                   CLI_LINE_DOTS, 0, style);
-        if (one)
-            snprintf(l->label, sizeof l->label, "%.3f held out",
-                     r->point[r->best].held);
-        else
-            snprintf(l->label, sizeof l->label, "%.3f %s",
-                     r->point[r->best].held, p->name[i]);
+        snprintf(l->label, sizeof l->label, "%.3f %s",
+                 r->point[r->best].held, one ? "held out" : p->name[i]);
     }
     cli_page_chart_end(&p->chart);
 }

@@ -140,18 +140,15 @@ static int log_file(cli_log *log, const char *path)
     if (!f)
         return cli_fail("%s: cannot be opened: %s; name the directory of a"
                         " run", path, strerror(errno));
-    size_t size = 0;
-    do {
-        if (!cli_grow(&log->text, &room, size + 65536, 1)) {
-            fclose(f);
-            return cli_fail("%s: no memory for its text", path);
-        }
-        size += fread(log->text + size, 1, room - 1 - size, f);
-        log->text[size] = 0;
-    } while (size == room - 1);
-    bool failed = ferror(f);
+    bool empty = getdelim(&log->text, &room, 0, f) < 0;
+    bool failed = ferror(f) || (empty && !feof(f)) ||
+                  !cli_grow(&log->text, &room, 1, 1);
     fclose(f);
-    return failed ? cli_fail("%s: reading failed", path) : CLI_DONE;
+    if (failed)
+        return cli_fail("%s: reading failed", path);
+    if (empty)
+        log->text[0] = 0;
+    return CLI_DONE;
 }
 
 /* The members of a line: numbers, and places of what is read later. */

@@ -45,6 +45,14 @@ int cli_error(const lh_context *ctx)
     return cli_fail("%s", message);
 }
 
+int cli_impossible(const lh_context *ctx)
+{
+    lh_status status = lh_error_status(ctx);
+    int code = cli_error(ctx);
+    return status == LH_ERROR_SHAPE || status == LH_ERROR_ARGUMENT
+        ? CLI_USAGE : code;
+}
+
 int cli_flush(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

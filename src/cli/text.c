@@ -1,8 +1,8 @@
 /* Text out: the model of a command line, and its writing. */
+#include "cli/cli.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/cli.h"
 
 /* ---------------------------------------------------------------- model -- */
 
@@ -26,19 +26,8 @@ typedef struct text_writer {
     int32_t *token;               /* [count]: border, prompt, what came    */
     int64_t count;
     size_t tokens;                /* there is room for                     */
-    char *text;
-    size_t size, room;
+    FILE *text;                   /* in memory                             */
 } text_writer;
-
-static int text_put(text_writer *w, const char *bytes, size_t size)
-{
-    if (!cli_grow(&w->text, &w->room, w->size + size + 1, 1))
-        return cli_fail("out of memory");
-    memcpy(w->text + w->size, bytes, size);
-    w->size += size;
-    w->text[w->size] = 0;
-    return CLI_DONE;
-}
 
 /* Feeds tokens from..count-1 of the text.  Where the context has no room for
  * them, the last half of it begins anew. */
@@ -76,8 +65,7 @@ static int text_begin(text_writer *w, const lh_tokenizer *k,
     for (int64_t i = 0; i < count && !code; i++)
         code = text_push(w, ids[i]);
     lh_memory_free(w->ctx, ids);
-    if (!code)
-        code = text_put(w, prompt, strlen(prompt));
+    fputs(prompt, w->text);
     return code ? code : text_feed(w, 0);
 }
 
@@ -93,10 +81,10 @@ static int text_go_on(text_writer *w, const lh_tokenizer *k,
             break;
         const char *piece = lh_tokenizer_piece(k, id, &size);
         int code = text_push(w, id);
-        if (!code && piece)
-            code = text_put(w, piece, size);
         if (code)
             return code;
+        if (piece)
+            fwrite(piece, 1, size, w->text);
         if (how->length == 0 && lh_session_position(w->s) >= w->context)
             break;
         if (i + 1 != how->length)
@@ -111,20 +99,18 @@ int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
               const lh_tokenizer *k, const cli_writing *how, char **text,
               size_t *size)
 {
-    text_writer w = { .ctx = ctx, .s = s,
+    text_writer w = { .ctx = ctx, .s = s, .text = open_memstream(text, size),
                       .context = lh_model_config(m)->context };
+    if (!w.text)
+        return cli_fail("out of memory");
     lh_session_reset(s);
-    int code = text_put(&w, "", 0);
-    if (!code)
-        code = text_begin(&w, k, how->prompt);
+    int code = text_begin(&w, k, how->prompt);
     if (!code)
         code = text_go_on(&w, k, how);
     free(w.token);
-    if (code) {
-        free(w.text);
-        w.text = NULL;
-    }
-    *text = w.text;
-    *size = w.size;
+    if (fclose(w.text) && !code)
+        code = cli_fail("out of memory");
+    if (code)
+        free(*text);
     return code;
 }

@@ -202,10 +202,9 @@ static lh_status tokenizer_piece(void *user, const lh_piece *p)
         ? tokenizer_flush(f) : LH_OK;
 }
 
-static int tokenizer_feed_all(lh_context *ctx, lh_tokenizer_trainer *t,
-                              const lh_dataset *d, const lh_split *split,
-                              int64_t most, tokenizer_view *view,
-                              int64_t total)
+int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
+                       const cli_corpus *data, const lh_split *split,
+                       int64_t most, tokenizer_view *view)
 {
     tokenizer_feed *f = calloc(1, sizeof *f);
     if (!f)
@@ -213,8 +212,9 @@ static int tokenizer_feed_all(lh_context *ctx, lh_tokenizer_trainer *t,
     f->t = t;
     f->left = most;
     f->view = view;
-    f->total = total;
-    lh_status status = lh_dataset_read(ctx, d, split, tokenizer_piece, f);
+    f->total = data->facts.bytes;
+    lh_status status = lh_dataset_read(ctx, data->dataset, split,
+                                       tokenizer_piece, f);
     if (!status || (status == LH_ERROR_STOPPED && f->left < 0))
         status = tokenizer_flush(f);
     free(f->text);
@@ -225,13 +225,6 @@ static int tokenizer_feed_all(lh_context *ctx, lh_tokenizer_trainer *t,
         return CLI_DONE;
     return cli_stop ? cli_fail("stopped while reading; nothing is written")
          : lh_error_status(ctx) ? cli_error(ctx) : cli_fail("out of memory");
-}
-
-int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
-                       const lh_dataset *d, const lh_split *split,
-                       int64_t most)
-{
-    return tokenizer_feed_all(ctx, t, d, split, most, NULL, 0);
 }
 
 static int tokenizer_read(lh_context *ctx, tokenizer_view *v,
@@ -249,8 +242,7 @@ static int tokenizer_read(lh_context *ctx, tokenizer_view *v,
                              &data);
     v->begin = cli_clock();
     if (!code)
-        code = tokenizer_feed_all(ctx, t, data.dataset, NULL, INT64_MAX, v,
-                                  data.facts.bytes);
+        code = cli_tokenizer_feed(ctx, t, &data, NULL, INT64_MAX, v);
     if (!code && !o->given[OPT_quiet])
         cli_data_notes(stdout, &data);
     *bytes = data.facts.bytes;
@@ -313,8 +305,8 @@ typedef struct tokenizer_output {
 } tokenizer_output;
 
 /* The text with every second token on a grey ground. */
-static int tokenizer_show(const lh_tokenizer *k, const int32_t *id,
-                          int64_t count, int64_t before)
+static void tokenizer_show(const lh_tokenizer *k, const int32_t *id,
+                           int64_t count, int64_t before)
 {
     bool colours = isatty(1) && !getenv("NO_COLOR");
     for (int64_t i = 0; i < count; i++) {
@@ -328,7 +320,6 @@ static int tokenizer_show(const lh_tokenizer *k, const int32_t *id,
         if (colours)
             fputs("\033[0m", stdout);
     }
-    return CLI_DONE;
 }
 
 static int tokenizer_put(tokenizer_output *out, const lh_tokenizer *k,
@@ -383,7 +374,7 @@ static int tokenizer_some(lh_context *ctx, const lh_tokenizer *k,
     lh_memory_free(ctx, offsets);
     int code = CLI_DONE;
     if (o->given[OPT_show])
-        code = tokenizer_show(k, ids, count, out->count);
+        tokenizer_show(k, ids, count, out->count);
     else if (!o->given[OPT_only_count])
         code = tokenizer_put(out, k, ids, count);
     out->count += count;
@@ -423,11 +414,6 @@ static int tokenizer_encode(lh_context *ctx, const cli_options *o,
 
 /* -------------------------------------------------------------- decode -- */
 
-static bool tokenizer_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* The ids of the bytes at hand into id; how many, and *used bytes.  Below 0:
  * not ids, said. */
 static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
@@ -448,7 +434,7 @@ static int64_t tokenizer_ids(const tokenizer_input *in, int64_t format,
     }
     for (*used = 0; at < in->size;) {
         unsigned char c = text[at];
-        if (tokenizer_blank((char)c) || c == ',' || c == '[' || c == ']') {
+        if (c && strchr(" \t\n\v\f\r,[]", c)) {
             *used = ++at;
             continue;
         }
@@ -507,7 +493,7 @@ static int tokenizer_decode(lh_context *ctx, const cli_options *o,
                 break;
             }
             if (o->given[OPT_show])
-                code = tokenizer_show(k, id + before, count, total);
+                tokenizer_show(k, id + before, count, total);
             else if (lh_tokenizer_decode(ctx, k, id, count + before, &text,
                                          &size, NULL))
                 code = cli_error(ctx);

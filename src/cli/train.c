@@ -119,7 +119,7 @@ static int train_prepare(cli_train_run *r)
     if (code)
         return code;
     cli_signals();                /* until here one may kill it as well    */
-    bool small = r->data.by == LH_DOCUMENTS_LINES &&
+    bool small = r->data.facts.by == LH_DOCUMENTS_LINES &&
                  !(r->from && r->config.width > 16);
     r->preset = o->given[OPT_preset] ? o->text[OPT_preset]
               : small ? "micro" : "nano";
@@ -146,7 +146,7 @@ static int train_prepare(cli_train_run *r)
     lh_trainer_progress(r->trainer, &r->last.progress);
     r->begun = r->saved_step = r->last.progress.step;
     cli_view_start(&r->view, o, r->data.names ? "names"
-                   : r->data.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
+                   : r->data.facts.by == LH_DOCUMENTS_LINES ? "lines" : NULL,
                    &r->last.progress);
     const lh_data_facts *f = &r->data.facts;
     double length = (double)f->bytes / (double)f->documents + 1;

@@ -10,14 +10,6 @@
 /* Of a large text byte pairs are learned from so many bytes. */
 enum { TRAIN_LEARN = 1 << 26 };
 
-static int train_impossible(const cli_train_run *r)
-{
-    int code = cli_error(r->ctx);
-    lh_status status = lh_error_status(r->ctx);
-    return status == LH_ERROR_SHAPE || status == LH_ERROR_ARGUMENT
-        ? CLI_USAGE : code;
-}
-
 /* A run that the machine has not the memory for is not begun. */
 static int train_plan(cli_train_run *r)
 {
@@ -25,7 +17,7 @@ static int train_plan(cli_train_run *r)
     lh_plan plan;
     if (lh_train_plan(r->ctx, &r->config, &r->settings, r->data.dataset,
                       &plan))
-        return train_impossible(r);
+        return cli_impossible(r->ctx);
     int64_t memory = cli_memory();
     r->peak = plan.peak;
     if (!memory || plan.peak <= memory)
@@ -73,8 +65,8 @@ static int train_pairs(cli_train_run *r, int64_t vocabulary)
     lh_split split = { LH_PART_TRAINING, r->settings.held_out,
                        r->settings.seed };
     lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(r->ctx);
-    int code = t ? cli_tokenizer_feed(r->ctx, t, r->data.dataset, &split,
-                                      TRAIN_LEARN) : cli_error(r->ctx);
+    int code = t ? cli_tokenizer_feed(r->ctx, t, &r->data, &split,
+                                      TRAIN_LEARN, NULL) : cli_error(r->ctx);
     if (!code)
         r->k = lh_tokenizer_trainer_make(t, vocabulary, &special, 1,
                                          train_goes_on, NULL);
@@ -163,5 +155,5 @@ int cli_train_make(cli_train_run *r)
         *strrchr(r->cache, '/') = 0;
         rmdir(r->cache);
     }
-    return code ? code : r->trainer ? CLI_DONE : train_impossible(r);
+    return code ? code : r->trainer ? CLI_DONE : cli_impossible(r->ctx);
 }

@@ -191,10 +191,10 @@ static int train_write(cli_train_run *r)
     bool json = o->given[OPT_json];
     lh_sampling how = { .temperature = o->real[OPT_temperature] };
     cli_writing writing = { .how = &how };
-    int64_t count = r->data.by == LH_DOCUMENTS_LINES ? 20 : 1;
+    int64_t count = r->data.facts.by == LH_DOCUMENTS_LINES ? 20 : 1;
     if (o->given[OPT_count] || json)     /* --json: steps, unless asked    */
         count = o->integer[OPT_count];
-    if (r->data.by == LH_DOCUMENTS_WHOLE)
+    if (r->data.facts.by == LH_DOCUMENTS_WHOLE)
         writing.length = 4 * r->config.context;
     lh_session *s = lh_session_new(r->ctx, r->m, r->settings.seed);
     if (!s)

@@ -91,8 +91,8 @@ LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b);
 
 /* ------------------------------------------------------------- writing -- */
 
-/* Writes tensors (F32, BF16 or F16; their data are floats, which are rounded to
- * the nearest) and metadata pairs key, value, key, value, ..., in this order,
+/* Writes tensors (F32, BF16 or F16; their data are floats, rounded to the
+ * nearest) and metadata pairs key, value, key, value, ..., in this order,
  * aside and renamed (file.h).  NaNs become the canonical one.  Tensors without
  * data get it from fill(user, i) when their turn comes, until the next call;
  * fill may be NULL where there are none. */

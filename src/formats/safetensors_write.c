@@ -107,8 +107,8 @@ static lh_status storing_header(lh_context *ctx, const char *path,
 /* ---------------------------------------------------------------- data -- */
 
 /* The file's bits of a float, in 16 of them rounded to the nearest, ties to
- * even.  NaNs differ between machines in payload and sign; in files all are the
- * positive quiet one. */
+ * even.  NaNs differ between machines in payload and sign; in files all are
+ * the positive quiet one. */
 static uint32_t storing_bits(lh_stored_dtype dtype, float x)
 {
     uint32_t bits = lh_bits_of(x), half = 0x3f000000u;

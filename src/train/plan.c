@@ -164,9 +164,8 @@ LH_INTERNAL lh_status lh_plan_make(lh_context *ctx, const lh_config *c,
     if (status)
         return lh_fail(ctx, status, "%s", lh_error_message(&dry.ctx));
     size_t size;
-    if (lh_dataset_bytes(d, &size)) {
+    if (lh_dataset_bytes(d, &size))
         plan->data += (int64_t)size + 8 * (lh_dataset_documents(d) + 1);
-    }
     plan->peak = plan->parameters + plan->gradients + plan->moments +
                  plan->activations + plan->scratch + plan->data;
     return LH_OK;
