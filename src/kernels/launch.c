@@ -22,6 +22,8 @@ enum { LAUNCH_GRAIN = 32768 };
 enum { LAUNCH_CHUNKS = 4 };
 /* Rows of a product for which packing b costs little enough: 2%. */
 enum { LAUNCH_ROWS = 768 };
+/* Items of a product in bf16 for which packing a does: 2.5%. */
+enum { LAUNCH_TILES = 6 };
 
 typedef struct launch_work {
     lh_kernel_fn *fn;
@@ -96,6 +98,9 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
         parts = threads * lh_max64(1, lh_min64(each, LAUNCH_CHUNKS));
         return (items + parts - 1) / parts;
     }
+    if (kernel == LH_KERNEL_gemm_bf16)
+        parts = threads * lh_max64(1, lh_min64(items / LAUNCH_TILES / threads,
+                                               LAUNCH_CHUNKS));
     int64_t chunk = (items + parts - 1) / parts;
     return chunk > 64 ? (chunk + 63) / 64 * 64 : chunk;
 }

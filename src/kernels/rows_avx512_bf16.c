@@ -42,7 +42,7 @@
 #define BF16_WIDE 32
 #define BF16_PITCH (BF16_DEPTH / 2 + 16)
 #define BF16_LINE 16
-#define BF16_COLUMNS 256               /* that sums are kept of for c narrow */
+#define BF16_COLUMNS 384               /* that sums are kept of for c narrow */
 #define BF16_A (LH_GEMM_BF16_HIGH / BF16_ROWS * BF16_LINE * BF16_DEPTH / 2)
 #define BF16_CHUNK 8                   /* pairs between two rows asked for */
 #define BF16_B (BF16_WIDE * BF16_DEPTH / 2)
@@ -50,6 +50,14 @@ _Static_assert(BF16_A >= LH_GEMM_BF16_HIGH * BF16_PITCH &&
                BF16_A + BF16_B + LH_GEMM_BF16_HIGH * BF16_COLUMNS <=
                    LH_GEMM_BF16_SCRATCH,
                "packed pairs do not fit into the scratch");
+
+/* Lines of the cache that tiles ask for on their way, `each` of them with each
+ * BF16_CHUNK pairs and `left` in all: `wide` behind each other, `skip` bytes
+ * that nobody wants, and so on; `more` of the first before the skip. */
+typedef struct bf16_asks {
+    const char *at;
+    int64_t wide, skip, more, left, each;
+} bf16_asks;
 
 /* Rows of pairs: where a tile begins, from row to row and pair to pair. */
 typedef struct bf16_work {
@@ -60,9 +68,22 @@ typedef struct bf16_work {
     int64_t start_row;
     float *c;
     int64_t c_row;
-    const float *ask;                  /* rows that the next tile will add */
-    int64_t ask_row;                   /* to, or any with 0 between them   */
+    const float *next;                 /* c of the next tile               */
+    bf16_asks *asks;                   /* the next panel of b              */
 } bf16_work;
+
+static inline __attribute__((always_inline)) void bf16_ask(bf16_asks *s)
+{
+    for (int64_t n = lh_min64(s->each, s->left); n > 0; n--) {
+        __builtin_prefetch(s->at);
+        s->left--;
+        s->at += 64;
+        if (--s->more == 0) {
+            s->at += s->skip;
+            s->more = s->wide;
+        }
+    }
+}
 
 static inline __mmask16 bf16_mask(int64_t n)
 {
@@ -112,14 +133,14 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
         const int64_t start_row = w->start_row;
         BF16_EACH(BF16_LOAD)
     }
-    const int64_t ask_row = w->ask_row;
-    const float *ask = w->ask;
+    const float *next = w->next;
     /* Row by row: all at once would keep the reads of a and b waiting. */
     for (int64_t l = w->pairs; l > 0; l -= BF16_CHUNK) {
         int64_t run = lh_min64(l, BF16_CHUNK);
-        __builtin_prefetch(ask, 0, 2);
-        __builtin_prefetch(ask + 16, 0, 2);
-        ask += ask_row;
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + 16, 0, 2);
+        next += c_row;
+        bf16_ask(w->asks);
         do {
             __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
             if (vecs > 1)
@@ -224,10 +245,19 @@ static inline void bf16_transpose(uint32_t *to, const uint16_t *from,
     }
 }
 
-/* A panel of b: n columns, at most BF16_WIDE, and k elements of the chain. */
-static void bf16_pack_b(uint32_t *to, const uint16_t *from, int64_t row,
-                        int64_t col, int64_t n, int64_t k)
+static const uint16_t *bf16_b(const lh_gemm_bf16_args *g, int64_t j,
+                              int64_t l)
 {
+    return g->b + l * g->b_row + j * g->b_col;
+}
+
+/* A panel of b: n columns from j on, at most BF16_WIDE, and k elements of the
+ * chain from `first` on. */
+static void bf16_pack_b(uint32_t *to, const lh_gemm_bf16_args *g, int64_t j,
+                        int64_t first, int64_t n, int64_t k)
+{
+    const uint16_t *from = bf16_b(g, j, first);
+    const int64_t row = g->b_row, col = g->b_col;
     if (col == 1) {
         for (int64_t l = 0; l < k; l += 2) {
             __m512i above = bf16_load(from + l * row, n);
@@ -238,21 +268,22 @@ static void bf16_pack_b(uint32_t *to, const uint16_t *from, int64_t row,
         return;
     }
     for (int64_t l = 0; l < k; l += 32)
-        for (int64_t j = 0; j < n; j += 16)
-            bf16_transpose(to + l / 2 * BF16_WIDE + j, from + j * col + l,
-                           col, n - j, k - l);
+        for (int64_t i = 0; i < n; i += 16)
+            bf16_transpose(to + l / 2 * BF16_WIDE + i, from + i * col + l,
+                           col, n - i, k - l);
 }
 
-/* Asks for a share of what bf16_pack_b() of the next panel will read: the
- * lines `part`, part + parts, ... of it. */
-static void bf16_ask_b(const uint16_t *from, int64_t row, int64_t col,
-                       int64_t n, int64_t k, int64_t part, int64_t parts)
+/* What that will read, or nothing: n below 1. */
+static bf16_asks bf16_ask_b(const lh_gemm_bf16_args *g, int64_t j, int64_t l,
+                            int64_t n, int64_t k)
 {
-    int64_t lines = col == 1 ? k : n, length = col == 1 ? n : k;
-    int64_t stride = col == 1 ? row : col;
-    for (int64_t i = part; i < lines; i += parts)
-        for (int64_t j = 0; j < length; j += 32)
-            _mm_prefetch((const char *)(from + i * stride + j), _MM_HINT_T0);
+    bool across = g->b_col == 1;
+    int64_t wide = ((across ? n : k) + 31) / 32;
+    return (bf16_asks){
+        .at = (const char *)bf16_b(g, j, l), .wide = wide, .more = wide,
+        .skip = (across ? g->b_row : g->b_col) * 2 - wide * 64,
+        .left = n < 1 ? 0 : wide * (across ? k : n),
+    };
 }
 
 /* A block of a: m rows, k elements.  Along: lines of pairs BF16_PITCH apart;
@@ -302,10 +333,12 @@ static void bf16_round(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
     }
 }
 
-/* Columns j .. j + n - 1 of a rectangle, over l = from..to-1, a packed. */
+/* Columns j .. j + n - 1 of a rectangle, over l = from..to-1, a packed; `last`
+ * is asked for by the last panel. */
 static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
                          int64_t j, int64_t n, int64_t from, int64_t to,
-                         const uint32_t *a, uint32_t *b, float *sum)
+                         const bf16_asks *last, const uint32_t *a,
+                         uint32_t *b, float *sum)
 {
     bool along = g->a_col == 1;
     bf16_work w = {
@@ -315,22 +348,22 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
     };
     int64_t strip = along ? BF16_ROWS * BF16_PITCH
                           : BF16_LINE * (BF16_DEPTH / 2);
+    int64_t slots = lh_max64(1, w.pairs / BF16_CHUNK) *
+                    ((p->m + BF16_ROWS - 1) / BF16_ROWS);
     for (int64_t at = 0; at < n; at += BF16_WIDE) {
         int64_t wide = lh_min64(BF16_WIDE, n - at);
         float *c = g->narrow ? sum + at
                              : (float *)g->c + p->i * g->c_row + j + at;
-        bf16_pack_b(b, g->b + from * g->b_row + (j + at) * g->b_col,
-                    g->b_row, g->b_col, wide, to - from);
-        int64_t next = lh_min64(BF16_WIDE, n - at - wide);
+        bf16_asks asks = *last;
+        bf16_pack_b(b, g, j + at, from, wide, to - from);
+        if (at + wide < n)
+            asks = bf16_ask_b(g, j + at + wide, from,
+                              lh_min64(BF16_WIDE, n - at - wide), to - from);
+        asks.each = (asks.left + slots - 1) / slots;
+        w.asks = &asks;
         for (int64_t i = 0; i < p->m; i += BF16_ROWS) {
-            if (next > 0)
-                bf16_ask_b(g->b + from * g->b_row +
-                               (j + at + wide) * g->b_col, g->b_row,
-                           g->b_col, next, to - from, i / BF16_ROWS,
-                           (p->m + BF16_ROWS - 1) / BF16_ROWS);
-            bool below = g->accumulate && i + BF16_ROWS < p->m;
-            w.ask = c + (i + (below ? BF16_ROWS : 0)) * w.c_row;
-            w.ask_row = below ? w.c_row : 0;
+            w.next = i + BF16_ROWS < p->m ? c + (i + BF16_ROWS) * w.c_row
+                                          : c + BF16_WIDE;
             w.a = a + i / BF16_ROWS * strip;
             w.c = c + i * w.c_row;
             w.start = from > 0 || g->accumulate ? w.c
@@ -358,7 +391,13 @@ static void gemm_bf16_avx512_bf16(const void *args, int64_t begin,
                 if (to < g->k || from > 0 || j == 0)
                     bf16_pack_a(a, g->a + p.i * g->a_row + from * g->a_col,
                                 g->a_row, g->a_col, p.m, to - from);
-                bf16_columns(g, &p, p.j + j, n, from, to, a, b, sum);
+                /* Next come the same columns or those behind them. */
+                int64_t later = to < g->k ? j : j + n;
+                int64_t l = to < g->k ? to : 0;
+                bf16_asks last = bf16_ask_b(
+                    g, p.j + later, l, lh_min64(BF16_WIDE, p.n - later),
+                    lh_min64(deep, g->k - l));
+                bf16_columns(g, &p, p.j + j, n, from, to, &last, a, b, sum);
                 from = to;
             } while (from < g->k);
             if (g->narrow)
