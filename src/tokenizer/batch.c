@@ -38,8 +38,8 @@ typedef struct batch_job {
     int64_t next;                      /* the text to be taken next,       */
     size_t next_at;                    /* from this byte on                */
     int64_t parts, turn;               /* taken; which may take a place    */
-    int32_t *ids;                      /* [capacity]                       */
-    size_t used, capacity, wanted;     /* wanted: of them, 0 if it does    */
+    lh_ids ids;                        /* of all                           */
+    size_t wanted;                     /* more of them, 0 if it does       */
     int64_t *offsets;                  /* [count + 1]                      */
     batch_worker *failed;              /* the first by its part            */
 } batch_job;
@@ -106,14 +106,14 @@ static bool batch_put(batch_job *job, batch_worker *w)
     pthread_mutex_lock(&job->mutex);
     while (job->turn != w->part && !job->wanted && !job->failed)
         pthread_cond_wait(&job->turned, &job->mutex);
-    size_t at = job->used;
+    size_t at = job->ids.count;
     bool fine = !job->wanted && !job->failed;
     if (fine && w->status) {
         job->failed = w;
-    } else if (fine && w->ids.count > job->capacity - at) {
-        job->wanted = at + w->ids.count;
+    } else if (fine && w->ids.count > job->ids.capacity - at) {
+        job->wanted = w->ids.count;
     } else if (fine) {
-        job->used += w->ids.count;
+        job->ids.count += w->ids.count;
         job->turn++;
     }
     fine &= !job->wanted && !job->failed;
@@ -122,7 +122,7 @@ static bool batch_put(batch_job *job, batch_worker *w)
     if (!fine)
         return false;
     if (w->ids.count)
-        memcpy(job->ids + at, w->ids.id, w->ids.count * sizeof *job->ids);
+        memcpy(job->ids.id + at, w->ids.id, w->ids.count * sizeof *w->ids.id);
     for (int64_t i = w->from + (w->from_at > 0); i < w->to + (w->to_at > 0);
          i++)
         job->offsets[i] += (int64_t)at;
@@ -150,20 +150,13 @@ static void batch_work(void *arg, int thread)
 static lh_status batch_run(lh_context *ctx, batch_job *job, int threads)
 {
     do {
-        if (job->wanted) {
-            size_t grown = job->wanted + job->capacity / 2;
-            int32_t *ids = lh_resize(ctx, job->ids, job->capacity, grown,
-                                     sizeof *ids);
-            if (!ids)
-                return LH_ERROR_MEMORY;
-            job->ids = ids;
-            job->capacity = grown;
-        }
+        if (!lh_ids_room(ctx, &job->ids, job->wanted))
+            return LH_ERROR_MEMORY;
         job->wanted = 0;
         lh_pool_run(ctx->pool, threads, batch_work, job);
     } while (job->wanted);
     const batch_worker *w = job->failed;
-    job->offsets[job->count] = (int64_t)job->used;
+    job->offsets[job->count] = (int64_t)job->ids.count;
     return !w ? LH_OK
          : job->count == 1 ? lh_fail(ctx, w->status, "%s", w->ctx.message)
          : lh_fail(ctx, w->status, "text %lld: %s", (long long)w->at,
@@ -192,14 +185,12 @@ LH_API lh_status lh_tokenizer_encode_batch(
     int threads = ctx->allocator.allocate ? 1 : lh_pool_threads(ctx->pool);
     threads = (int)lh_min64(threads, (int64_t)(bytes / BATCH_PART) + 1);
     batch_job job = { .k = k, .text = text, .size = size, .count = count,
-                      .how = how, .capacity = bytes / 2 + 16,
-                      .mutex = PTHREAD_MUTEX_INITIALIZER,
+                      .how = how, .mutex = PTHREAD_MUTEX_INITIALIZER,
                       .turned = PTHREAD_COND_INITIALIZER };
     job.worker = lh_alloc(ctx, (size_t)threads, sizeof *job.worker);
-    job.ids = lh_alloc(ctx, job.capacity, sizeof *job.ids);
     job.offsets = lh_alloc(ctx, (size_t)count + 1, sizeof *job.offsets);
-    lh_status status = job.worker && job.ids && job.offsets
-        ? LH_OK : LH_ERROR_MEMORY;
+    lh_status status = job.worker && job.offsets
+        ? lh_ids_begin(ctx, &job.ids, bytes) : LH_ERROR_MEMORY;
     for (int i = 0; i < threads && !status; i++)
         job.worker[i].ctx.allocator = ctx->allocator;
     if (!status)
@@ -210,11 +201,11 @@ LH_API lh_status lh_tokenizer_encode_batch(
     }
     lh_free(ctx, job.worker);
     if (status) {
-        lh_free(ctx, job.ids);
+        lh_free(ctx, job.ids.id);
         lh_free(ctx, job.offsets);
         return status;
     }
-    *ids = job.ids;
+    *ids = job.ids.id;
     *offsets = job.offsets;
     return LH_OK;
 }

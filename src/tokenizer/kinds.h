@@ -21,6 +21,11 @@ typedef struct lh_ids {
 /* Room for `more` ids behind those that are there; NULL: no memory. */
 LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more);
 
+/* The first room, for what texts of so many bytes mostly have; where memory is
+ * short, less. */
+LH_INTERNAL lh_status lh_ids_begin(lh_context *ctx, lh_ids *ids,
+                                   size_t bytes);
+
 typedef struct lh_tokenizer_kind_row {
     const char *name;                  /* what lh_tokenizer_kind() says    */
     /* Appends the ids of a text.  Failures go to ctx, which need not be the

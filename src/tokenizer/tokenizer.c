@@ -5,9 +5,12 @@
  * encode, but where the library that a file was made for does.  Read kinds.h
  * first; then bytes.c, characters.c, tokenizer_json.c.
  */
+#include "base/context.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/kinds.h"
 #include "tokenizer/tokenizer.h"
+
+#include <sys/mman.h>
 
 LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
                                             const lh_tokenizer_kind_row *kind,
@@ -72,7 +75,26 @@ LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more)
         return NULL;
     ids->id = id;
     ids->capacity = need;
+#ifdef MADV_HUGEPAGE
+    /* Many of them in large pages: 4 KB at a time the system's work is a
+     * quarter of the time that known text takes. */
+    const uintptr_t page = (uintptr_t)1 << 21;
+    uintptr_t from = ((uintptr_t)id + page - 1) & ~(page - 1);
+    if (!(ctx && ctx->allocator.allocate) && need * sizeof *id >= 4 * page)
+        (void)madvise((void *)from, ((uintptr_t)(id + need) & ~(page - 1)) -
+                                    from, MADV_HUGEPAGE);
+#endif
     return id + ids->count;
+}
+
+LH_INTERNAL lh_status lh_ids_begin(lh_context *ctx, lh_ids *ids, size_t bytes)
+{
+    /* More than most texts need, as large pages are slow to move; what is
+     * not used is no memory, but of a host's allocator. */
+    lh_context asking = { 0 };
+    return (!ctx->allocator.allocate &&
+            lh_ids_room(&asking, ids, bytes / 2)) ||
+           lh_ids_room(ctx, ids, bytes / 4) ? LH_OK : LH_ERROR_MEMORY;
 }
 
 /* Appends ids from a list. */
@@ -120,8 +142,7 @@ LH_API lh_status lh_tokenizer_encode_as(lh_context *ctx,
                        "lh_tokenizer_encode: NULL where a tokenizer, a text "
                        "or a place for the result is needed");
     lh_ids made = { 0 };
-    lh_status status = lh_ids_room(ctx, &made, size < 8 ? size : size / 4)
-        ? LH_OK : LH_ERROR_MEMORY;
+    lh_status status = lh_ids_begin(ctx, &made, size);
     if (!status)
         status = lh_tokenizer_some(ctx, k, size ? text : "", size, how, true,
                                    true, &made);
