@@ -367,7 +367,8 @@ static bool bpe_recall_any(lh_bpe_run *r, const bpe_word *e,
     return true;
 }
 
-/* Adds a piece whose tokens are known, unless another thread was faster. */
+/* Adds a piece whose tokens are known, unless another thread was faster or is
+ * at it: to merge the piece once more is less than to wait. */
 static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask,
                      const unsigned char *text, size_t size,
                      const int32_t *token, size_t count)
@@ -375,7 +376,8 @@ static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask,
     struct lh_bpe_cache *c = r->scratch->cache;
     size_t bytes = size > BPE_SHORT_KEY ? (size + 3) / 4 : 0;
     bool much = bytes || count > BPE_FEW;
-    pthread_mutex_lock(&c->mutex);
+    if (pthread_mutex_trylock(&c->mutex))
+        return;
     bpe_table *t = atomic_load_explicit(&c->table, memory_order_relaxed);
     size_t places = (size_t)1 << (64 - t->shift);
     if (t->words >= places / 2 ||
