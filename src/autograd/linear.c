@@ -17,8 +17,9 @@ static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
 {
     int64_t items = lh_gemm_items(g->m, g->n);
     if (!a)
-        return lh_launch(n->tape->ctx, LH_KERNEL_gemm, g, items,
-                         g->m * g->n / items * g->k, LH_GEMM_SCRATCH);
+        return lh_launch(n->tape->ctx, LH_KERNEL_gemm, g, items, items > 1
+                             ? g->m * g->n / items * g->k
+                             : g->m * g->n * g->k, LH_GEMM_SCRATCH);
     int64_t cost = lh_gemm_bf16_high(g->m) * LH_GEMM_TILE / 2 * g->k;
     return lh_launch(n->tape->ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
         .m = g->m, .n = g->n, .k = g->k,

@@ -100,6 +100,7 @@ struct lh_tape {
     int64_t nodes;
     lh_status status;                  /* not LH_OK: poisoned              */
     bool gradients, reuse, recompute;
+    bool entered;                      /* fpenv.h has been, by the caller  */
     lh_tape *inner, *outer;            /* of recompute.c; NULL: none       */
     const int *uses;                   /* the next uses of parameters, in
                                           order; NULL: they are counted    */

@@ -342,6 +342,7 @@ LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
 {
     const lh_config *c = &m->config;
     gpt_run run = { .m = m, .pass = *pass };
+    t->entered = true;
     if (m->cosine) {
         int64_t table[2] = { c->context, c->head_size / 2 };
         run.cosine = lh_borrow(t, m->cosine, 2, table);
@@ -361,6 +362,7 @@ LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
     if (c->logit_softcap > 0)
         x = lh_softcap(t, x, (float)c->logit_softcap);
     lh_tape_turn(t, dtype);
+    t->entered = false;
     return x;
 }
 

@@ -103,7 +103,7 @@ typedef struct lh_pass {
 } lh_pass;
 
 /* The logits [wanted, V]; NULL with the tape poisoned.  Does not move
- * cache->past. */
+ * cache->past.  The caller has entered fpenv.h's environment. */
 LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
                                         const lh_pass *pass);
 

@@ -279,6 +279,10 @@ LH_INTERNAL lh_status lh_windows_at(const lh_windows *w, int64_t i,
 
 /* --------------------------------------------------------------- order -- */
 
+/* Windows are asked for before their turn, and then the tokens that they name:
+ * both lie anywhere in memory. */
+enum { ORDER_SOON = 16 };
+
 LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
                                 uint64_t seed, int64_t position)
 {
@@ -292,10 +296,19 @@ LH_INTERNAL int64_t lh_order_at(lh_order *o, const lh_windows *w,
         o->key = lh_rng_word(&rng);
         o->epoch = epoch;
     }
-    position %= w->training;
-    return table ? o->order[position]
-         : (int64_t)lh_permuted(o->key, (uint64_t)w->training,
-                                (uint64_t)position);
+    position -= epoch * w->training;
+    if (!table)
+        return (int64_t)lh_permuted(o->key, (uint64_t)w->training,
+                                    (uint64_t)position);
+    const int64_t *order = o->order + position;
+    if (w->window && position + 2 * ORDER_SOON < w->training) {
+        /* Not a function: gcc 12 takes one for nothing, and leaves it out. */
+        const lh_window *soon = &w->window[order[ORDER_SOON]];
+        __builtin_prefetch(&w->window[order[2 * ORDER_SOON]]);
+        __builtin_prefetch(w->tokens + soon->first);
+        __builtin_prefetch(w->tokens + soon->first + soon->count);
+    }
+    return *order;
 }
 
 /* ------------------------------------------------------------- packing -- */
