@@ -478,6 +478,68 @@ static void test_gradients_off(lh_context *ctx)
     lh_params_free(params);
 }
 
+/* q, k and v as one product and attention over it as it is: the same bytes as
+ * four nodes, both ways, where dx begins at +0 and where it is added to, with
+ * gradients that lie one behind the other and with others. */
+static void test_joined(lh_context *ctx)
+{
+    enum { ROWS = 13, C = 12, HEADS = 4, KV = 2, D = 4, PARTS = 5 };
+    const int64_t q_shape[2] = { HEADS * D, C }, k_shape[2] = { KV * D, C };
+    const int64_t offsets[3] = { 0, 9, ROWS };
+    const lh_span spans[2] = { { 0, 9, 0, 0 }, { 9, 4, 9, 0 } };
+    float value[ROWS * HEADS * D], kept[PARTS][ROWS * HEADS * D];
+    uint64_t random = 23;
+    for (int i = 0; i < ROWS * HEADS * D; i++)
+        value[i] = i % 7 ? (float)draw(&random) : -0.0f;
+    for (int way = 0; way < 4; way++)
+        for (int fused = 0; fused < 2; fused++) {
+            lh_params *params = lh_params_new(ctx);
+            lh_tape *t = lh_tape_new(ctx);
+            lh_tensor *w[3], *x = lh_variable(t, value, 2, (const int64_t[]){
+                                                  ROWS, C });
+            for (int i = 0; i < 3; i++) {
+                const char *names[3] = { "q", "k", "v" };
+                w[i] = lh_params_add(params, names[i], 2,
+                                     i ? k_shape : q_shape, true);
+                memcpy(lh_tensor_data(w[i]), value + 9 * i,
+                       (size_t)lh_tensor_size(w[i]) * sizeof *value);
+            }
+            CHECK(w[1]->data == w[0]->data + w[0]->size);
+            lh_tensor *h = lh_tanh(t, x), *y, *l;
+            l = lh_sum(t, h);
+            if (way & 1)               /* gradients that lie apart         */
+                l = lh_add(t, l, lh_sum(t, lh_linear(t, x, w[1], NULL)));
+            if (fused) {
+                y = lh_linear_joined(t, h, w, 3);
+                y = lh_attention_spans(t, y, NULL, NULL, HEADS, KV, 0,
+                                       spans, 2);
+            } else {
+                lh_tensor *in[3];
+                for (int i = 0; i < 3; i++)
+                    in[i] = lh_linear(t, h, w[i], NULL);
+                y = lh_attention(t, in[0], in[1], in[2], HEADS, KV, 0,
+                                 offsets, 2);
+            }
+            lh_tensor *z = lh_mul(t, y, lh_tanh(t, y));
+            if (way & 2)               /* added to before they come        */
+                z = lh_mul(t, z, lh_linear(t, h, w[0], NULL));
+            l = lh_add(t, l, lh_sum(t, z));
+            for (int i = 0; i < 2; i++)
+                CHECK_EQ_INT(lh_backward(t, l), LH_OK);
+            lh_tensor *got[PARTS] = { y, x, w[0], w[1], w[2] };
+            for (int i = 0; i < PARTS; i++) {
+                const float *now = i ? lh_tensor_grad(got[i])
+                                     : lh_tensor_data(y);
+                size_t bytes = (size_t)got[i]->size * sizeof *now;
+                CHECK(!fused || memcmp(kept[i], now, bytes) == 0);
+                CHECK(now[1] != 0 && now[got[i]->size - 1] != 0);
+                memcpy(kept[i], now, bytes);
+            }
+            lh_tape_free(t);
+            lh_params_free(params);
+        }
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(NULL);
@@ -488,6 +550,7 @@ int main(void)
     test_tied(ctx);
     test_in_place(ctx);
     test_places(ctx);
+    test_joined(ctx);
     test_poison(ctx);
     test_reuse();
     test_recompute(ctx);

@@ -1,5 +1,6 @@
 /* Causal attention over packed documents.  Each document is a span of rows;
- * nothing is padded and the masked half is never touched. */
+ * nothing is padded and the masked half is never touched.  Rows of q, k and v
+ * may be one tensor's, side by side. */
 #include "base/strict.h"
 
 #include "autograd/ops.h"
@@ -21,15 +22,22 @@ typedef struct attention_extra {
 static lh_attention_args attention_args(lh_tensor *n)
 {
     const attention_extra *e = n->extra;
-    const lh_tensor *q = n->input[0].tensor, *k = n->input[1].tensor;
-    return (lh_attention_args){
-        .q = q->data, .k = k->data, .v = n->input[2].tensor->data,
+    const lh_tensor *q = n->input[0].tensor;
+    bool joined = n->inputs == 1;
+    const lh_tensor *k = joined ? q : n->input[1].tensor;
+    lh_attention_args args = {
+        .q = q->data, .k = k->data,
         .q_row = lh_columns(q), .k_row = lh_columns(k),
         .heads = e->heads, .kv_heads = e->kv_heads,
-        .head_size = lh_columns(q) / e->heads, .scale = e->scale,
+        .head_size = lh_columns(n) / e->heads, .scale = e->scale,
         .spans = e->spans, .span_count = e->span_count,
         .y = n->data, .stats = e->stats,
     };
+    if (joined)
+        args.k += lh_columns(n);
+    args.v = joined ? args.k + e->kv_heads * args.head_size
+                    : n->input[2].tensor->data;
+    return args;
 }
 
 static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,
@@ -63,9 +71,17 @@ static lh_status attention_backward(lh_tensor *n)
 {
     const attention_extra *e = n->extra;
     lh_attention_args args = attention_args(n);
+    bool joined = n->inputs == 1;
     args.dy = n->grad;
-    args.dq = lh_node_input_first(n, 0, &args.first_q);
-    if (e->covered) {
+    if (!joined || e->covered)
+        args.dq = lh_node_input_first(n, 0, &args.first_q);
+    else
+        args.dq = lh_node_input_grad(n, 0);
+    if (joined) {
+        args.dk = args.dq ? args.dq + (args.k - args.q) : NULL;
+        args.dv = args.dq ? args.dq + (args.v - args.q) : NULL;
+        args.first_k = args.first_v = args.first_q;
+    } else if (e->covered) {
         args.dk = lh_node_input_first(n, 1, &args.first_k);
         args.dv = lh_node_input_first(n, 2, &args.first_v);
     } else {
@@ -105,19 +121,25 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
                                           int64_t span_count)
 {
     lh_tensor *input[3] = { q, k, v };
-    if (!lh_inputs_ok(t, "attention", input, 3))
+    bool joined = !k && !v;
+    int inputs = joined ? 1 : 3;
+    if (!lh_inputs_ok(t, "attention", input, inputs))
         return NULL;
-    if (heads < 1 || kv_heads < 1 || heads % kv_heads ||
-        lh_columns(q) % heads || lh_columns(k) % kv_heads ||
-        lh_columns(q) / heads != lh_columns(k) / kv_heads ||
-        lh_columns(v) != lh_columns(k) || v->size != k->size)
+    int64_t shape[LH_MAX_DIMS], columns = lh_columns(q);
+    if (joined) {
+        columns = columns / (heads + 2 * kv_heads) * heads;
+        k = v = q;
+    } else if (heads < 1 || kv_heads < 1 || heads % kv_heads ||
+               columns % heads || lh_columns(k) % kv_heads ||
+               columns / heads != lh_columns(k) / kv_heads ||
+               lh_columns(v) != lh_columns(k) || v->size != k->size) {
         return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: q of %lld, k of"
                             " %lld and v of %lld channels do not split into"
-                            " %lld and %lld heads",
-                            (long long)lh_columns(q),
+                            " %lld and %lld heads", (long long)columns,
                             (long long)lh_columns(k),
                             (long long)lh_columns(v), (long long)heads,
                             (long long)kv_heads);
+    }
     if (!spans || span_count < 1 ||
         !attention_spans_ok(spans, span_count, lh_rows(q), lh_rows(k)))
         return lh_tape_fail(t, LH_ERROR_SHAPE, "attention: the documents do"
@@ -129,11 +151,11 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
     };
     /* Gradients that share memory would be added in an order that depends on
      * the instruction set: a tensor given twice is copied. */
-    if (k == q)
+    if (!joined && k == q)
         input[1] = lh_reshape(t, k, k->dims, k->shape);
-    if (v == q || v == k)
+    if (!joined && (v == q || v == k))
         input[2] = lh_reshape(t, v, v->dims, v->shape);
-    if (!input[1] || !input[2])
+    if (t->status)
         return NULL;
     lh_span *copy = lh_tape_room(t, (size_t)span_count * sizeof *copy);
     if (!copy)
@@ -150,8 +172,10 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
     }
     extra.spans = copy;
     extra.covered = covered == lh_rows(k);   /* no two share rows          */
-    return lh_node(t, &lh_op_attention, input, 3, q->dims, q->shape, &extra,
-                   sizeof extra);
+    memcpy(shape, q->shape, sizeof shape);
+    shape[q->dims - 1] = columns;
+    return lh_node(t, &lh_op_attention, input, inputs, q->dims, shape,
+                   &extra, sizeof extra);
 }
 
 LH_API lh_tensor *lh_attention(lh_tape *t, lh_tensor *q, lh_tensor *k,

@@ -1,10 +1,13 @@
-/* y = x w^T + bias: three matrix products, one forward and two backward. */
+/* y = x w^T + bias: three matrix products, one forward and two backward.
+ * Several weights that lie one behind the other are one to all but dx, whose
+ * sums go over the outputs in the order in which nodes of their own would
+ * come. */
 #include "autograd/ops.h"
 
 static bool linear_is_bf16(const lh_tensor *n)
 {
     bool bf16 = n->dtype == LH_BF16;
-    for (int i = 0; i < n->inputs; i++)
+    for (int i = 0; n->tape->mixed && i < n->inputs; i++)
         bf16 |= n->input[i].tensor->dtype == LH_BF16;
     return bf16;
 }
@@ -33,21 +36,22 @@ static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
 static lh_status linear_forward(lh_tensor *n)
 {
     lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
-    int64_t k = w->shape[1];
+    int64_t k = w->shape[1], outputs = lh_columns(n);
+    bool with_bias = n->inputs > 2 && outputs == w->shape[0];
     const uint16_t *a = NULL, *b = NULL;
-    float *bias = n->inputs > 2 ? lh_floats(n, n->input[2].tensor) : NULL;
+    float *bias = with_bias ? lh_floats(n, n->input[2].tensor) : NULL;
     bool bf16 = linear_is_bf16(n);
     if (bf16) {
         a = lh_narrowed(n->tape, x);
         b = lh_narrowed(n->tape, w);
     }
-    if ((bf16 && (!a || !b)) || (n->inputs > 2 && !bias))
+    if ((bf16 && (!a || !b)) || (with_bias && !bias))
         return LH_ERROR_MEMORY;
     return linear_product(n, &(lh_gemm_args){
-        .m = lh_rows(x), .n = w->shape[0], .k = k,
+        .m = lh_rows(x), .n = outputs, .k = k,
         .a = x->data, .a_row = k, .a_col = 1,
         .b = w->data, .b_row = 1, .b_col = k,
-        .c = n->data, .c_row = w->shape[0], .bias = bias,
+        .c = n->data, .c_row = outputs, .bias = bias,
     }, a, b, n->dtype == LH_BF16);
 }
 
@@ -55,46 +59,62 @@ static lh_status linear_backward(lh_tensor *n)
 {
     lh_tape *t = n->tape;
     lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
-    int64_t rows = lh_rows(x), outputs = w->shape[0], k = w->shape[1];
-    bool first;
-    float *dx = lh_node_input_first(n, 0, &first);
-    float *dw = lh_node_input_grad(n, 1);
-    float *dbias = n->inputs > 2 ? lh_node_input_grad(n, 2) : NULL;
+    int64_t rows = lh_rows(n), columns = lh_columns(n), k = w->shape[1];
+    int weights = columns > w->shape[0] ? n->inputs - 1 : 1;
+    bool first, joined = true;                   /* their gradients are    */
+    float *dx = lh_node_input_first(n, 0, &first), *dw[LH_MAX_INPUTS];
+    for (int i = weights; i > 0; i--) {
+        dw[i] = lh_node_input_grad(n, i);
+        joined &= i == weights ||
+                  dw[i + 1] == dw[i] + n->input[i].tensor->size;
+    }
+    float *dbias = n->inputs > 1 + weights ? lh_node_input_grad(n, 2) : NULL;
     const uint16_t *a = NULL, *b = NULL;
-    uint16_t *dy = NULL;                         /* rounded once for both  */
-    size_t bytes = (size_t)n->size * sizeof *dy;
+    uint16_t *half = NULL;                       /* dy, rounded for both   */
+    size_t bytes = (size_t)n->size * sizeof *half;
     lh_status status = LH_OK;
-    if (linear_is_bf16(n) && (dx || dw)) {
-        a = dw ? lh_narrowed(t, x) : NULL;
+    if (linear_is_bf16(n) && (dx || dw[1])) {
+        a = dw[1] ? lh_narrowed(t, x) : NULL;
         b = dx ? lh_narrowed(t, w) : NULL;
-        dy = lh_arena_take(&t->elements, bytes);
-        if (!dy || (dw && !a) || (dx && !b))
+        half = lh_arena_take(&t->elements, bytes);
+        if (!half || (dw[1] && !a) || (dx && !b))
             return LH_ERROR_MEMORY;
         status = lh_launch(t->ctx, LH_KERNEL_narrow,
-                           &(lh_narrow_args){ n->grad, dy }, n->size, 1, 0);
+                           &(lh_narrow_args){ n->grad, half }, n->size, 1,
+                           0);
     }
-    if (dx && !status)                           /* dx += dy w             */
+    float *dy = n->grad + columns;
+    for (int i = weights; i > 0; i--, first = false) {
+        w = n->input[i].tensor;
+        dy -= w->shape[0];
+        if (dx && !status)                       /* dx += dy w             */
+            status = linear_product(n, &(lh_gemm_args){
+                .m = rows, .n = k, .k = w->shape[0],
+                .a = dy, .a_row = columns, .a_col = 1,
+                .b = w->data, .b_row = k, .b_col = 1,
+                .c = dx, .c_row = k, .accumulate = !first,
+            }, half, b, false);
+    }
+    for (int i = 1; i <= weights && dw[i] && !status; i++) {
+        int64_t outputs = joined ? columns : n->input[i].tensor->shape[0];
         status = linear_product(n, &(lh_gemm_args){
-            .m = rows, .n = k, .k = outputs,
-            .a = n->grad, .a_row = outputs, .a_col = 1,
-            .b = w->data, .b_row = k, .b_col = 1,
-            .c = dx, .c_row = k, .accumulate = !first,
-        }, dy, b, false);
-    if (dw && !status)                           /* dw += dy^T x           */
-        status = linear_product(n, &(lh_gemm_args){
-            .m = outputs, .n = k, .k = rows,
-            .a = n->grad, .a_row = 1, .a_col = outputs,
+            .m = outputs, .n = k, .k = rows,     /* dw += dy^T x           */
+            .a = dy, .a_row = 1, .a_col = columns,
             .b = x->data, .b_row = k, .b_col = 1,
-            .c = dw, .c_row = k, .accumulate = true,
-        }, dy, a, false);
-    if (dy)
-        lh_arena_give(&t->elements, dy, bytes);
+            .c = dw[i], .c_row = k, .accumulate = true,
+        }, half, a, false);
+        dy += outputs;
+        if (joined)
+            break;
+    }
+    if (half)
+        lh_arena_give(&t->elements, half, bytes);
     if (dbias && !status)                        /* dbias += sums of dy    */
         status = lh_launch(t->ctx, LH_KERNEL_sum_rows,
                            &(lh_sum_rows_args){
                                .x = n->grad, .sum = dbias,
-                               .rows = rows, .columns = outputs,
-                           }, outputs, 4 * rows, 0);
+                               .rows = rows, .columns = columns,
+                           }, columns, 4 * rows, 0);
     return status;
 }
 
@@ -120,4 +140,21 @@ LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
     memcpy(shape, x->shape, sizeof shape);
     shape[x->dims - 1] = w->shape[0];
     return lh_node(t, &lh_op_linear, input, inputs, x->dims, shape, NULL, 0);
+}
+
+LH_INTERNAL lh_tensor *lh_linear_joined(lh_tape *t, lh_tensor *x,
+                                        lh_tensor *const *w, int count)
+{
+    lh_tensor *input[LH_MAX_INPUTS] = { x };
+    int64_t columns = 0, shape[LH_MAX_DIMS];
+    for (int i = 0; i < count; i++) {
+        input[i + 1] = w[i];
+        columns += w[i]->shape[0];
+    }
+    if (!lh_inputs_ok(t, "linear", input, count + 1))
+        return NULL;
+    memcpy(shape, x->shape, sizeof shape);
+    shape[x->dims - 1] = columns;
+    return lh_node(t, &lh_op_linear, input, count + 1, x->dims, shape, NULL,
+                   0);
 }

@@ -138,12 +138,19 @@ static inline uint8_t lh_tape_turn(lh_tape *t, uint8_t dtype)
 }
 
 /* Attention with explicit spans (kernels.h): k and v may hold more rows than
- * q, as a key/value cache does.  Gradients only where every past is 0. */
+ * q, as a key/value cache does.  Gradients only where every past is 0.  k and
+ * v NULL: they lie behind q in its rows, which are floats. */
 LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
                                           lh_tensor *k, lh_tensor *v,
                                           int64_t heads, int64_t kv_heads,
                                           float scale, const lh_span *spans,
                                           int64_t span_count);
+
+/* lh_linear() by `count` parameters [n, K] that lie one behind the other in
+ * memory as one node, with the same bytes: rows of y are their outputs side
+ * by side.  All of it in floats; count is below LH_MAX_INPUTS. */
+LH_INTERNAL lh_tensor *lh_linear_joined(lh_tape *t, lh_tensor *x,
+                                        lh_tensor *const *w, int count);
 
 /* lh_add() of two lh_embedding() of `count` rows as one node, with the same
  * bytes: of tables of as many columns, at different weights. */

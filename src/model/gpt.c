@@ -222,6 +222,20 @@ typedef struct gpt_run {
     int64_t layer;                     /* the one at hand                  */
 } gpt_run;
 
+/* Whether q, k and v can be one product that attention takes as it is: where
+ * nothing comes between, and the weights lie one behind the other, as small
+ * ones do, whose nodes cost as much as the products.  Fewer nodes would move
+ * dropout's random numbers. */
+static bool gpt_joins(const lh_tape *t, const gpt_run *run)
+{
+    const lh_config *c = &run->m->config;
+    const lh_model_layer *w = &run->m->layer[run->layer];
+    return w->k->data == w->q->data + w->q->size &&
+           w->v->data == w->k->data + w->k->size && !w->q_bias &&
+           !w->value_table && !c->qk_norm && !run->cosine &&
+           !run->pass.cache && !c->dropout && t->dtype == LH_F32;
+}
+
 /* q [N, H * D] from the normed x; k, v [N or all, kv_heads * D]. */
 static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
                                 lh_tensor *x)
@@ -229,6 +243,13 @@ static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
     const lh_config *c = &run->m->config;
     const lh_model_layer *w = &run->m->layer[run->layer];
     const lh_pass *pass = &run->pass;
+    if (gpt_joins(t, run)) {
+        lh_tensor *qkv = lh_linear_joined(
+            t, x, (lh_tensor *const[]){ w->q, w->k, w->v }, 3);
+        qkv = lh_attention_spans(t, qkv, NULL, NULL, c->heads, c->kv_heads,
+                                 0.0f, pass->spans, pass->span_count);
+        return lh_linear(t, qkv, w->o, w->o_bias);
+    }
     lh_tensor *q = lh_linear(t, x, w->q, w->q_bias);
     lh_tensor *k = lh_linear(t, x, w->k, w->k_bias);
     lh_tensor *v = lh_linear(t, x, w->v, w->v_bias);
