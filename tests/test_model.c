@@ -86,7 +86,7 @@ static void test_preset(lh_context *ctx, const char *name,
     c.vocabulary = vocabulary;
     int64_t size = 0;
     CHECK_OK(ctx, lh_config_check(ctx, &c));
-    CHECK_OK(ctx, lh_config_walk(ctx, &c, add_size, &size));
+    CHECK_OK(ctx, lh_config_walk(&c, add_size, &size));
     CHECK_EQ_INT(size, wanted);
 }
 

@@ -26,17 +26,13 @@ LH_API const char *lh_status_text(lh_status status)
 
 /* ------------------------------------------------------------- errors -- */
 
-/* A message is one line that any terminal can show: what was quoted from a
- * hostile file has no control characters left, and where the text was too
- * long no UTF-8 character stays cut in half. */
-static void base_clean(char *text, bool cut)
+LH_INTERNAL void lh_text_clean(char *text)
 {
     size_t size = strlen(text);
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             text[i] = '?';
-    if (cut)
-        text[lh_text_whole(text, size)] = '\0';
+    text[lh_text_whole(text, size)] = '\0';
 }
 
 LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
@@ -50,7 +46,7 @@ LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
     va_end(args);
     if (length < 0)
         strcpy(ctx->message, lh_status_text(code));
-    base_clean(ctx->message, length >= (int)sizeof ctx->message);
+    lh_text_clean(ctx->message);
     ctx->status = code;
     return code;
 }

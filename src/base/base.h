@@ -96,6 +96,11 @@ LH_INTERNAL lh_status lh_fail(lh_context *ctx, lh_status code,
 #define LH_FAIL_AS(value, ...) ((void)lh_fail(__VA_ARGS__), value)
 #define LH_FAIL_NULL(...) LH_FAIL_AS(NULL, __VA_ARGS__)
 
+/* Makes a message one line that any terminal can show: what was quoted from a
+ * hostile file has no control characters left, and where the text was cut no
+ * UTF-8 character stays in half. */
+LH_INTERNAL void lh_text_clean(char *text);
+
 /* ------------------------------------------------------------- memory -- */
 
 /* a * b, and true; or false where the product does not fit. */

@@ -11,12 +11,6 @@
 #define SETTINGS_REAL(field, from) \
     (field) = o->given[OPT_##from] ? o->real[OPT_##from] : (field)
 
-/* The recipe that is asked for. */
-static const char *cli_recipe(const cli_options *o)
-{
-    return o->integer[OPT_recipe] ? "fast" : "plain";
-}
-
 /* What follows from width and heads keeps the preset's proportions. */
 int cli_config(lh_context *ctx, const cli_options *o, const char *name,
                lh_config *c)
@@ -24,7 +18,7 @@ int cli_config(lh_context *ctx, const cli_options *o, const char *name,
     lh_config preset;
     bool compatible = o->given[OPT_compatible];
     if (lh_preset(ctx, name, c) ||
-        lh_recipe(ctx, cli_recipe(o), compatible, c, NULL))
+        lh_recipe(ctx, o->text[OPT_recipe], compatible, c, NULL))
         return cli_error(ctx), CLI_USAGE;
     preset = *c;
     SETTINGS(c->layers, layers);
@@ -58,7 +52,7 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     if (lh_train_preset(ctx, name, s))
         return cli_error(ctx), CLI_USAGE;
     SETTINGS(s->steps, steps);
-    if (lh_recipe(ctx, cli_recipe(o), false, NULL, s))
+    if (lh_recipe(ctx, o->text[OPT_recipe], false, NULL, s))
         return cli_error(ctx), CLI_USAGE;
     SETTINGS(s->batch, batch);
     SETTINGS(s->micro_batch, micro_batch);

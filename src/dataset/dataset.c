@@ -44,9 +44,7 @@ LH_INTERNAL lh_status lh_dataset_noted(lh_dataset *d, const char *format,
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    for (char *c = text; *c; c++)      /* one line, whatever a name has    */
-        if ((unsigned char)*c < ' ' || *c == 127)
-            *c = '?';
+    lh_text_clean(text);               /* one line, whatever a name has    */
     return lh_buffer_add(d->ctx, &d->notes, text, strlen(text) + 1);
 }
 

@@ -115,74 +115,65 @@ LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b)
 
 /* ------------------------------------------------------------- entries -- */
 
-/* What entries are read against. */
-typedef struct stored_reader {
-    lh_context *ctx;
-    const char *where;
-    const unsigned char *data;     /* behind the header; NULL: in a file   */
-    int64_t size;                  /* bytes of it                          */
-    const lh_reader *reader;
-    int64_t begin;                 /* where it begins in the file          */
-} stored_reader;
-
-static lh_status stored_fail(const stored_reader *r, const lh_json *entry,
+static lh_status stored_fail(const lh_safetensors *file, const lh_json *entry,
                              const char *what)
 {
     char shown[LH_UTF8_SHOWN];
-    return lh_fail(r->ctx, LH_ERROR_FORMAT, "%s: tensor \"%s\": %s",
-                   r->where, lh_utf8_show(shown, entry->key,
-                                          entry->key_size), what);
+    return lh_fail(file->ctx, LH_ERROR_FORMAT, "%s: tensor \"%s\": %s",
+                   file->where, lh_utf8_show(shown, entry->key,
+                                             entry->key_size), what);
 }
 
-static lh_status stored_read_dtype(const stored_reader *r,
+static lh_status stored_read_dtype(const lh_safetensors *file,
                                    const lh_json *entry, const lh_json *text,
                                    lh_stored *s)
 {
     char shown[LH_UTF8_SHOWN], name[LH_UTF8_SHOWN];
     if (text->type != LH_JSON_STRING)
-        return stored_fail(r, entry, "its dtype is no string");
+        return stored_fail(file, entry, "its dtype is no string");
     for (int i = 0; i < LH_DTYPE_COUNT; i++)
         if (lh_json_is(text, lh_dtype_name((lh_stored_dtype)i))) {
             s->dtype = (lh_stored_dtype)i;
             return LH_OK;
         }
-    return lh_fail(r->ctx, LH_ERROR_FORMAT,
+    return lh_fail(file->ctx, LH_ERROR_FORMAT,
                    "%s: tensor \"%s\": the dtype \"%s\" is not one that is "
-                   "read here", r->where,
+                   "read here", file->where,
                    lh_utf8_show(name, entry->key, entry->key_size),
                    lh_utf8_show(shown, text->string, text->size));
 }
 
-static lh_status stored_read_shape(const stored_reader *r,
+static lh_status stored_read_shape(const lh_safetensors *file,
                                    const lh_json *entry, const lh_json *list,
                                    lh_stored *s)
 {
     if (list->type != LH_JSON_ARRAY)
-        return stored_fail(r, entry, "its shape is no array");
+        return stored_fail(file, entry, "its shape is no array");
     if (list->size > LH_MAX_DIMS)
-        return stored_fail(r, entry, "its shape has more than 4 dimensions");
+        return stored_fail(file, entry, "its shape has more than 4"
+                                        " dimensions");
     s->dims = 0;
     s->size = 1;
     bool empty = false;
     for (const lh_json *n = list->child; n; n = n->next) {
         if (!n->integral || n->integer < 0)
-            return stored_fail(r, entry, "its shape holds something that is "
-                                         "no length");
+            return stored_fail(file, entry, "its shape holds something that"
+                                            " is no length");
         s->shape[s->dims++] = n->integer;
         empty = empty || !n->integer;
         /* A zero later on must not make an impossible product harmless:
          * lengths are multiplied as if it were not there. */
         if (n->integer && __builtin_mul_overflow(s->size, n->integer,
                                                  &s->size))
-            return stored_fail(r, entry, "its shape is larger than any "
-                                         "file");
+            return stored_fail(file, entry, "its shape is larger than any "
+                                            "file");
     }
     if (empty)
         s->size = 0;
     return LH_OK;
 }
 
-static lh_status stored_read_range(const stored_reader *r,
+static lh_status stored_read_range(const lh_safetensors *file,
                                    const lh_json *entry, const lh_json *list,
                                    lh_stored *s)
 {
@@ -191,43 +182,43 @@ static lh_status stored_read_range(const stored_reader *r,
     int64_t bytes;
     if (list->type != LH_JSON_ARRAY || list->size != 2 || !begin->integral
         || !end->integral)
-        return stored_fail(r, entry, "its data_offsets are not two "
-                                     "integers");
+        return stored_fail(file, entry, "its data_offsets are not two "
+                                        "integers");
     if (begin->integer < 0 || end->integer < begin->integer)
-        return stored_fail(r, entry, "its data_offsets are no range");
-    if (end->integer > r->size)
-        return stored_fail(r, entry, "its data ends behind the end of the "
-                                     "file: is it cut off?");
+        return stored_fail(file, entry, "its data_offsets are no range");
+    if (end->integer > file->size)
+        return stored_fail(file, entry, "its data ends behind the end of the "
+                                        "file: is it cut off?");
     if (__builtin_mul_overflow(s->size, (int64_t)lh_dtype_bytes(s->dtype),
                                &bytes) ||
         bytes != end->integer - begin->integer)
-        return stored_fail(r, entry, "its data_offsets do not agree with "
-                                     "its shape and dtype");
-    s->data = r->data ? r->data + begin->integer : NULL;
-    s->reader = r->reader;
-    s->offset = r->begin + begin->integer;
+        return stored_fail(file, entry, "its data_offsets do not agree with "
+                                        "its shape and dtype");
+    s->offset = file->begin + begin->integer;
+    s->reader = &file->reader;
+    s->data = file->reader.ctx ? NULL : file->bytes.data + s->offset;
     return LH_OK;
 }
 
-static lh_status stored_read(const stored_reader *r, const lh_json *entry,
+static lh_status stored_read(const lh_safetensors *file, const lh_json *entry,
                              lh_stored *s)
 {
     if (entry->type != LH_JSON_OBJECT)
-        return stored_fail(r, entry, "it is described by no object");
+        return stored_fail(file, entry, "it is described by no object");
     if (memchr(entry->key, 0, entry->key_size))
-        return stored_fail(r, entry, "its name has a NUL in it");
+        return stored_fail(file, entry, "its name has a NUL in it");
     const lh_json *dtype = lh_json_get(entry, "dtype");
     const lh_json *shape = lh_json_get(entry, "shape");
     const lh_json *range = lh_json_get(entry, "data_offsets");
     if (!dtype || !shape || !range || entry->size != 3)
-        return stored_fail(r, entry, "it needs dtype, shape and "
-                                     "data_offsets, and nothing else");
+        return stored_fail(file, entry, "it needs dtype, shape and "
+                                        "data_offsets, and nothing else");
     s->name = entry->key;
-    lh_status status = stored_read_dtype(r, entry, dtype, s);
+    lh_status status = stored_read_dtype(file, entry, dtype, s);
     if (!status)
-        status = stored_read_shape(r, entry, shape, s);
+        status = stored_read_shape(file, entry, shape, s);
     if (!status)
-        status = stored_read_range(r, entry, range, s);
+        status = stored_read_range(file, entry, range, s);
     return status;
 }
 
@@ -250,10 +241,10 @@ static int stored_compare(const void *a, const void *b)
 
 /* The tensors' ranges must follow each other from the first byte of the data
  * to the last. */
-static lh_status stored_tile(const stored_reader *r, lh_safetensors *file)
+static lh_status stored_tile(const lh_safetensors *file)
 {
     size_t count = (size_t)file->count;
-    const void **sorted = lh_alloc(r->ctx, count, sizeof *sorted);
+    const void **sorted = lh_alloc(file->ctx, count, sizeof *sorted);
     if (!sorted)
         return LH_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++)
@@ -263,53 +254,52 @@ static lh_status stored_tile(const stored_reader *r, lh_safetensors *file)
     int64_t end = 0;
     for (size_t i = 0; i < count && !status; i++) {
         const lh_stored *s = sorted[i];
-        int64_t begin = s->offset - r->begin;
+        int64_t begin = s->offset - file->begin;
         char shown[LH_UTF8_SHOWN];
         if (begin != end)
-            status = lh_fail(r->ctx, LH_ERROR_FORMAT,
-                             "%s: tensor \"%s\": its data %s", r->where,
+            status = lh_fail(file->ctx, LH_ERROR_FORMAT,
+                             "%s: tensor \"%s\": its data %s", file->where,
                              lh_utf8_show(shown, s->name, strlen(s->name)),
                              begin < end ? "overlaps that of another tensor"
                              : "begins behind a gap that belongs to no "
                                "tensor");
         end = begin + stored_bytes(s);
     }
-    lh_free(r->ctx, sorted);
-    if (!status && end != r->size)
-        status = lh_fail(r->ctx, LH_ERROR_FORMAT,
+    lh_free(file->ctx, sorted);
+    if (!status && end != file->size)
+        status = lh_fail(file->ctx, LH_ERROR_FORMAT,
                          "%s: %lld bytes behind the last tensor belong to "
-                         "none", r->where, (long long)(r->size - end));
+                         "none", file->where, (long long)(file->size - end));
     return status;
 }
 
 /* ---------------------------------------------------------------- file -- */
 
-static lh_status stored_metadata(const stored_reader *r,
-                                 const lh_json *member, lh_safetensors *file)
+static lh_status stored_metadata(lh_safetensors *file, const lh_json *member)
 {
     bool fine = member->type == LH_JSON_OBJECT;
     for (const lh_json *m = member->child; m && fine; m = m->next)
         fine = m->type == LH_JSON_STRING;
     if (!fine)
-        return lh_fail(r->ctx, LH_ERROR_FORMAT,
+        return lh_fail(file->ctx, LH_ERROR_FORMAT,
                        "%s: its __metadata__ is not an object of strings",
-                       r->where);
+                       file->where);
     file->metadata = member;
     return LH_OK;
 }
 
-static lh_status stored_entries(const stored_reader *r, lh_safetensors *file)
+static lh_status stored_entries(lh_safetensors *file)
 {
     const lh_json *root = file->header.root;
-    file->tensor = lh_alloc(r->ctx, root->size, sizeof *file->tensor);
+    file->tensor = lh_alloc(file->ctx, root->size, sizeof *file->tensor);
     if (!file->tensor)
         return LH_ERROR_MEMORY;
     lh_status status = LH_OK;
     for (const lh_json *m = root->child; m && !status; m = m->next)
         status = lh_text_is(m->key, m->key_size, "__metadata__")
-            ? stored_metadata(r, m, file)
-            : stored_read(r, m, &file->tensor[file->count++]);
-    return status ? status : stored_tile(r, file);
+            ? stored_metadata(file, m)
+            : stored_read(file, m, &file->tensor[file->count++]);
+    return status ? status : stored_tile(file);
 }
 
 /* The first `size` bytes of the file into file->bytes. */
@@ -325,9 +315,10 @@ static lh_status stored_begin(lh_safetensors *file, size_t size)
 
 /* Reads file->bytes, which `file` owns already, or what it reads there, of
  * `size` bytes in all. */
-static lh_status stored_parse(lh_context *ctx, const char *where,
-                              lh_safetensors *file, size_t size)
+static lh_status stored_parse(lh_safetensors *file, size_t size)
 {
+    lh_context *ctx = file->ctx;
+    const char *where = file->where;
     bool reads = file->reader.ctx != NULL;
     if (size < 8)
         return lh_fail(ctx, LH_ERROR_FORMAT,
@@ -348,30 +339,24 @@ static lh_status stored_parse(lh_context *ctx, const char *where,
                        "%s: its header should have %llu bytes, the file has "
                        "%zu more: it is cut off", where,
                        (unsigned long long)length, size - 8);
-    size_t data = 8 + (size_t)length;
+    file->begin = 8 + (int64_t)length;
+    file->size = (int64_t)size - file->begin;
     if (reads)
-        status = stored_begin(file, data);
+        status = stored_begin(file, (size_t)file->begin);
     if (status)
         return status;
     if (!length || file->bytes.data[8] != '{')
         return lh_fail(ctx, LH_ERROR_FORMAT,
                        "%s: byte 8: a header begins with '{'", where);
-    status = lh_json_parse(ctx, where, file->bytes.data + 8,
-                                     (size_t)length, &file->header);
-    if (status)
-        return status;
-    stored_reader r = {
-        ctx, where,
-        reads ? NULL : (unsigned char *)file->bytes.data + data,
-        (int64_t)(size - data), &file->reader, (int64_t)data,
-    };
-    return stored_entries(&r, file);
+    status = lh_json_parse(ctx, where, file->bytes.data + 8, (size_t)length,
+                           &file->header);
+    return status ? status : stored_entries(file);
 }
 
 LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
                                           lh_safetensors *file)
 {
-    *file = (lh_safetensors){ .ctx = ctx };
+    *file = (lh_safetensors){ .ctx = ctx, .where = path };
     lh_status status = lh_reader_open(ctx, &file->reader, path);
     size_t size = (size_t)file->reader.size;
     if (!status && file->reader.size < 0) {      /* a pipe                 */
@@ -380,7 +365,7 @@ LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
         size = file->bytes.size;
     }
     if (!status)
-        status = stored_parse(ctx, path, file, size);
+        status = stored_parse(file, size);
     if (status)
         lh_safetensors_close(file);
     return status;
@@ -391,10 +376,10 @@ LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
                                            const void *bytes, size_t size,
                                            lh_safetensors *file)
 {
-    *file = (lh_safetensors){ .ctx = ctx };
+    *file = (lh_safetensors){ .ctx = ctx, .where = where };
     lh_status status = lh_buffer_add(ctx, &file->bytes, bytes, size);
     if (!status)
-        status = stored_parse(ctx, where, file, size);
+        status = stored_parse(file, size);
     if (status)
         lh_safetensors_close(file);
     return status;

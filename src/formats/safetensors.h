@@ -62,6 +62,8 @@ typedef struct lh_safetensors {
     lh_context *ctx;
     lh_buffer bytes;                   /* the whole file, or the header    */
     lh_reader reader;                  /* open: the data is read from it   */
+    const char *where;                 /* in messages, until it is open    */
+    int64_t begin, size;               /* of the data behind the header    */
     lh_json_document header;
     lh_stored *tensor;                 /* [count], in the file's order     */
     int64_t count;

@@ -14,7 +14,6 @@ enum { CONFIG_ROTARY = 1 << 25 };
 /* ------------------------------------------------------------ the walk -- */
 
 typedef struct config_walk {
-    lh_context *ctx;
     lh_parameter_visit *visit;
     void *user;
     lh_status status;
@@ -41,10 +40,10 @@ static void config_tell(config_walk *w, int64_t layer, const char *name,
         config_tell(&w, layer, name, offsetof(struct, field), rows, \
                     columns, LH_START_##start);
 
-LH_INTERNAL lh_status lh_config_walk(lh_context *ctx, const lh_config *c,
+LH_INTERNAL lh_status lh_config_walk(const lh_config *c,
                                      lh_parameter_visit *visit, void *user)
 {
-    config_walk w = { ctx, visit, user, LH_OK };
+    config_walk w = { visit, user, LH_OK };
 #define FRONT(field, name, when, rows, columns, start) \
     CONFIG_ROW(lh_model_ends, -1, field, name, when, rows, columns, start)
 #include "model/parameters.def"
@@ -65,11 +64,6 @@ LH_INTERNAL lh_status lh_config_walk(lh_context *ctx, const lh_config *c,
 static lh_status config_refuse(lh_context *ctx, const char *reason)
 {
     return lh_fail(ctx, LH_ERROR_SHAPE, "config: %s", reason);
-}
-
-static bool config_finite(double x)
-{
-    return x - x == 0;
 }
 
 /* Each length by itself: 1 to 2^31 - 1, so that any two multiply. */
@@ -112,20 +106,21 @@ static lh_status config_check_rest(lh_context *ctx, const lh_config *c)
         { !c->ngrams || (c->ngrams >= 2 && c->ngrams <= 3 &&
                          c->ngram_rows >= 1 && c->ngram_rows <= INT32_MAX),
           "ngrams must be 0, 2 or 3, and ngram_rows then 1 or more" },
-        { !rotary || (config_finite(c->rotary_theta) && c->rotary_theta >= 1),
+        { !rotary || (__builtin_isfinite(c->rotary_theta) &&
+                      c->rotary_theta >= 1),
           "rotary_theta must be 1 or more" },
         { !rotary || c->context <= CONFIG_ROTARY / c->head_size,
           "context times head_size is above 2^25, too large for rotary"
           " positions" },
         { c->norm_eps > 0 && c->norm_eps <= 1,
           "norm_eps must be above 0, at most 1" },
-        { config_finite(c->embedding_scale) && c->embedding_scale != 0,
+        { __builtin_isfinite(c->embedding_scale) && c->embedding_scale != 0,
           "embedding_scale must be a number, not 0 (1: none)" },
-        { config_finite(c->logit_softcap) && c->logit_softcap >= 0,
+        { __builtin_isfinite(c->logit_softcap) && c->logit_softcap >= 0,
           "logit_softcap must be 0 (none) or more" },
         { c->dropout >= 0 && c->dropout < 1,
           "dropout must be at least 0, below 1" },
-        { config_finite(c->init_std) && c->init_std >= 0,
+        { __builtin_isfinite(c->init_std) && c->init_std >= 0,
           "init_std must be 0 or more" },
     };
     if (rotary && c->head_size % 2)
@@ -156,7 +151,7 @@ LH_INTERNAL lh_status lh_config_check(lh_context *ctx, const lh_config *c)
     if (status)
         return status;
     int64_t total = 0;
-    if (lh_config_walk(ctx, c, config_add_size, &total) ||
+    if (lh_config_walk(c, config_add_size, &total) ||
         total > INT64_MAX / 64 || (uint64_t)total > SIZE_MAX / 64)
         return config_refuse(ctx, "more parameters than memory can have");
     return LH_OK;

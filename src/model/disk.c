@@ -81,7 +81,7 @@ static lh_status disk_plan_make(lh_context *ctx, disk_plan *plan,
 {
     *plan = (disk_plan){ .ctx = ctx, .layout = layout,
                          .half = c->head_size / 2 };
-    return lh_config_walk(ctx, c, disk_add, plan);
+    return lh_config_walk(c, disk_add, plan);
 }
 
 /* ------------------------------------------------- between the layouts -- */

@@ -61,7 +61,7 @@ LH_INTERNAL lh_model *lh_model_blank(lh_context *ctx,
     m->params = lh_params_new(ctx);
     m->layer = lh_alloc(ctx, (size_t)config->layers, sizeof *m->layer);
     if (!m->params || !m->layer ||
-        lh_config_walk(ctx, config, gpt_add, m) ||
+        lh_config_walk(config, gpt_add, m) ||
         (config->positions == LH_POSITIONS_ROTARY && gpt_rotary(m))) {
         lh_model_free(m);
         return NULL;
@@ -170,7 +170,7 @@ LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
     lh_fpenv saved = lh_fpenv_enter();
     lh_model *m = lh_model_blank(ctx, config);
     if (m)
-        lh_config_walk(ctx, config, gpt_fill, &(gpt_first){ m, seed });
+        lh_config_walk(config, gpt_fill, &(gpt_first){ m, seed });
     lh_fpenv_leave(saved);
     return m;
 }

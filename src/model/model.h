@@ -74,7 +74,7 @@ typedef struct lh_parameter_spec {
  * no checked config: shapes that do not fit are LH_ERROR_SHAPE. */
 typedef lh_status lh_parameter_visit(void *user,
                                      const lh_parameter_spec *spec);
-LH_INTERNAL lh_status lh_config_walk(lh_context *ctx, const lh_config *c,
+LH_INTERNAL lh_status lh_config_walk(const lh_config *c,
                                      lh_parameter_visit *visit, void *user);
 
 /* A model of zeros, for who will fill it. */
