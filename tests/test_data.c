@@ -238,6 +238,33 @@ static void test_folders(lh_context *ctx)
     lh_error_clear(ctx);
 }
 
+/* A note that is too long for its line ends with a whole character. */
+static void test_long_names(lh_context *ctx)
+{
+    char path[1200], name[252] = "", *end = path;
+    end += snprintf(path, sizeof path, "%s/long", folder);
+    for (int i = 0; i < 125; i++)
+        strcat(name, "\xc3\xa9");
+    mkdir(path, 0777);
+    for (int depth = 0; depth < 2; depth++) {
+        end += sprintf(end, "/%s", name);
+        mkdir(path, 0777);
+    }
+    for (int shift = 0; shift < 2; shift++) {
+        sprintf(end, "/%s%s", &"x"[!shift], name);
+        FILE *f = fopen(path, "wb");
+        CHECK(f && fwrite("a\0b", 1, 3, f) == 3 && !fclose(f));
+    }
+    text_of("long/text", "some\n");
+    snprintf(path, sizeof path, "%s/long", folder);
+    lh_dataset *d = open_one(ctx, path, LH_DOCUMENTS_FILES, NULL, 0, NULL);
+    for (int i = 0; i < 2; i++) {
+        const char *note = lh_dataset_note(d, i);
+        CHECK(note && lh_text_whole(note, strlen(note)) == strlen(note));
+    }
+    lh_dataset_free(d);
+}
+
 /* ---------------------------------------------------------------- JSONL -- */
 
 static void test_jsonl(lh_context *ctx)
@@ -692,6 +719,7 @@ int main(void)
     test_documents(ctx);
     test_blocks(ctx);
     test_folders(ctx);
+    test_long_names(ctx);
     test_jsonl(ctx);
     test_odd(ctx);
     test_mark(ctx);
