@@ -481,6 +481,15 @@ check "it says why" grep -q 'report.html: writing failed' "$out/stderr"
 check "a page of several runs" succeeds report "$out/whole" "$out/over" \
     "$out/sampled/train.jsonl" --out "$out/runs.html"
 check "it names them" grep -q '<h1>3 runs</h1>' "$out/runs.html"
+for layers in 1 12; do
+    printf '{"step": 1, "run": {"model": {"layers": %s, "width": 8}}}\n' \
+        $layers >"$out/of$layers.jsonl"
+done
+check "runs beside each other" succeeds report "$out/of1.jsonl" \
+    "$out/of12.jsonl" --out "$out/runs.html"
+check "where they differ" grep -q 'class="differs"><th>layers</th>' \
+    "$out/runs.html"
+check "and where not" grep -q '<tr><th>width</th>' "$out/runs.html"
 check "a chart alone" succeeds report "$out/over" --out "$out/loss.svg"
 check "a chart alone" grep -q '^<svg xmlns=.*' "$out/loss.svg"
 check "a report of what is none" refuses 1 "name the directory of a run" \

@@ -315,7 +315,8 @@ static bool report_same(const char *a, const char *b)
 {
     size_t n = a && *a == '"' ? strcspn(a + 1, "\"") + 2
              : a ? strcspn(a, ",}") : 0;
-    return a && b ? !strncmp(a, b, n) : a == b;
+    return a && b ? !strncmp(a, b, n) && (*a == '"' || strchr(",}", b[n]))
+                  : a == b;
 }
 
 /* Where a run was gone on with, and on what. */
