@@ -266,6 +266,7 @@ static const addition llama_row[] = {
     { ", \"rope_scaling\": {\"rope_type\": \"llama3\"}",
       "\"rope_scaling\" has a \"rope_type\"" },
     { ", \"rope_scaling\": 2", "\"rope_scaling\" must be an object" },
+    { ", \"rope_parameters\": [1]", "\"rope_parameters\" must be an object" },
     { ", \"rope_parameters\": {\"rope_type\": \"default\", "
       "\"rope_theta\": 5000}", NULL },
     { ", \"rope_parameters\": {\"rope_type\": \"yarn\"}",

@@ -471,9 +471,11 @@ static double hfconf_read_rope(hfconf_reader *r)
     double theta = hfconf_number(r, "rope_theta", 0, 1e-30, 1e30);
     for (size_t i = 0; i < LH_COUNT(list); i++) {
         const lh_json *rope = hfconf_get(r, list[i], false);
-        if (!rope)
-            continue;
-        for (const lh_json *m = rope->child; m; m = m->next) {
+        if (rope && rope->type != LH_JSON_OBJECT) {
+            hfconf_fail(r, list[i], "must be an object or null");
+            rope = NULL;
+        }
+        for (const lh_json *m = rope ? rope->child : NULL; m; m = m->next) {
             bool type = !strcmp(m->key, "rope_type")
                      || !strcmp(m->key, "type");
             bool base = !strcmp(m->key, "rope_theta")
@@ -491,8 +493,6 @@ static double hfconf_read_rope(hfconf_reader *r)
                             lh_utf8_show(shown, m->key, m->key_size));
             }
         }
-        if (rope->type != LH_JSON_OBJECT)
-            hfconf_fail(r, list[i], "must be an object or null");
     }
     return theta == 0 ? 10000 : theta;
 }
