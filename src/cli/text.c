@@ -108,7 +108,8 @@ int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
     if (!code)
         code = text_go_on(&w, k, how);
     free(w.token);
-    if (fclose(w.text) && !code)
+    bool whole = !ferror(w.text);
+    if ((fclose(w.text) || !whole) && !code)
         code = cli_fail("out of memory");
     if (code)
         free(*text);
