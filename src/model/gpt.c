@@ -233,7 +233,7 @@ static bool gpt_joins(const lh_tape *t, const gpt_run *run)
     return w->k->data == w->q->data + w->q->size &&
            w->v->data == w->k->data + w->k->size && !w->q_bias &&
            !w->value_table && !c->qk_norm && !run->cosine &&
-           !run->pass.cache && !c->dropout && t->dtype == LH_F32;
+           !run->pass.cache && c->dropout == 0 && t->dtype == LH_F32;
 }
 
 /* q [N, H * D] from the normed x; k, v [N or all, kv_heads * D]. */
