@@ -15,7 +15,7 @@ static lh_arena_block *arena_block(lh_arena *arena, size_t size)
     if (!lh_add_size(size, sizeof(lh_arena_block) + LH_ALIGN, &bytes))
         return LH_FAIL_NULL(arena->ctx, LH_ERROR_MEMORY, "a tensor is larger"
                             " than memory can be");
-    lh_arena_block *block = lh_alloc(arena->ctx, 1, bytes);
+    lh_arena_block *block = lh_alloc_full(arena->ctx, 1, bytes);
     if (!block)
         return NULL;
     uintptr_t start = (uintptr_t)(block + 1);

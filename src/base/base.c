@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 LH_API const char *lh_version(void)
 {
@@ -108,6 +109,20 @@ LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size)
     return memory ? memory : base_no_memory(ctx, count, size);
 }
 
+LH_INTERNAL void *lh_alloc_full(lh_context *ctx, size_t count, size_t size)
+{
+    char *memory = lh_alloc(ctx, count, size);
+#ifdef MADV_HUGEPAGE
+    const size_t page = (size_t)1 << 21, bytes = count * size;
+    if (memory && bytes >= 2 * page && !(ctx && ctx->allocator.allocate)) {
+        size_t skip = (page - (uintptr_t)memory % page) % page;
+        (void)madvise(memory + skip, (bytes - skip) / page * page,
+                      MADV_HUGEPAGE);
+    }
+#endif
+    return memory;
+}
+
 LH_INTERNAL void lh_free(lh_context *ctx, void *memory)
 {
     if (!memory)
@@ -169,7 +184,7 @@ static void *base_resize(lh_context *ctx, void *memory, size_t old_count,
     if (!base_bytes(new_count, size, &bytes))
         return base_no_memory(ctx, new_count, size);
     if (!memory)
-        return lh_alloc(ctx, new_count, size);
+        return lh_alloc_full(ctx, new_count, size);
     if (ctx && ctx->allocator.allocate) {
         void *grown = lh_alloc(ctx, new_count, size);
         if (!grown)

@@ -121,6 +121,12 @@ static inline bool lh_add_size(size_t a, size_t b, size_t *sum)
  * caller's allocator allows it (malloc does). */
 LH_INTERNAL void *lh_alloc(lh_context *ctx, size_t count, size_t size);
 LH_INTERNAL void lh_free(lh_context *ctx, void *memory);
+
+/* The same of memory that will be filled from its beginning: megabytes of it
+ * lie in large pages where the system has such, as 4 KB at a time its work is
+ * a quarter of the time that encoding a known text takes. */
+LH_INTERNAL void *lh_alloc_full(lh_context *ctx, size_t count, size_t size);
+
 LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text);
 /* Three texts, one behind the other. */
 LH_INTERNAL char *lh_text_join(lh_context *ctx, const char *a, const char *b,

@@ -596,7 +596,7 @@ LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const char *where,
 {
     lh_bpe *b = k->bpe;
     b->pair_places = bpe_capacity(&b->pair_spread, count);
-    b->pair = lh_alloc(k->ctx, b->pair_places, sizeof *b->pair);
+    b->pair = lh_alloc_full(k->ctx, b->pair_places, sizeof *b->pair);
     if (!b->pair)
         return LH_ERROR_MEMORY;
     for (int n = 0; n < BPE_FACTORS; n++, bpe_other(&b->pair_spread)) {

@@ -10,8 +10,6 @@
 #include "tokenizer/kinds.h"
 #include "tokenizer/tokenizer.h"
 
-#include <sys/mman.h>
-
 LH_INTERNAL lh_tokenizer *lh_tokenizer_make(lh_context *ctx,
                                             const lh_tokenizer_kind_row *kind,
                                             int32_t count, size_t bytes)
@@ -75,15 +73,6 @@ LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more)
         return NULL;
     ids->id = id;
     ids->capacity = need;
-#ifdef MADV_HUGEPAGE
-    /* Many of them in large pages: 4 KB at a time the system's work is a
-     * quarter of the time that known text takes. */
-    const uintptr_t page = (uintptr_t)1 << 21;
-    uintptr_t from = ((uintptr_t)id + page - 1) & ~(page - 1);
-    if (!(ctx && ctx->allocator.allocate) && need * sizeof *id >= 4 * page)
-        (void)madvise((void *)from, ((uintptr_t)(id + need) & ~(page - 1)) -
-                                    from, MADV_HUGEPAGE);
-#endif
     return id + ids->count;
 }
 

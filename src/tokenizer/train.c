@@ -55,7 +55,8 @@ static bool train_grow(train_counter *c)
 {
     train_counter larger = *c;
     larger.mask = c->word ? 2 * c->mask + 1 : 65535;
-    larger.word = lh_alloc(c->ctx, larger.mask + 1, sizeof *larger.word);
+    larger.word = lh_alloc_full(c->ctx, larger.mask + 1,
+                                sizeof *larger.word);
     if (!larger.word)
         return false;
     for (size_t i = 0; c->word && i <= c->mask; i++)

@@ -139,7 +139,8 @@ static bool train_rehash(train_run *r, size_t more)
         return true;
     for (larger.mask = 65535; larger.mask < 4 * (r->used + more);)
         larger.mask = 2 * larger.mask + 1;
-    larger.pair = lh_alloc(r->ctx, larger.mask + 1, sizeof *larger.pair);
+    larger.pair = lh_alloc_full(r->ctx, larger.mask + 1,
+                                sizeof *larger.pair);
     if (!larger.pair) {
         r->status = LH_ERROR_MEMORY;
         return false;
@@ -306,7 +307,7 @@ static lh_status train_words(train_run *r, const lh_word *word,
     if (r->symbols >= UINT32_MAX)
         return lh_fail(r->ctx, LH_ERROR_MEMORY, "the text has too many"
                        " distinct words");
-    r->symbol = lh_alloc(r->ctx, r->symbols, sizeof *r->symbol);
+    r->symbol = lh_alloc_full(r->ctx, r->symbols, sizeof *r->symbol);
     r->count = lh_alloc(r->ctx, distinct, sizeof *r->count);
     r->beside = lh_alloc(r->ctx, 2 * beside, sizeof *r->beside);
     r->touched = lh_alloc(r->ctx, 2 * beside, sizeof *r->touched);
