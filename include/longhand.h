@@ -224,10 +224,8 @@ LH_API void lh_tape_recompute(lh_tape *t, bool on);
  * element, a model's logits and all gradients stay floats; so does what
  * operations from outside compute (they see floats too).  Bits are then no
  * longer the same on every CPU, but on one CPU they are: for any number of
- * threads, any micro-batches, every run.  A parameter keeps a copy of itself
- * in bf16, made anew after each reset of a tape, so one tape at a time may
- * use it.  LH_F32 for a new tape; stays over a reset; between operations it
- * may be changed for those to come. */
+ * threads, any micro-batches, every run.  LH_F32 for a new tape; stays over a
+ * reset; between operations it may be changed for those to come. */
 typedef enum lh_dtype { LH_F32, LH_BF16 } lh_dtype;
 LH_API void lh_tape_dtype(lh_tape *t, lh_dtype dtype);
 
@@ -800,8 +798,7 @@ typedef struct lh_progress {
 typedef struct lh_plan {
     int64_t parameters, gradients, moments;
     int64_t activations;          /* and the gradients of values in between */
-    int64_t scratch;              /* of kernels, weights' copies in bf16,
-                                     and what is small                     */
+    int64_t scratch;              /* of kernels, and what is small         */
     int64_t data;                 /* text, tokens, windows, batches        */
     int64_t peak;                 /* all of them: the most held at once    */
 } lh_plan;

@@ -204,6 +204,20 @@ static uint16_t *halves(trial *t, int64_t count, bool whole)
     return (uint16_t *)(void *)x;
 }
 
+/* The same as floats, with digits that rounding takes, or a tie. */
+static float *unrounded(trial *t, int64_t count, bool whole)
+{
+    float *x = floats(t, count);
+    buffer *b = &t->buffers[t->buffer_count - 1];
+    for (size_t i = 0; i < b->count; i++)
+        b->before[b->front + i] = whole
+            ? lh_bits_of((float)(below(t, 17) - 8))
+            : (uint32_t)(below(t, 2) << 31 | (120 + below(t, 9)) << 23 |
+                         below(t, 128) << 16 |
+                         (chance(t, 20) ? 0x8000 : below(t, 1 << 16)));
+    return x;
+}
+
 /* In a third of the trials all sums are exact, so that any order gives the
  * same bytes. */
 static void make_gemm_bf16(trial *t)
@@ -233,8 +247,11 @@ static void make_gemm_bf16(trial *t)
         g->b_col = g->k + pad[2];
     g->a = halves(t, (g->m - 1) * g->a_row +
                      (g->k ? (g->k - 1) * g->a_col + 1 : 0), whole);
-    g->b = halves(t, (g->n - 1) * g->b_col +
-                     (g->k ? (g->k - 1) * g->b_row + 1 : 0), whole);
+    g->wide = chance(t, 50);
+    int64_t size = (g->n - 1) * g->b_col +
+                   (g->k ? (g->k - 1) * g->b_row + 1 : 0);
+    g->b = g->wide ? (void *)unrounded(t, size, whole)
+                   : halves(t, size, whole);
     g->narrow = chance(t, 40);
     g->accumulate = !g->narrow && chance(t, 50);
     g->bias = g->accumulate || whole ? NULL : maybe(t, g->n);

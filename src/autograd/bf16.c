@@ -3,8 +3,7 @@
  * On a tape in bf16 the library's operations store what they compute in bf16
  * and compute in floats; values of one element, leaves, parameters and all
  * gradients stay floats, and so do the values of operations from outside.
- * Products want both operands in bf16: a parameter keeps such a copy of
- * itself, made once for as long as the weights are known to be the same. */
+ * Products round weights to bf16 as they read them. */
 #include "autograd/ops.h"
 #include "base/fpenv.h"
 #include "kernels/bf16.h"
@@ -19,13 +18,6 @@ LH_API void lh_tape_dtype(lh_tape *t, lh_dtype dtype)
     else
         lh_tape_fail(t, LH_ERROR_ARGUMENT, "lh_tape_dtype: %d is no dtype",
                      (int)dtype);
-}
-
-LH_INTERNAL void lh_tape_again(lh_tape *t)
-{
-    uint64_t weights = t->weights;
-    lh_tape_reset(t);
-    t->weights = weights;
 }
 
 LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x)
@@ -43,39 +35,12 @@ LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x)
     return x->copy = copy;
 }
 
-/* A parameter's own copy; false where it is that of these weights. */
-static bool bf16_parameter(lh_tape *t, lh_tensor *x)
-{
-    lh_parameter *p = x->parameter;
-    if (p->half && p->half_weights == t->weights &&
-        p->half_context == t->ctx)
-        return false;
-    if (!p->half)
-        p->half = lh_aligned_alloc(p->ctx, (size_t)x->size, sizeof *p->half,
-                                   LH_ALIGN);
-    p->half_weights = t->weights;
-    p->half_context = t->ctx;
-    return true;
-}
-
 LH_INTERNAL const uint16_t *lh_narrowed(lh_tape *t, lh_tensor *x)
 {
     if (x->dtype == LH_BF16)
         return (const uint16_t *)(void *)x->data;
-    bool stale = true;
-    uint16_t *copy;
-    if (x->parameter) {
-        stale = bf16_parameter(t, x);
-        copy = x->parameter->half;
-    } else {                           /* a leaf's elements may change     */
-        if (!x->copy)
-            x->copy = lh_arena_alloc(&t->arena,
-                                     (size_t)x->size * sizeof *copy);
-        copy = x->copy;
-    }
-    if (!copy)
-        t->status = LH_ERROR_MEMORY;
-    else if (stale)
+    uint16_t *copy = lh_tape_room(t, (size_t)x->size * sizeof *copy);
+    if (copy)
         lh_launch(t->ctx, LH_KERNEL_narrow,
                   &(lh_narrow_args){ x->data, copy }, x->size, 1, 0);
     return copy;

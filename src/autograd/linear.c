@@ -12,10 +12,10 @@ static bool linear_is_bf16(const lh_tensor *n)
     return bf16;
 }
 
-/* The product; or, where there are a and b, the same of these operands, whose
- * result `narrow` rounds to bf16. */
+/* The product; or, where there is an a, in bf16: of that and of g's b, which
+ * are the elements of `b`.  `narrow` rounds the result. */
 static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
-                                const uint16_t *a, const uint16_t *b,
+                                const uint16_t *a, const lh_tensor *b,
                                 bool narrow)
 {
     int64_t items = lh_gemm_items(g->m, g->n);
@@ -27,9 +27,10 @@ static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
     return lh_launch(n->tape->ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
         .m = g->m, .n = g->n, .k = g->k,
         .a = a, .a_row = g->a_row, .a_col = g->a_col,
-        .b = b, .b_row = g->b_row, .b_col = g->b_col,
+        .b = g->b, .b_row = g->b_row, .b_col = g->b_col,
         .c = g->c, .c_row = g->c_row, .bias = g->bias,
         .accumulate = g->accumulate, .narrow = narrow,
+        .wide = b->dtype == LH_F32,
     }, lh_gemm_bf16_items(g->m, g->n), cost, LH_GEMM_BF16_SCRATCH);
 }
 
@@ -38,21 +39,17 @@ static lh_status linear_forward(lh_tensor *n)
     lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t k = w->shape[1], outputs = lh_columns(n);
     bool with_bias = n->inputs > 2 && outputs == w->shape[0];
-    const uint16_t *a = NULL, *b = NULL;
-    float *bias = with_bias ? lh_floats(n, n->input[2].tensor) : NULL;
     bool bf16 = linear_is_bf16(n);
-    if (bf16) {
-        a = lh_narrowed(n->tape, x);
-        b = lh_narrowed(n->tape, w);
-    }
-    if ((bf16 && (!a || !b)) || (with_bias && !bias))
+    const uint16_t *a = bf16 ? lh_narrowed(n->tape, x) : NULL;
+    float *bias = with_bias ? lh_floats(n, n->input[2].tensor) : NULL;
+    if ((bf16 && !a) || (with_bias && !bias))
         return LH_ERROR_MEMORY;
     return linear_product(n, &(lh_gemm_args){
         .m = lh_rows(x), .n = outputs, .k = k,
         .a = x->data, .a_row = k, .a_col = 1,
         .b = w->data, .b_row = 1, .b_col = k,
         .c = n->data, .c_row = outputs, .bias = bias,
-    }, a, b, n->dtype == LH_BF16);
+    }, a, w, n->dtype == LH_BF16);
 }
 
 static lh_status linear_backward(lh_tensor *n)
@@ -69,15 +66,12 @@ static lh_status linear_backward(lh_tensor *n)
                   dw[i + 1] == dw[i] + n->input[i].tensor->size;
     }
     float *dbias = n->inputs > 1 + weights ? lh_node_input_grad(n, 2) : NULL;
-    const uint16_t *a = NULL, *b = NULL;
     uint16_t *half = NULL;                       /* dy, rounded for both   */
     size_t bytes = (size_t)n->size * sizeof *half;
     lh_status status = LH_OK;
     if (linear_is_bf16(n) && (dx || dw[1])) {
-        a = dw[1] ? lh_narrowed(t, x) : NULL;
-        b = dx ? lh_narrowed(t, w) : NULL;
         half = lh_arena_take(&t->elements, bytes);
-        if (!half || (dw[1] && !a) || (dx && !b))
+        if (!half)
             return LH_ERROR_MEMORY;
         status = lh_launch(t->ctx, LH_KERNEL_narrow,
                            &(lh_narrow_args){ n->grad, half }, n->size, 1,
@@ -93,7 +87,7 @@ static lh_status linear_backward(lh_tensor *n)
                 .a = dy, .a_row = columns, .a_col = 1,
                 .b = w->data, .b_row = k, .b_col = 1,
                 .c = dx, .c_row = k, .accumulate = !first,
-            }, half, b, false);
+            }, half, w, false);
     }
     for (int i = 1; i <= weights && dw[i] && !status; i++) {
         int64_t outputs = joined ? columns : n->input[i].tensor->shape[0];
@@ -102,7 +96,7 @@ static lh_status linear_backward(lh_tensor *n)
             .a = dy, .a_row = 1, .a_col = columns,
             .b = x->data, .b_row = k, .b_col = 1,
             .c = dw[i], .c_row = k, .accumulate = true,
-        }, half, a, false);
+        }, half, x, false);
         dy += outputs;
         if (joined)
             break;

@@ -35,8 +35,7 @@ static inline float *lh_floats(const lh_tensor *node, lh_tensor *x)
     return x->dtype == LH_F32 ? x->data : lh_widened(node->tape, x);
 }
 
-/* The elements of an input in bf16, a copy if need be: of a parameter the
- * one that is kept for these weights. */
+/* The elements of an input in bf16, a copy if need be. */
 LH_INTERNAL const uint16_t *lh_narrowed(lh_tape *t, lh_tensor *x);
 
 /* lh_launch() with the data of the node and of its inputs as they are: for a

@@ -33,7 +33,6 @@ static void params_free_tensor(lh_params *p, lh_tensor *x)
             lh_floats_free(ctx, own->part[i]);
         lh_free(ctx, own->part);
         lh_free(ctx, own->looked);
-        lh_floats_free(ctx, own->half);
         lh_free(ctx, own->name);
         lh_free(ctx, own);
     }

@@ -34,7 +34,6 @@ static lh_tensor *recompute_run(lh_tape *t, const recompute_extra *e,
     inner->uses = uses;
     inner->dtype = t->dtype;
     inner->mixed = t->mixed;
-    inner->weights = t->weights;
     *leaf = lh_borrow(inner, x->data, x->dims, x->shape);
     if (*leaf) {
         (*leaf)->needs_grad = x->needs_grad;

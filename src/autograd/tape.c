@@ -25,7 +25,7 @@ LH_API lh_tape *lh_tape_new(lh_context *ctx)
     t->arena.ctx = t->elements.ctx = ctx;
     t->large = LH_TAPE_LARGE;
     t->gradients = true;
-    t->weights = t->graph = ++ctx->graphs;
+    t->graph = ++ctx->graphs;
     t->dropout_seed = -1;
     return t;
 }
@@ -52,7 +52,7 @@ LH_API void lh_tape_reset(lh_tape *t)
     t->nodes = 0;
     t->status = LH_OK;
     t->mixed = t->dtype == LH_BF16;
-    t->weights = t->graph = ++t->ctx->graphs;
+    t->graph = ++t->ctx->graphs;
 }
 
 LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t)

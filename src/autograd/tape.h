@@ -21,9 +21,6 @@ typedef struct lh_parameter {
     lh_arena *grads;                   /* where its gradient goes          */
     bool decay, matrix;                /* matrix: one that Muon may take   */
     uint64_t graph;                    /* whose uses are counted; 0: none  */
-    uint16_t *half;                    /* a copy in bf16, NULL: none yet   */
-    uint64_t half_weights;             /* of which weights: lh_tape's      */
-    const lh_context *half_context;    /*   and its context                */
     int uses, parts;
     float **part;                      /* [parts]; part[0] is use 1        */
     uint32_t added;                    /* bit i: to part i, of any row; the
@@ -108,8 +105,6 @@ struct lh_tape {
     bool mixed;                        /* some nodes may be in bf16        */
     uint32_t pass;
     uint64_t graph;                    /* new at each reset, never reused  */
-    uint64_t weights;                  /* the graph since which parameters
-                                          are known not to have changed    */
     int64_t dropout_seed, dropout_step, dropout_row;
 };
 
@@ -174,9 +169,6 @@ LH_INTERNAL lh_tape *lh_tape_inner(lh_tape *t);
  * resets; the bytes of all blocks of a tape. */
 LH_INTERNAL lh_status lh_tape_like(lh_tape *t, const lh_tape *other);
 LH_INTERNAL int64_t lh_tape_bytes(const lh_tape *t);
-
-/* Empties the tape, and promises that the weights are those of before. */
-LH_INTERNAL void lh_tape_again(lh_tape *t);
 
 /* Poisons the tape with a failure (see lh_fail) and returns NULL; or, for who
  * returns something else, that. */

@@ -45,20 +45,28 @@ _Static_assert(LH_GEMM_SCRATCH + 2 * BF16_TILE * BF16_DEPTH +
                "widened operands do not fit into the scratch");
 
 /* rows x count elements of from, strides row and col, one of them 1, into
- * `to`; the strides there.  Both are at most a block's. */
+ * `to`; the strides there.  Both are at most a block's.  wide: `from` are
+ * floats, to be rounded. */
 static void VEC_SUFFIX(bf16_block)(float *to, int64_t *to_row,
-                                   int64_t *to_col, const uint16_t *from,
+                                   int64_t *to_col, const void *from,
                                    int64_t row, int64_t col, int64_t rows,
-                                   int64_t count)
+                                   int64_t count, bool wide)
 {
     bool along = col == 1;
     int64_t lines = along ? rows : count, length = along ? count : rows;
     int64_t stride = along ? row : col;
     int64_t pitch = along ? BF16_DEPTH : BF16_TILE;
-    for (int64_t i = 0; i < lines; i++)
-        VEC_SUFFIX(widen)(&(lh_widen_args){ from + i * stride,
-                                            to + i * pitch },
-                          0, length, NULL);
+    uint16_t half[BF16_DEPTH];
+    for (int64_t i = 0; i < lines; i++) {
+        const uint16_t *line = (const uint16_t *)from + i * stride;
+        if (wide) {
+            lh_narrow_args args = { (const float *)from + i * stride, half };
+            VEC_SUFFIX(narrow)(&args, 0, length, NULL);
+            line = half;
+        }
+        VEC_SUFFIX(widen)(&(lh_widen_args){ line, to + i * pitch }, 0,
+                          length, NULL);
+    }
     *to_row = along ? pitch : 1;
     *to_col = along ? 1 : pitch;
 }
@@ -85,10 +93,10 @@ static void VEC_SUFFIX(bf16_tile)(const lh_gemm_bf16_args *g, int64_t i,
         };
         VEC_SUFFIX(bf16_block)(a, &args.a_row, &args.a_col,
                                g->a + i * g->a_row + l * g->a_col,
-                               g->a_row, g->a_col, m, args.k);
+                               g->a_row, g->a_col, m, args.k, false);
         VEC_SUFFIX(bf16_block)(b, &args.b_col, &args.b_row,
-                               g->b + j * g->b_col + l * g->b_row,
-                               g->b_col, g->b_row, n, args.k);
+                               lh_gemm_bf16_b(g, l, j), g->b_col, g->b_row,
+                               n, args.k, g->wide);
         VEC_SUFFIX(gemm)(&args, 0, 1, scratch);
     }
     for (int64_t r = 0; r < m; r++)

@@ -213,24 +213,25 @@ static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
 
 /* gemm on operands in bf16 (bf16.h), which are widened: the same chain, kept
  * in float.  `narrow`: c is bf16 and gets the chain rounded once; never with
- * `accumulate`.  Outside the promise of equal bytes: a row made of the CPU's
- * own bf16 instructions may take denormals for zeros (avx512_bf16 does, and
- * is the same elsewhere), and may add in another order (neon_bf16).  What a
- * row gives for one element of c depends on that element's operands alone;
- * and a chain over l cut anywhere in two, accumulated, is the whole chain
- * where a_row = 1: rows of a batch may come in parts.
+ * `accumulate`.  `wide`: b is float, and rounded to bf16 as it is read.
+ * Outside the promise of equal bytes: a row made of the CPU's own bf16
+ * instructions may take denormals for zeros (avx512_bf16 does, and is the
+ * same elsewhere), and may add in another order (neon_bf16).  What a row gives
+ * for one element of c depends on that element's operands alone; and a chain
+ * over l cut anywhere in two, accumulated, is the whole chain where a_row = 1:
+ * rows of a batch may come in parts.
  * Items: lh_gemm_bf16_items() blocks of rows x LH_GEMM_TILE columns of c,
  * block by block: lh_gemm_bf16_next().  Scratch: LH_GEMM_BF16_SCRATCH. */
 typedef struct lh_gemm_bf16_args {
     int64_t m, n, k;
     const uint16_t *a;
     int64_t a_row, a_col;
-    const uint16_t *b;
+    const void *b;                         /* uint16_t, or float: wide     */
     int64_t b_row, b_col;
     void *c;                               /* float, or uint16_t: narrow   */
     int64_t c_row;
     const float *bias;                     /* [n] or NULL                  */
-    bool accumulate, narrow;
+    bool accumulate, narrow, wide;
 } lh_gemm_bf16_args;
 
 /* Rows of a block at most, and of what all but the last are multiples. */
@@ -249,6 +250,14 @@ static inline int64_t lh_gemm_bf16_items(int64_t m, int64_t n)
 {
     int64_t high = lh_gemm_bf16_high(m);
     return (m + high - 1) / high * ((n + LH_GEMM_TILE - 1) / LH_GEMM_TILE);
+}
+
+/* Where b[l][j] is. */
+static inline const void *lh_gemm_bf16_b(const lh_gemm_bf16_args *g,
+                                         int64_t l, int64_t j)
+{
+    return (const char *)g->b +
+           (l * g->b_row + j * g->b_col) * (g->wide ? 4 : 2);
 }
 
 /* The first rectangle of the items begin..end-1: columns of one block. */

@@ -91,10 +91,14 @@ LH_KERNEL(gemm_bf16)
                 int64_t at = i * a->c_row + j;
                 float *c = (float *)a->c + (a->narrow ? 0 : at);
                 float sum = a->accumulate ? *c : a->bias ? a->bias[j] : 0;
-                for (int64_t l = 0; l < a->k; l++)
+                for (int64_t l = 0; l < a->k; l++) {
+                    int64_t b = l * a->b_row + j * a->b_col;
                     sum = lh_fmaf(
                         lh_widen(a->a[i * a->a_row + l * a->a_col]),
-                        lh_widen(a->b[l * a->b_row + j * a->b_col]), sum);
+                        lh_widen(a->wide ? lh_narrow(((const float *)a->b)[b])
+                                         : ((const uint16_t *)a->b)[b]),
+                        sum);
+                }
                 if (a->narrow)
                     ((uint16_t *)a->c)[at] = lh_narrow(sum);
                 else

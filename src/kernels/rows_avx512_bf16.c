@@ -183,10 +183,16 @@ static inline __m512i bf16_load(const uint16_t *from, int64_t count)
         count > 0 ? (__mmask32)((1u << count) - 1u) : 0, from);
 }
 
-/* The elements l, l + 1 of a line as pairs, l above. */
-static inline __m512i bf16_pairs(const uint16_t *from, int64_t count)
+/* The same of b, whose floats are rounded. */
+static inline __m512i bf16_load_b(const void *from, int64_t at,
+                                  int64_t count, bool wide)
 {
-    return _mm512_rol_epi32(bf16_load(from, count), 16);
+    const float *x = (const float *)from + at;
+    if (!wide)
+        return bf16_load((const uint16_t *)from + at, count);
+    return (__m512i)_mm512_cvtne2ps_pbh(
+        _mm512_maskz_loadu_ps(bf16_mask(count - 16), x + 16),
+        _mm512_maskz_loadu_ps(bf16_mask(count), x));
 }
 
 /* Pairs of the lines `above` and `below`: columns 0..15 and 16..31. */
@@ -217,16 +223,17 @@ static inline void bf16_turn4(__m512i r[4])
     r[3] = _mm512_unpackhi_epi64(b, d);
 }
 
-/* to[l * BF16_WIDE + j] = pair l of line j, for 16 lines `stride` apart, of
- * which those from `lines` on are zeros, and 16 pairs. */
-static inline void bf16_transpose(uint32_t *to, const uint16_t *from,
+/* to[l * BF16_WIDE + j] = pair l of line j, element 2 l of it above, for 16
+ * lines `stride` apart from the element `at` of b on, of which those from
+ * `lines` on are zeros, and 16 pairs. */
+static inline void bf16_transpose(uint32_t *to, const void *from, int64_t at,
                                   int64_t stride, int64_t lines,
-                                  int64_t count)
+                                  int64_t count, bool wide)
 {
     __m512i r[16];
     for (int j = 0; j < 16; j++)
-        r[j] = j < lines ? bf16_pairs(from + j * stride, count)
-                         : _mm512_setzero_si512();
+        r[j] = _mm512_rol_epi32(bf16_load_b(from, at + j * stride,
+                                            j < lines ? count : 0, wide), 16);
     for (int j = 0; j < 16; j += 4)
         bf16_turn4(r + j);
     for (int l = 0; l < 4; l++) {
@@ -245,32 +252,26 @@ static inline void bf16_transpose(uint32_t *to, const uint16_t *from,
     }
 }
 
-static const uint16_t *bf16_b(const lh_gemm_bf16_args *g, int64_t j,
-                              int64_t l)
-{
-    return g->b + l * g->b_row + j * g->b_col;
-}
-
 /* A panel of b: n columns from j on, at most BF16_WIDE, and k elements of the
  * chain from `first` on. */
 static void bf16_pack_b(uint32_t *to, const lh_gemm_bf16_args *g, int64_t j,
                         int64_t first, int64_t n, int64_t k)
 {
-    const uint16_t *from = bf16_b(g, j, first);
+    const void *from = lh_gemm_bf16_b(g, first, j);
     const int64_t row = g->b_row, col = g->b_col;
+    const bool wide = g->wide;
     if (col == 1) {
-        for (int64_t l = 0; l < k; l += 2) {
-            __m512i above = bf16_load(from + l * row, n);
-            __m512i below = l + 1 < k ? bf16_load(from + (l + 1) * row, n)
-                                      : _mm512_setzero_si512();
-            bf16_interleave(to + l / 2 * BF16_WIDE, above, below);
-        }
+        for (int64_t l = 0; l < k; l += 2)
+            bf16_interleave(to + l / 2 * BF16_WIDE,
+                            bf16_load_b(from, l * row, n, wide),
+                            bf16_load_b(from, (l + 1) * row,
+                                        l + 1 < k ? n : 0, wide));
         return;
     }
     for (int64_t l = 0; l < k; l += 32)
         for (int64_t i = 0; i < n; i += 16)
-            bf16_transpose(to + l / 2 * BF16_WIDE + i, from + i * col + l,
-                           col, n - i, k - l);
+            bf16_transpose(to + l / 2 * BF16_WIDE + i, from, i * col + l,
+                           col, n - i, k - l, wide);
 }
 
 /* What that will read, or nothing: n below 1. */
@@ -278,10 +279,10 @@ static bf16_asks bf16_ask_b(const lh_gemm_bf16_args *g, int64_t j, int64_t l,
                             int64_t n, int64_t k)
 {
     bool across = g->b_col == 1;
-    int64_t wide = ((across ? n : k) + 31) / 32;
+    int64_t size = g->wide ? 4 : 2, wide = ((across ? n : k) * size + 63) / 64;
     return (bf16_asks){
-        .at = (const char *)bf16_b(g, j, l), .wide = wide, .more = wide,
-        .skip = (across ? g->b_row : g->b_col) * 2 - wide * 64,
+        .at = lh_gemm_bf16_b(g, l, j), .wide = wide, .more = wide,
+        .skip = (across ? g->b_row : g->b_col) * size - wide * 64,
         .left = n < 1 ? 0 : wide * (across ? k : n),
     };
 }
@@ -296,8 +297,9 @@ static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
             for (int64_t l = 0; l < k; l += 32) {
                 const uint16_t *later = from + lh_min64(i + 4, m - 1) * row;
                 _mm_prefetch((const char *)(later + l), _MM_HINT_T0);
-                _mm512_storeu_si512(to + i * BF16_PITCH + l / 2,
-                                    bf16_pairs(from + i * row + l, k - l));
+                _mm512_storeu_si512(
+                    to + i * BF16_PITCH + l / 2, _mm512_rol_epi32(
+                        bf16_load(from + i * row + l, k - l), 16));
             }
         return;
     }

@@ -63,10 +63,20 @@ static void bfmmla_tile(const uint16_t *a, const uint16_t *b, int64_t quads,
 
 /* ------------------------------------------------------------ packing -- */
 
+/* Elements at .. at + n - 1, rounded to bf16 where they are floats. */
+static void bfmmla_take(uint16_t *to, const void *from, int64_t at,
+                        int64_t n, bool wide)
+{
+    for (int64_t i = 0; wide && i < n; i++)
+        to[i] = lh_narrow(((const float *)from)[at + i]);
+    if (!wide)
+        memcpy(to, (const uint16_t *)from + at, (size_t)n * sizeof *to);
+}
+
 /* Up to 8 lines of k elements, `row` apart, those of a line `col` apart, one
  * of the two being 1; zeros beyond.  Lines 2i, 2i + 1: from 2i lines on. */
-static void bfmmla_pack(uint16_t *to, const uint16_t *from, int64_t row,
-                        int64_t col, int64_t lines, int64_t k)
+static void bfmmla_pack(uint16_t *to, const void *from, int64_t row,
+                        int64_t col, int64_t lines, int64_t k, bool wide)
 {
     for (int64_t l = 0; l < k; l += 4, to += 8) {
         int64_t some = lh_min64(4, k - l);
@@ -75,14 +85,13 @@ static void bfmmla_pack(uint16_t *to, const uint16_t *from, int64_t row,
             for (int p = 1; p < 4; p++)
                 memset(to + p * 2 * BFMMLA_DEPTH, 0, 16);
             for (int64_t i = 0; i < lines; i++)
-                memcpy(to + i / 2 * 2 * BFMMLA_DEPTH + i % 2 * 4,
-                       from + i * row + l, (size_t)some * sizeof *to);
+                bfmmla_take(to + i / 2 * 2 * BFMMLA_DEPTH + i % 2 * 4, from,
+                            i * row + l, some, wide);
             continue;
         }
         uint16_t part[4][8] = { { 0 } };
         for (int64_t i = 0; i < some; i++)
-            memcpy(part[i], from + (l + i) * col,
-                   (size_t)lines * sizeof *to);
+            bfmmla_take(part[i], from, (l + i) * col, lines, wide);
         uint16x8_t r0 = vld1q_u16(part[0]), r1 = vld1q_u16(part[1]);
         uint16x8_t r2 = vld1q_u16(part[2]), r3 = vld1q_u16(part[3]);
         uint16x8_t s = vzip1q_u16(r0, r2), t = vzip1q_u16(r1, r3);
@@ -106,8 +115,8 @@ static void bfmmla_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
     float out[64];
     for (int64_t at = 0; at < n; at += 8) {
         int64_t wide = lh_min64(8, n - at);
-        bfmmla_pack(b, g->b + from * g->b_row + (j + at) * g->b_col,
-                    g->b_col, g->b_row, wide, to - from);
+        bfmmla_pack(b, lh_gemm_bf16_b(g, from, j + at), g->b_col, g->b_row,
+                    wide, to - from, g->wide);
         for (int64_t i = 0; i < p->m; i += 8) {
             float *c = (g->narrow ? sum + at
                         : (float *)g->c + p->i * g->c_row + j + at) +
@@ -136,7 +145,7 @@ static void bfmmla_part(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
         for (int64_t i = 0; i < p->m; i += 8)
             bfmmla_pack(a + i * BFMMLA_DEPTH, g->a + (p->i + i) * g->a_row +
                         from * g->a_col, g->a_row, g->a_col,
-                        lh_min64(8, p->m - i), to - from);
+                        lh_min64(8, p->m - i), to - from, false);
         bfmmla_columns(g, p, j, n, from, to, a, b, sum);
         from = to;
     } while (from < g->k);

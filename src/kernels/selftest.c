@@ -69,7 +69,7 @@ SELFTEST(gemm_bf16, gemm_bf16,
          lh_gemm_bf16_items(SELFTEST_ROWS, SELFTEST_COLUMNS),
          .m = SELFTEST_ROWS, .n = SELFTEST_COLUMNS, .k = 19,
          .a = selftest_integers(out + 500), .a_row = 19, .a_col = 1,
-         .b = (uint16_t *)(void *)(out + 550), .b_row = SELFTEST_COLUMNS,
+         .b = out + 550, .b_row = SELFTEST_COLUMNS,
          .b_col = 1, .c = out, .c_row = SELFTEST_COLUMNS, .narrow = true)
 SELFTEST(widen, widen, SELFTEST_SIZE, (const uint16_t *)(const void *)in, out)
 SELFTEST(narrow, narrow, SELFTEST_SIZE, in, (uint16_t *)(void *)out)

@@ -43,14 +43,14 @@ static const int32_t *timing_ids(lh_timing_work *w, int64_t count,
 /* --------------------------------------------------------------- cases -- */
 
 /* size: m, n, k.  nt: y = x w^T; nn: dx = dy w; tn: dw += dy^T x.  In bf16
- * y is bf16, the gradients are floats. */
+ * y is bf16, the weights and the gradients are floats. */
 static void timing_gemm(lh_timing_work *w)
 {
     int64_t m = w->size[0], n = w->size[1], k = w->size[2];
     bool nt = strcmp(w->form, "_nt") == 0, tn = strcmp(w->form, "_tn") == 0;
     bool bf16 = w->kernel == LH_KERNEL_gemm_bf16;
     void *a = timing_take(w, m, bf16 ? (k + 1) / 2 : k);
-    void *b = timing_take(w, n, bf16 ? (k + 1) / 2 : k);
+    void *b = timing_take(w, n, bf16 && tn ? (k + 1) / 2 : k);
     float *c = timing_take(w, m, bf16 && nt ? (n + 1) / 2 : n);
 #define TIMING_PRODUCT \
     .m = m, .n = n, .k = k, .a = a, .a_row = tn ? 1 : k, \
@@ -58,7 +58,7 @@ static void timing_gemm(lh_timing_work *w)
     .c = c, .c_row = n, .accumulate = tn
     if (bf16)
         w->args.gemm_bf16 = (lh_gemm_bf16_args){ TIMING_PRODUCT,
-                                                 .narrow = nt };
+                                                 .narrow = nt, .wide = !tn };
     else
         w->args.gemm = (lh_gemm_args){ TIMING_PRODUCT };
 #undef TIMING_PRODUCT

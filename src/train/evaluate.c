@@ -92,7 +92,7 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
             status = lh_packer_add(&packer, w, first + j);
         if (!status)
             status = evaluate_batch(t, m, &packer, s, border);
-        lh_tape_again(t);
+        lh_tape_reset(t);
     }
     lh_packer_free(w->ctx, &packer);
     double sum = s->found.nats + s->found.end_nats;

@@ -35,14 +35,7 @@ LH_INTERNAL int64_t lh_muon_room(int64_t rows, int64_t columns)
     return 2 * lh_lines(rows * columns) + 4 * lh_lines(side * side);
 }
 
-static lh_status muon_narrow(lh_context *ctx, const float *x, uint16_t *y,
-                             int64_t size)
-{
-    return lh_launch(ctx, LH_KERNEL_narrow, &(lh_narrow_args){ x, y }, size,
-                     1, 0);
-}
-
-/* The product; or, half not NULL, of its operands' bf16, made there. */
+/* The product; or, half not NULL, of its operands in bf16: a is made there. */
 static lh_status muon_product(lh_context *ctx, uint16_t *half,
                               const lh_gemm_args *g)
 {
@@ -52,15 +45,14 @@ static lh_status muon_product(lh_context *ctx, uint16_t *half,
     if (!half)
         return lh_launch(ctx, LH_KERNEL_gemm, g, items, cost,
                          LH_GEMM_SCRATCH);
-    uint16_t *b = g->b == g->a ? half : half + lh_lines(g->m * g->k);
-    lh_status status = muon_narrow(ctx, g->a, half, g->m * g->k);
-    if (!status && b != half)
-        status = muon_narrow(ctx, g->b, b, g->k * g->n);
+    lh_status status = lh_launch(ctx, LH_KERNEL_narrow,
+                                 &(lh_narrow_args){ g->a, half },
+                                 g->m * g->k, 1, 0);
     return status ? status
         : lh_launch(ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
-              .m = g->m, .n = g->n, .k = g->k, .a = half, .b = b, .c = g->c,
+              .m = g->m, .n = g->n, .k = g->k, .a = half, .b = g->b, .c = g->c,
               .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row,
-              .b_col = g->b_col, .c_row = g->c_row,
+              .b_col = g->b_col, .c_row = g->c_row, .wide = true,
           }, items, cost / 2, LH_GEMM_BF16_SCRATCH);
 }
 

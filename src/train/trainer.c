@@ -176,10 +176,7 @@ static lh_status trainer_gradients(lh_trainer *r, int64_t targets,
         for (int64_t j = i; j < lh_min64(s->batch, i + s->micro_batch); j++)
             if (lh_packer_add(&r->packer, &r->windows, r->chosen[j]))
                 return lh_error_status(r->ctx);
-        if (i)
-            lh_tape_again(r->tape);
-        else
-            lh_tape_reset(r->tape);
+        lh_tape_reset(r->tape);
         lh_tape_dropout(r->tape,
                         drops ? (int64_t)(s->seed & INT64_MAX) : -1,
                         r->adamw->step, row);
@@ -302,7 +299,6 @@ LH_API void lh_trainer_average(lh_trainer *r, bool on)
     if (!r || r->averaged == on || !(r->settings.average > 0) ||
         !r->adamw->step)
         return;
-    lh_tape_reset(r->tape);              /* the weights are others now     */
     lh_adamw_swap(r->adamw);
     r->averaged = on;
 }
