@@ -36,6 +36,9 @@ typedef void lh_kernel_fn(const void *args, int64_t begin, int64_t end,
 #define LH_KERNEL(name) \
     static void VEC_SUFFIX(name)(const void *args, int64_t begin, \
                                  int64_t end, float *scratch)
+/* A part of kernels; gcc takes no others over into a region of other
+ * options. */
+#define LANES_INLINE static inline __attribute__((always_inline))
 #define LH_KERNEL_ARGS(type) \
     const lh_##type##_args *a = args; \
     (void)scratch

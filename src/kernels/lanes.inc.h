@@ -20,8 +20,6 @@
 #define LANES_DOT3_N 7         /* (p * s) * ((q - u) * r)                  */
 #define LANES_MAX_BY 8         /* p * r                                    */
 
-#define LANES_INLINE static inline __attribute__((always_inline))
-
 LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
                                         VEC s, VEC u, VEC r)
 {

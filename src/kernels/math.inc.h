@@ -18,7 +18,7 @@
  * two parts.  2^n is applied by one instruction, or in two halves, so that a
  * denormal result is rounded once and an overflow is infinite.  For x of -104
  * to 89, and NaN. */
-static inline VEC VEC_SUFFIX(math_exp_within)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_exp_within)(VEC x)
 {
     VEC t = FMA(x, K(1.4426950408889634), K(MATH_ROUND));
     VEC n = t - K(MATH_ROUND);
@@ -45,14 +45,14 @@ static inline VEC VEC_SUFFIX(math_exp_within)(VEC x)
 
 /* The limits on x, which a NaN passes: e^89 overflows, e^-104 is below half
  * of the least float.  The functions below set the one that they need. */
-static inline VEC VEC_SUFFIX(math_exp)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_exp)(VEC x)
 {
     return VEC_SUFFIX(math_exp_within)(MAX(K(-104), MIN(K(89), x)));
 }
 
 /* log(x) = e ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2);
  * log(1 + f) = f - f^2/2 + f^3 q(f). */
-static inline VEC VEC_SUFFIX(math_log)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_log)(VEC x)
 {
     VEC scaled = SELECT(x < K(1.1754943508222875e-38), x * K(8388608.0), x);
     VEC less = SELECT(x < K(1.1754943508222875e-38), K(23), K(0));
@@ -83,7 +83,7 @@ static inline VEC VEC_SUFFIX(math_log)(VEC x)
 #define MATH_SIGN VEC_INT_SET(0x80000000u)
 
 /* |x| < 0.63: x + x^3 q(x^2); beyond: 1 - 2 / (e^(2|x|) + 1). */
-static inline VEC VEC_SUFFIX(math_tanh)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_tanh)(VEC x)
 {
     VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
     VEC q = K(0.0021227455694);
@@ -100,7 +100,7 @@ static inline VEC VEC_SUFFIX(math_tanh)(VEC x)
 }
 
 /* |x| < 0.92: x + x q(x^2); beyond: 1 - e^-p(|x|), 1 from 4 on. */
-static inline VEC VEC_SUFFIX(math_erf)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_erf)(VEC x)
 {
     VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
     VEC q = K(8.362309830572713e-05);
@@ -128,7 +128,7 @@ static inline VEC VEC_SUFFIX(math_erf)(VEC x)
 /* By z = e^-|x|, which cannot overflow: q = 1 / (1 + z), or z / (1 + z).  What
  * the sum and the quotient lost is put back by one step; 1 / (1 + z) is q,
  * or 1 - q. */
-static inline VEC VEC_SUFFIX(math_sigmoid)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_sigmoid)(VEC x)
 {
     VEC z = VEC_SUFFIX(math_exp_within)(
         MAX(K(-104), VEC_FLOAT(VEC_BITS(x) | MATH_SIGN)));
@@ -142,7 +142,7 @@ static inline VEC VEC_SUFFIX(math_sigmoid)(VEC x)
 /* The normal distribution at -c, 0 <= c <= 8: 2^(c p(c)) / 2, but 0 at 8.  Of
  * 2^n 2^r / 2, by n and r as in exp, 2^r / 2 is a normal number and the whole
  * too: n is added to the exponent. */
-static inline VEC VEC_SUFFIX(math_normal_tail)(VEC c)
+LANES_INLINE VEC VEC_SUFFIX(math_normal_tail)(VEC c)
 {
     VEC p = K(3.939921984e-7);
     p = FMA(p, c, K(-7.860191258e-6));
@@ -168,7 +168,7 @@ static inline VEC VEC_SUFFIX(math_normal_tail)(VEC c)
 /* x N(x), N the normal distribution, as max(0, x) - |x| N(-|x|), which does
  * not cancel: 1.5 ulp (1.242) above 0, 2^-24 |x| (0.846 of it) below, and 0
  * from -8 on, where the truth is -5e-15. */
-static inline VEC VEC_SUFFIX(math_gelu)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_gelu)(VEC x)
 {
     VEC c = MIN(K(8), VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN));
     return FNMA(c, VEC_SUFFIX(math_normal_tail)(c), MAX(K(0), x));
@@ -176,7 +176,7 @@ static inline VEC VEC_SUFFIX(math_gelu)(VEC x)
 
 /* Its slope, within 2^-23 (0.917 of it): below 0, with c = |x|,
  * N(x) + x N'(x) = N(x) (1 - c q(c)); those of x and -x add up to 1. */
-static inline VEC VEC_SUFFIX(math_gelu_slope)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_gelu_slope)(VEC x)
 {
     VEC c = MIN(K(8), VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN));
     VEC q = K(-2.581962026e-6);
@@ -192,7 +192,7 @@ static inline VEC VEC_SUFFIX(math_gelu_slope)(VEC x)
     return SELECT(x > K(0), K(1) - y, y);
 }
 
-static inline VEC VEC_SUFFIX(math_rsqrt)(VEC x)
+LANES_INLINE VEC VEC_SUFFIX(math_rsqrt)(VEC x)
 {
     return K(1) / SQRT(x);
 }
