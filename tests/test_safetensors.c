@@ -23,7 +23,7 @@ static char path[128];
 static const unsigned char *stored_raw(const lh_stored *s)
 {
     static unsigned char bytes[1 << 17];
-    size_t size = (size_t)s->size * lh_dtype_bytes(s->dtype);
+    size_t size = (size_t)s->size * lh_dtype_of(s->dtype).bytes;
     CHECK(!s->data && size <= sizeof bytes);
     CHECK_EQ_INT(lh_reader_at(s->reader, bytes, size, s->offset), LH_OK);
     return bytes;
@@ -47,11 +47,11 @@ static void raw_tensors(const lh_stored *tensor, size_t count,
     for (size_t i = 0; i < count; i++) {
         const lh_stored *s = &tensor[i];
         int64_t begin = end;
-        end += s->size * (int64_t)lh_dtype_bytes(s->dtype);
+        end += s->size * (int64_t)lh_dtype_of(s->dtype).bytes;
         lh_buffer_add(&ctx, &file, ",", i || *metadata);
         lh_json_add_string(&ctx, &file, s->name, strlen(s->name));
         lh_buffer_printf(&ctx, &file, ":{\"dtype\":\"%s\",\"shape\":[",
-                         lh_dtype_name(s->dtype));
+                         lh_dtype_of(s->dtype).name);
         for (int j = 0; j < s->dims; j++)
             lh_buffer_printf(&ctx, &file, j ? ",%lld" : "%lld",
                              (long long)s->shape[j]);
@@ -62,7 +62,7 @@ static void raw_tensors(const lh_stored *tensor, size_t count,
     lh_little_put(file.data, file.size - 8, 8);
     for (size_t i = 0; i < count; i++)
         for (int64_t j = 0; j < tensor[i].size; j++) {
-            size_t width = lh_dtype_bytes(tensor[i].dtype);
+            size_t width = lh_dtype_of(tensor[i].dtype).bytes;
             const char *from = (const char *)tensor[i].data +
                                (size_t)j * width;
             uint64_t v64;

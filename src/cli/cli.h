@@ -106,7 +106,7 @@ void cli_man(FILE *f);
  * harmless.  They return CLI_FAILED and CLI_USAGE.  cli_error says the
  * context's error; cli_impossible too, CLI_USAGE where the numbers that were
  * given cannot be. */
-void cli_name_set(const char *subcommand);
+extern const char *cli_name;      /* the subcommand's; NULL: none        */
 int cli_fail(const char *format, ...) CLI_PRINTF(1, 2);
 #define cli_usage(...) ((void)cli_fail(__VA_ARGS__), CLI_USAGE)
 int cli_error(const lh_context *ctx);
@@ -226,6 +226,10 @@ const char *cli_bf16(lh_context *ctx, bool *fast);
 int64_t cli_memory(void);
 
 /* -------------------------------------------------------- subcommands -- */
+
+/* Writes FILE, a page or, where it ends so, an .svg, about the runs in
+ * directories (or their logs); aside, then renamed. */
+int cli_report_write(const char *file, int runs, char *const *directory);
 
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
     int cli_##name(const cli_options *o, lh_context *ctx);

@@ -97,7 +97,7 @@ static int main_word(int argc, char **argv)
     cli_subcommand s = main_find(word);
     if (s == CLI_SUBCOMMANDS)
         return main_unknown(word);
-    cli_name_set(word);
+    cli_name = word;
     return main_run(s, argc, argv);
 }
 

@@ -1,7 +1,6 @@
 /* What a run keeps beside weights and losses.  Nothing here changes a bit of
  * the run, so that all of it may go by the clock and be left out. */
 #include "cli/record.h"
-#include "cli/report.h"
 #include "cli/report_log.h"
 
 #include <math.h>

@@ -3,7 +3,6 @@
  *
  * Everything that was read is written as text (report_log.c).  The page is
  * written aside and renamed.  Read report_page() from the bottom. */
-#include "cli/report.h"
 #include "cli/report_chart.h"
 #include "cli/report_data.inc.h"
 #include "cli/report_log.h"

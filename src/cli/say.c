@@ -10,13 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *say_name;
+const char *cli_name;
 static bool say_said;             /* one line is said, the first cause     */
-
-void cli_name_set(const char *subcommand)
-{
-    say_name = subcommand;
-}
 
 /* -------------------------------------------------------------- errors -- */
 
@@ -32,8 +27,8 @@ int cli_fail(const char *format, ...)
             *c = '?';
     say_said = true;
     fflush(stdout);
-    fprintf(stderr, "longhand%s%s: %s\n", say_name ? " " : "",
-            say_name ? say_name : "", text);
+    fprintf(stderr, "longhand%s%s: %s\n", cli_name ? " " : "",
+            cli_name ? cli_name : "", text);
     return CLI_FAILED;
 }
 

@@ -85,7 +85,7 @@ LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
                                        float *data)
 {
     unsigned char room[STORED_ROOM];
-    size_t width = lh_dtype_bytes(s->dtype), count = (size_t)s->size;
+    size_t width = lh_dtype_of(s->dtype).bytes, count = (size_t)s->size;
     bool plain = s->data || s->dtype == LH_DTYPE_F32;
     lh_status status = LH_OK;
     for (size_t i = 0, n; i < count && !status; i += n) {
@@ -102,7 +102,7 @@ LH_INTERNAL lh_status lh_stored_floats(lh_context *ctx, const lh_stored *s,
 LH_INTERNAL bool lh_stored_same(const lh_stored *a, const lh_stored *b)
 {
     unsigned char room[2][STORED_ROOM];
-    size_t size = (size_t)a->size * lh_dtype_bytes(a->dtype);
+    size_t size = (size_t)a->size * lh_dtype_of(a->dtype).bytes;
     bool same = a->dtype == b->dtype && a->size == b->size;
     for (size_t i = 0, n; i < size && same; i += n) {
         n = size - i < STORED_ROOM ? size - i : STORED_ROOM;
@@ -132,7 +132,7 @@ static lh_status stored_read_dtype(const lh_safetensors *file,
     if (text->type != LH_JSON_STRING)
         return stored_fail(file, entry, "its dtype is no string");
     for (int i = 0; i < LH_DTYPE_COUNT; i++)
-        if (lh_json_is(text, lh_dtype_name((lh_stored_dtype)i))) {
+        if (lh_json_is(text, lh_dtype_of((lh_stored_dtype)i).name)) {
             s->dtype = (lh_stored_dtype)i;
             return LH_OK;
         }
@@ -189,7 +189,7 @@ static lh_status stored_read_range(const lh_safetensors *file,
     if (end->integer > file->size)
         return stored_fail(file, entry, "its data ends behind the end of the "
                                         "file: is it cut off?");
-    if (__builtin_mul_overflow(s->size, (int64_t)lh_dtype_bytes(s->dtype),
+    if (__builtin_mul_overflow(s->size, (int64_t)lh_dtype_of(s->dtype).bytes,
                                &bytes) ||
         bytes != end->integer - begin->integer)
         return stored_fail(file, entry, "its data_offsets do not agree with "
@@ -226,7 +226,7 @@ static lh_status stored_read(const lh_safetensors *file, const lh_json *entry,
 
 static int64_t stored_bytes(const lh_stored *s)
 {
-    return s->size * (int64_t)lh_dtype_bytes(s->dtype);
+    return s->size * (int64_t)lh_dtype_of(s->dtype).bytes;
 }
 
 /* By beginning; an empty tensor before the one that begins there too. */

@@ -22,25 +22,19 @@ typedef enum lh_stored_dtype {
     LH_DTYPE_COUNT
 } lh_stored_dtype;
 
-static inline const char *lh_dtype_name(lh_stored_dtype dtype)
-{
-    static const char *const name[] = {
-#define LH_X(name, text, bytes) text,
-        LH_DTYPES(LH_X)
-#undef LH_X
-    };
-    return name[dtype];
-}
+typedef struct lh_dtype_row {
+    const char *name;
+    size_t bytes;                      /* of one element                   */
+} lh_dtype_row;
 
-/* Of one element. */
-static inline size_t lh_dtype_bytes(lh_stored_dtype dtype)
+static inline lh_dtype_row lh_dtype_of(lh_stored_dtype dtype)
 {
-    static const size_t width[] = {
-#define LH_X(name, text, bytes) bytes,
+    static const lh_dtype_row row[] = {
+#define LH_X(name, text, bytes) { text, bytes },
         LH_DTYPES(LH_X)
 #undef LH_X
     };
-    return width[dtype];
+    return row[dtype];
 }
 
 typedef struct lh_stored {

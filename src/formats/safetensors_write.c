@@ -41,7 +41,7 @@ static lh_status storing_check(lh_context *ctx, const char *path,
             || __builtin_mul_overflow(size, s->shape[i], &size))
             return storing_fail(ctx, path, s, "its shape cannot be");
     if (size != s->size
-        || !lh_mul_size((size_t)size, lh_dtype_bytes(s->dtype), bytes))
+        || !lh_mul_size((size_t)size, lh_dtype_of(s->dtype).bytes, bytes))
         return storing_fail(ctx, path, s, "its size is not that of its "
                                           "shape");
     return LH_OK;
@@ -60,7 +60,7 @@ static lh_status storing_entry(lh_context *ctx, const char *path,
         return storing_fail(ctx, path, s, "the file grows too large");
     lh_json_add_string(ctx, header, s->name, strlen(s->name));
     lh_buffer_printf(ctx, header, ":{\"dtype\":\"%s\",\"shape\":[",
-                     lh_dtype_name(s->dtype));
+                     lh_dtype_of(s->dtype).name);
     for (int i = 0; i < s->dims; i++)
         lh_buffer_printf(ctx, header, i ? ",%lld" : "%lld",
                          (long long)s->shape[i]);
@@ -150,7 +150,7 @@ static bool storing_convert(lh_stored_dtype dtype, const float *from,
 static lh_status storing_data(lh_writer *w, const lh_stored *s,
                               const float *from, unsigned char *chunk)
 {
-    size_t bytes = lh_dtype_bytes(s->dtype), left = (size_t)s->size;
+    size_t bytes = lh_dtype_of(s->dtype).bytes, left = (size_t)s->size;
     lh_status status = LH_OK;
     while (left && !status) {
         size_t count = STORING_CHUNK / bytes;
