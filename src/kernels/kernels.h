@@ -164,15 +164,16 @@ static inline int64_t lh_gemm_down(int64_t m)
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
 }
 
-/* Panels of columns, of about equal width.  Few rows get two, and more than
- * one are an even number, so that two threads need not pack the same one. */
+/* Panels of columns, of about equal width, an even number of them so that two
+ * threads need not pack the same one; but one where rows are many and columns
+ * few, which two threads share by rows. */
 static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
 {
     if (m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE)
         return (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
     int64_t wide = m > LH_GEMM_TALL ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
     int64_t panels = (n + wide - 1) / wide;
-    return panels == 1 && m > LH_GEMM_TALL ? 1 : panels + panels % 2;
+    return m > LH_GEMM_TALL && n <= LH_GEMM_TALL ? 1 : panels + panels % 2;
 }
 
 /* Where panel p of so many begins: at a multiple of half a tile. */
