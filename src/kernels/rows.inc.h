@@ -60,6 +60,8 @@ LH_KERNEL(rms_norm_backward)
     }
 }
 
+/* Both directions ask for the next row while this one is written: the passes
+ * before that do not leave the first-level cache, and memory would wait. */
 LH_KERNEL(layer_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
@@ -76,6 +78,8 @@ LH_KERNEL(layer_norm_forward)
         a->mean[i] = m;
         a->scale[i] = r;
         LANES_ROW(j, stop, n,
+            __builtin_prefetch(x + n + j);
+            __builtin_prefetch(y + n + j, 1);
             VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
             if (gain && bias)
                 v = FMA(v, VEC_SUFFIX(row_load)(gain, j, stop),
@@ -106,6 +110,9 @@ LH_KERNEL(layer_norm_backward)
         const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
         LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
+            __builtin_prefetch(x + n + j);
+            __builtin_prefetch(dy + n + j);
+            __builtin_prefetch(dx + n + j, 1);
             VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
             if (gain)
                 h = h * VEC_SUFFIX(row_load)(gain, j, stop);
