@@ -22,22 +22,25 @@ typedef struct attention_extra {
 static lh_attention_args attention_args(lh_tensor *n)
 {
     const attention_extra *e = n->extra;
-    const lh_tensor *q = n->input[0].tensor;
-    bool joined = n->inputs == 1;
-    const lh_tensor *k = joined ? q : n->input[1].tensor;
-    lh_attention_args args = {
-        .q = q->data, .k = k->data,
+    const lh_tensor *q = n->input[0].tensor, *k = q;
+    const int64_t size = lh_columns(n) / e->heads;
+    const float *k_data, *v_data;
+    if (n->inputs > 1) {
+        k = n->input[1].tensor;
+        k_data = k->data;
+        v_data = n->input[2].tensor->data;
+    } else {
+        k_data = q->data + lh_columns(n);
+        v_data = k_data + e->kv_heads * size;
+    }
+    return (lh_attention_args){
+        .q = q->data, .k = k_data, .v = v_data,
         .q_row = lh_columns(q), .k_row = lh_columns(k),
         .heads = e->heads, .kv_heads = e->kv_heads,
-        .head_size = lh_columns(n) / e->heads, .scale = e->scale,
+        .head_size = size, .scale = e->scale,
         .spans = e->spans, .span_count = e->span_count,
         .y = n->data, .stats = e->stats,
     };
-    if (joined)
-        args.k += lh_columns(n);
-    args.v = joined ? args.k + e->kv_heads * args.head_size
-                    : n->input[2].tensor->data;
-    return args;
 }
 
 static lh_status attention_launch(lh_tensor *n, lh_kernel kernel,

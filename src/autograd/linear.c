@@ -13,10 +13,12 @@ static bool linear_is_bf16(const lh_tensor *n)
 }
 
 /* The product; or, where there is an a, in bf16: of that and of g's b, which
- * are the elements of `b`.  `narrow` rounds the result. */
-static lh_status linear_product(lh_tensor *n, const lh_gemm_args *g,
-                                const uint16_t *a, const lh_tensor *b,
-                                bool narrow)
+ * are the elements of `b`.  `narrow` rounds the result.  Inlined, since what
+ * has just been written one by one would be read by twos, which waits for the
+ * cache. */
+static inline __attribute__((always_inline)) lh_status linear_product(
+    lh_tensor *n, const lh_gemm_args *g, const uint16_t *a,
+    const lh_tensor *b, bool narrow)
 {
     int64_t items = lh_gemm_items(g->m, g->n);
     if (!a)

@@ -230,12 +230,12 @@ static void VEC_SUFFIX(short_spread)(const VEC_SUFFIX(short_work) *w,
 
 /* -------------------------------------------------------- the kernels -- */
 
-/* Rows of stats have m and r for each head. */
-static float *VEC_SUFFIX(short_stats)(const VEC_SUFFIX(short_work) *w,
-                                      int64_t i, int64_t g)
+/* Row i of stats: m and r for each head, from the first one on. */
+LANES_INLINE float *VEC_SUFFIX(short_stats)(const VEC_SUFFIX(short_work) *w,
+                                            int64_t i)
 {
     return w->a->stats + ((w->row + lh_min64(i, w->queries - 1)) *
-                          w->a->heads + w->h + lh_min64(g, w->heads - 1)) * 2;
+                          w->a->heads + w->h) * 2;
 }
 
 static void VEC_SUFFIX(short_forward)(const VEC_SUFFIX(short_work) *w)
@@ -269,11 +269,10 @@ static void VEC_SUFFIX(short_forward)(const VEC_SUFFIX(short_work) *w)
                           false, false);
     VEC_SUFFIX(turn4)(u, max, inverse, max, inverse);
     for (int64_t i = 0; i < w->queries; i++) {
-        float stats[VEC_WIDTH];
+        float stats[VEC_WIDTH], *to = VEC_SUFFIX(short_stats)(w, i);
         VEC_STORE(stats, u[i]);
         for (int64_t g = 0; g < w->heads; g++)
-            memcpy(VEC_SUFFIX(short_stats)(w, i, g), stats + 4 * g,
-                   2 * sizeof *stats);
+            memcpy(to + 2 * g, stats + 4 * g, 2 * sizeof *stats);
     }
 }
 
@@ -284,10 +283,11 @@ static void VEC_SUFFIX(short_slopes)(const VEC_SUFFIX(short_work) *w,
     const VEC scale = VEC_SET(w->a->scale);
     float stats[4][VEC_WIDTH] = { { 0 } };
     VEC u[4];
-    for (int i = 0; i < 4; i++)
-        for (int g = 0; g < SHORT_HEADS; g++)
-            memcpy(stats[i] + 4 * g, VEC_SUFFIX(short_stats)(w, i, g),
-                   2 * sizeof **stats);
+    for (int i = 0; i < 4; i++) {
+        const float *from = VEC_SUFFIX(short_stats)(w, i);
+        for (int64_t g = 0; g < w->heads; g++)
+            memcpy(stats[i] + 4 * g, from + 2 * g, 2 * sizeof **stats);
+    }
     VEC_SUFFIX(turn4)(u, VEC_LOAD(stats[0]), VEC_LOAD(stats[1]),
                       VEC_LOAD(stats[2]), VEC_LOAD(stats[3]));
     for (int64_t d = 0; d < w->size * VEC_WIDTH; d += VEC_WIDTH)
