@@ -36,7 +36,8 @@
     }
 #if VEC_WIDTH >= 8
 #define ELEMENTWISE_TURNS(row, PIECE, EACH, turn) \
-    for (; end - i >= turn * VEC_WIDTH; i += turn * VEC_WIDTH) { \
+    for (; ELEMENTWISE_LONG && end - i >= turn * VEC_WIDTH; \
+         i += turn * VEC_WIDTH) { \
         enum { n = VEC_WIDTH }; \
         PIECE(row, EACH) \
     }
