@@ -2,12 +2,12 @@
  * forward and its backward kernel, over VEC.  Needs vec_<isa>.h, math.inc.h,
  * kernels.h.
  *
- * A function is one long chain of operations, so there are several vectors
+ * The long rows are one chain of operations, so there are several vectors
  * in a turn, whose chains lie side by side: by itself gcc leaves one behind
  * the other, and the next is then beyond the CPU's window; or it moves them
- * into the branches behind them, each for itself.  What is left goes vector
- * by vector: loads and stores branch for the last one, and the lanes behind
- * it are computed and dropped. */
+ * into the branches behind them, each for itself.  The others, and what is
+ * left, go vector by vector: loads and stores branch for the last one, and
+ * the lanes behind it are computed and dropped. */
 #include "kernels/language.h"
 
 /* X(v, x, y) for each vector v of a turn. */
