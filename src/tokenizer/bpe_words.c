@@ -417,7 +417,10 @@ static void bpe_learn(lh_bpe_run *r, const bpe_asked *ask,
 {
     const bpe_word *e = size > BPE_LONG_KEY ? NULL
                       : bpe_probe(r->scratch->table, ask->low, ask->high);
-    if (e && bpe_count(e) && bpe_recall_any(r, e, text, size))
+    /* An empty place may be another piece's by now: its key is looked at
+     * behind its count. */
+    if (e && bpe_count(e) && e->low == ask->low && e->high == ask->high &&
+        bpe_recall_any(r, e, text, size))
         return;
     size_t before = r->out->count;
     lh_bpe_piece(r, text, size);
