@@ -125,6 +125,10 @@ $(BUILD)/tools/%: tools/%.c $(BUILD)/flags
 	$(COMPILE) -Iinclude -Isrc $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tools/bench_blas: LDLIBS += -ldl
+# By hand for one width: bench_fused16 and so on.
+$(BUILD)/tools/bench_fused%: tools/bench_fused.c
+	@mkdir -p $(@D)
+	$(CC) -O3 -march=native -ffast-math -DWIDTH=$* -o $@ $< -lm
 $(BUILD)/tools/bench_tokenizer: LDLIBS := $(LIBRARY) $(LDLIBS)
 $(BUILD)/tools/bench_tokenizer: $(LIBRARY)
 
@@ -160,7 +164,8 @@ PEERS = $(if $(ROWS),$(or $(filter tokenizer%,$(firstword $(ROWS))),kernels))
 bench-peers: $(if $(filter tokenizer%,$(PEERS)),,bench-kernels) \
              $(if $(filter kernels,$(PEERS)),,bench-tokenizers)
 
-bench-kernels: $(PROGRAM) $(BUILD)/tools/bench_blas .venv/peers
+bench-kernels: $(PROGRAM) $(BUILD)/tools/bench_blas .venv/peers \
+               $(addprefix $(BUILD)/tools/bench_fused,16 32 64 128)
 	.venv/bin/python tools/bench_peers.py $(PROGRAM) \
 	    $(BUILD)/tools/bench_blas $(ROWS)
 

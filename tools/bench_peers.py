@@ -7,8 +7,10 @@ Each row alternates with its opponents, the same threads, medians of 7 rounds
 with the least and the most in brackets.  Opponents: PyTorch (pinned in
 tests/requirements.txt), MKL (bench/requirements.txt), OpenBLAS and BLIS
 (Debian's packages, used where they are installed, else fetched beside, else
-missed loudly), and a scalar autograd engine in plain Python.  The matrix
-products are called through each library's C interface.  A ROW given selects
+missed loudly), a scalar autograd engine in plain Python, and the micro model
+written by hand in C (bench_fused.c, one program for each width beside
+bench_blas).  The matrix products are called through each library's C
+interface.  A ROW given selects
 the rows that begin with it.
 """
 import ctypes.util
@@ -118,6 +120,24 @@ class Bench:
             if threads > 1:            # its threads spin a while
                 time.sleep(0.05)
             return total
+        return once
+
+    def fused(self, width, batch, seconds=0.1):
+        """A measurement of a name in the micro model written by hand."""
+        key = "fused", width
+        if key not in self.running:
+            here = os.path.dirname(os.path.abspath(__file__))
+            self.running[key] = subprocess.Popen(
+                [os.path.join(os.path.dirname(self.blas_tool),
+                              f"bench_fused{width}"),
+                 os.path.join(here, "names.txt")], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.running[key]
+
+        def once():
+            process.stdin.write(f"{batch} {seconds}\n")
+            process.stdin.flush()
+            return float(process.stdout.readline().split()[0])
         return once
 
     def clock(self):
@@ -298,12 +318,16 @@ def learn_rows(bench):
 def small_rows(bench):
     import bench_torch as torch
     from bench_scalar import scalar_name
-    yield Row("micro 1", 1, bench.ours("micro 1", 1),
-              {"scalar engine": lambda: scalar_name(1)}, 0.25)
-    yield Row("micro 16", 1, bench.ours("micro 16", 1), {}, 0.40)
-    for width, share in ((32, 0.42), (64, 0.55), (128, 0.65)):
-        work = f"micro 1 width {width}"
-        yield Row(work, 1, bench.ours(work, 1), {}, share)
+    for work, width, batch, share in (
+            ("micro 1", 16, 1, 0.25), ("micro 16", 16, 16, 0.40),
+            ("micro 1 width 32", 32, 1, 0.42),
+            ("micro 1 width 64", 64, 1, 0.55),
+            ("micro 1 width 128", 128, 1, 0.65)):
+        peers = {"fused C": lambda width=width, batch=batch: bench.fused(
+            width, batch)}
+        if work == "micro 1":
+            peers["scalar engine"] = lambda: scalar_name(1)
+        yield Row(work, 1, bench.ours(work, 1), peers, share)
     yield Row("node", 1, bench.ours("node", 1),
               {"PyTorch": lambda: torch.node(1)}, least=30e-9)
     yield Row("barrier", 2, bench.ours("barrier", 2), {}, least=200e-9)
@@ -368,7 +392,11 @@ def measure(bench, row):
     text, mark = verdict(bench, row, mine, shares, theirs)
     print(f"{row.name:<30} {row.threads}  {shown(mine):<30} {mark:<11} {text}")
     for name, times in theirs.items():
-        print(f"{'':<30}    {shown(times):<30} {name}")
+        # Written for this work, it does the same FLOPs.
+        share = "" if name != "fused C" else ", share " + format(
+            statistics.median(s * x / y for s, x, y in zip(
+                shares, mine, times)), ".1%")
+        print(f"{'':<30}    {shown(times):<30} {name}{share}")
     sys.stdout.flush()
     return not mark.startswith("NOT")
 
