@@ -592,10 +592,11 @@ LH_API void lh_memory_free(lh_context *ctx, void *memory);
  * each a document, and only their distinct words are kept; then the tokenizer
  * is made: the special tokens (the first begins and ends documents), the 256
  * bytes, and merges until the vocabulary is full or no pair is left.  All of
- * the context's threads count; the result does not depend on them.  More
- * texts may be added then, and a tokenizer of all be made.  No protection
- * against texts made so that their words collide in tables: time may become
- * the square of their number. */
+ * the context's threads count, or one where the context has an allocator of
+ * the host's; the result does not depend on them.  More texts may be added
+ * then, and a tokenizer of all be made.  No protection against texts made so
+ * that their words collide in tables: time may become the square of their
+ * number. */
 typedef struct lh_tokenizer_trainer lh_tokenizer_trainer;
 /* Is told the tokens so far; false stops: LH_ERROR_STOPPED. */
 typedef bool lh_train_report(void *user, int64_t tokens);

@@ -1,5 +1,7 @@
 /* Many texts encoded at once give what each gives alone, for any number of
  * threads; and what they are decoded to. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "longhand.h"
@@ -56,10 +58,28 @@ static lh_tokenizer *trained(lh_context *ctx, const texts *t,
     return k;
 }
 
+/* A host's allocator, which only the thread `host` may ask. */
+static pthread_t host;
+static atomic_int strangers;
+
+static void *allocate(void *user, size_t size)
+{
+    (void)user;
+    strangers += !pthread_equal(host, pthread_self());
+    return malloc(size);
+}
+
+static void release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
 /* Neither steps nor threads make other tokens. */
 static void test_trained(const lh_tokenizer *k, const texts *t)
 {
-    lh_context *one = lh_context_new(&(lh_settings){ .threads = 1 });
+    lh_context *one = lh_context_new(&(lh_settings){
+        .threads = 3, .allocator = { allocate, release, NULL } });
     int64_t vocabulary = lh_tokenizer_vocabulary(k);
     lh_tokenizer *other = trained(one, t, vocabulary, 1);
     CHECK_EQ_INT(lh_tokenizer_vocabulary(other), vocabulary);
@@ -71,6 +91,7 @@ static void test_trained(const lh_tokenizer *k, const texts *t)
     }
     lh_tokenizer_free(other);
     lh_context_free(one);
+    CHECK_EQ_INT(strangers, 0);
 }
 
 /* All at once beside one after the other. */
@@ -137,6 +158,7 @@ int main(void)
     static const lh_encoding special = { .special = true, .frame = true };
     static texts t;
     uint64_t state = 5;
+    host = pthread_self();
     for (int i = 0; i < TEXTS; i++)
         t.text[i] = some_text(&state, i, &t.size[i]);
     lh_tokenizer *const kinds[] = { trained(ctx, &t, 290, 1),

@@ -171,6 +171,33 @@ LH_INTERNAL lh_bpe_scratch *lh_bpe_take(lh_context *ctx,
 LH_INTERNAL void lh_bpe_give(lh_context *ctx, const lh_tokenizer *k,
                              lh_bpe_scratch *scratch);
 
+#define LH_BPE_SHORT 15
+
+/* The first `size` bytes of text, up to LH_BPE_SHORT, as two words, and the
+ * size in the last; 16 bytes may be read. */
+static inline void lh_bpe_key(const void *text, size_t size,
+                              uint64_t *first, uint64_t *second)
+{
+    /* The first bytes of a word: none, 8 times, then 1 and so on, all, 8
+     * times; so that it does for both. */
+    static const uint64_t mask[LH_BPE_SHORT + 9] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff,
+        0xffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff,
+        0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff,
+        0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff
+    };
+    uint64_t low, high;
+    memcpy(&low, text, 8);
+    memcpy(&high, (const char *)text + 8, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    low = __builtin_bswap64(low);
+    high = __builtin_bswap64(high);
+#endif
+    *first = low & mask[size + 8];
+    *second = (high & mask[size]) | (uint64_t)size << 56;
+}
+
 /* What encoding a text works with. */
 typedef struct lh_bpe_run {
     lh_context *ctx;

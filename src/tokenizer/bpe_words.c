@@ -14,7 +14,7 @@
 
 /* Pieces of up to so many bytes are their own keys, longer ones have a hash;
  * still longer ones are not kept. */
-#define BPE_SHORT_KEY 15
+#define BPE_SHORT_KEY LH_BPE_SHORT
 #define BPE_LONG_KEY 255
 /* Tokens of a place; more of them stand elsewhere. */
 #define BPE_FEW 3
@@ -245,31 +245,6 @@ LH_INTERNAL void lh_bpe_give(lh_context *ctx, const lh_tokenizer *k,
 
 /* ---------------------------------------------------------------- keys -- */
 
-/* The first `size` bytes of text, up to BPE_SHORT_KEY, as two words, and the
- * size in the last; 16 bytes may be read. */
-static inline void bpe_key(const unsigned char *text, size_t size,
-                           bpe_asked *ask)
-{
-    /* The first bytes of a word: none, 8 times, then 1 and so on, all, 8
-     * times; so that it does for both. */
-    static const uint64_t mask[BPE_SHORT_KEY + 9] = {
-        0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff,
-        0xffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff,
-        0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff,
-        0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff
-    };
-    uint64_t low, high;
-    memcpy(&low, text, 8);
-    memcpy(&high, text + 8, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    low = __builtin_bswap64(low);
-    high = __builtin_bswap64(high);
-#endif
-    ask->low = low & mask[size + 8];
-    ask->high = (high & mask[size]) | (uint64_t)size << 56;
-}
-
 static void bpe_long_key(const unsigned char *text, size_t size,
                          bpe_asked *ask)
 {
@@ -296,7 +271,7 @@ static inline bpe_asked bpe_ask(const bpe_table *t, const unsigned char *text,
     } else {
         if (readable < 16)
             text = memcpy(copy, text, size);
-        bpe_key(text, size, &ask);
+        lh_bpe_key(text, size, &ask.low, &ask.high);
     }
     ask.word = bpe_home(t, ask.low, ask.high);
     __builtin_prefetch(ask.word);

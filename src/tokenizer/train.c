@@ -9,11 +9,11 @@
 #include "tokenizer/train.h"
 #include "tokenizer/unicode.h"
 
-/* Memory for texts of pieces is taken in blocks of so many bytes. */
-#define TRAIN_ROOM ((size_t)1 << 18)
 /* Parts of documents of about this size; so many bytes in a round. */
 #define TRAIN_PART ((size_t)1 << 16)
 #define TRAIN_ROUND ((size_t)1 << 22)
+/* Pieces that are cut at once, and looked up at once. */
+#define TRAIN_CUT 128
 
 /* ------------------------------------------------------ distinct pieces -- */
 
@@ -23,148 +23,14 @@ typedef struct train_part {
     size_t size;
 } train_part;
 
-/* The pieces that one thread has seen, and its parts of a round.  Memory is
- * the caller's part: a thread that lacks room stops, and is called again. */
+/* The pieces that one thread has seen. */
 typedef struct train_counter {
-    lh_context *ctx;
-    lh_arena arena;
-    char *room;                        /* for texts                        */
-    size_t room_size;
-    lh_word *word;                  /* [mask + 1], text NULL: empty     */
+    lh_context ctx;                    /* failures, and memory             */
+    lh_arena arena;                    /* for texts                        */
+    lh_word *word;                     /* [mask + 1], count 0: empty       */
     size_t mask, used;
-    const lh_scanner *scan;
-    const uint8_t *classes;
-    const train_part *part;            /* every `stride`-th of them        */
-    size_t parts, stride, next, at;
-    size_t wanted;                     /* bytes of text it lacks room for  */
-    bool full;                         /* of words                         */
+    int shift;                         /* of a hash, for the place         */
 } train_counter;
-
-static lh_word *train_place(const train_counter *c, const char *text,
-                               size_t size, uint32_t hash)
-{
-    for (size_t i = hash;; i++) {
-        lh_word *w = &c->word[i & c->mask];
-        if (!w->text || (w->hash == hash && w->size == size &&
-                         !memcmp(w->text, text, size)))
-            return w;
-    }
-}
-
-static bool train_grow(train_counter *c)
-{
-    train_counter larger = *c;
-    larger.mask = c->word ? 2 * c->mask + 1 : 65535;
-    larger.word = lh_alloc_full(c->ctx, larger.mask + 1,
-                                sizeof *larger.word);
-    if (!larger.word)
-        return false;
-    for (size_t i = 0; c->word && i <= c->mask; i++)
-        if (c->word[i].text)
-            *train_place(&larger, c->word[i].text, c->word[i].size,
-                         c->word[i].hash) = c->word[i];
-    lh_free(c->ctx, c->word);
-    c->word = larger.word;
-    c->mask = larger.mask;
-    return true;
-}
-
-/* Counts a piece; false: there is no room for it. */
-static bool train_count(train_counter *c, const char *text, size_t size)
-{
-    uint32_t hash = lh_hash(text, size);
-    lh_word *w = train_place(c, text, size, hash);
-    if (!w->text) {
-        c->full = 2 * c->used >= c->mask;
-        c->wanted = size > c->room_size ? size : 0;
-        if (c->full || c->wanted)
-            return false;
-        *w = (lh_word){ memcpy(c->room, text, size), (uint32_t)size, hash,
-                           0 };
-        c->room += size;
-        c->room_size -= size;
-        c->used++;
-    }
-    w->count++;
-    return true;
-}
-
-/* One thread's parts of a round, from where it stopped. */
-static void train_share(void *arg, int thread)
-{
-    train_counter *c = (train_counter *)arg + thread;
-    for (; c->next < c->parts; c->next += c->stride, c->at = 0) {
-        const train_part *p = &c->part[c->next];
-        const unsigned char *text = (const unsigned char *)p->text;
-        while (c->at < p->size) {
-            size_t n = c->scan->next(c->scan, c->classes, text + c->at,
-                                     p->size - c->at);
-            if (!train_count(c, p->text + c->at, n))
-                return;
-            c->at += n;
-        }
-    }
-}
-
-/* All parts of a round, with as many threads as there are counters. */
-static lh_status train_round(lh_context *ctx, train_counter *counter,
-                             size_t threads, const train_part *part,
-                             size_t parts)
-{
-    for (size_t i = 0; i < threads; i++) {
-        counter[i].part = part;
-        counter[i].parts = parts;
-        counter[i].next = i;
-        counter[i].at = 0;
-        counter[i].stride = threads;
-    }
-    for (bool more = true; more;) {
-        lh_pool_run(ctx->pool, (int)threads, train_share, counter);
-        more = false;
-        for (size_t i = 0; i < threads; i++) {
-            train_counter *c = &counter[i];
-            more |= c->full || c->wanted;
-            if (c->full && !train_grow(c))
-                return LH_ERROR_MEMORY;
-            if (c->wanted) {
-                c->room_size = c->wanted > TRAIN_ROOM ? c->wanted
-                                                      : TRAIN_ROOM;
-                c->room = lh_arena_alloc(&c->arena, c->room_size);
-                if (!c->room)
-                    return LH_ERROR_MEMORY;
-            }
-            c->full = false;
-            c->wanted = 0;
-        }
-    }
-    return LH_OK;
-}
-
-/* Moves the pieces of all counters to the first. */
-static lh_status train_gather(train_counter *counter, size_t threads)
-{
-    train_counter *first = &counter[0];
-    for (size_t t = 1; t < threads; t++)
-        for (size_t i = 0; i <= counter[t].mask; i++) {
-            lh_word *w = &counter[t].word[i];
-            if (!w->text)
-                continue;
-            if (2 * first->used >= first->mask && !train_grow(first))
-                return LH_ERROR_MEMORY;
-            lh_word *to = train_place(first, w->text, w->size, w->hash);
-            if (!to->text) {
-                *to = *w;
-                to->count = 0;
-                first->used++;
-            }
-            to->count += w->count;
-            w->text = NULL;
-            counter[t].used--;
-        }
-    return LH_OK;
-}
-
-/* ------------------------------------------------------------- training -- */
 
 struct lh_tokenizer_trainer {
     lh_context *ctx;
@@ -173,7 +39,142 @@ struct lh_tokenizer_trainer {
     train_counter *counter;            /* [threads]                        */
     size_t threads;
     int64_t documents;
+    const train_part *part;            /* of a round: [parts], of which    */
+    size_t parts;
+    atomic_size_t next;                /* this one is to be taken next     */
 };
+
+static inline lh_word *train_home(const train_counter *c, const lh_word *w)
+{
+    return &c->word[((w->low ^ w->high * 0xd6e8feb86659fd93u) *
+                     0x9e3779b97f4a7c15u) >> c->shift];
+}
+
+/* Where a piece is, or the empty place for it. */
+static inline lh_word *train_place(const train_counter *c,
+                                   const lh_word *like)
+{
+    for (lh_word *w = train_home(c, like);; w++) {
+        if (w > c->word + c->mask)
+            w = c->word;
+        if (!w->count || (w->low == like->low && w->high == like->high &&
+                          (w->high < LH_WORD_LONG ||
+                           !memcmp(w->text, like->text, lh_word_size(w)))))
+            return w;
+    }
+}
+
+static bool train_grow(train_counter *c)
+{
+    train_counter larger = { .shift = c->word ? c->shift - 1 : 48 };
+    larger.mask = ((size_t)1 << (64 - larger.shift)) - 1;
+    larger.word = lh_alloc_full(&c->ctx, larger.mask + 1,
+                                sizeof *larger.word);
+    if (!larger.word)
+        return false;
+    for (size_t i = 0; c->word && i <= c->mask; i++)
+        if (c->word[i].count)
+            *train_place(&larger, &c->word[i]) = c->word[i];
+    lh_free(&c->ctx, c->word);
+    c->word = larger.word;
+    c->mask = larger.mask;
+    c->shift = larger.shift;
+    return true;
+}
+
+/* Asks for a piece of a text; text[0 .. readable - 1] may be read. */
+static inline void train_ask(const train_counter *c, lh_word *ask,
+                             const char *text, size_t size, size_t readable)
+{
+    char copy[16] = { 0 };
+    ask->text = text;
+    if (size > LH_BPE_SHORT) {
+        ask->low = lh_hash(text, size);
+        ask->high = LH_WORD_LONG | size;
+    } else {
+        if (readable < 16)
+            text = memcpy(copy, text, size);
+        lh_bpe_key(text, size, &ask->low, &ask->high);
+    }
+    __builtin_prefetch(train_home(c, ask));
+}
+
+/* Counts a piece so many times; false: there is no room for it. */
+static inline bool train_count(train_counter *c, const lh_word *ask,
+                               int64_t count)
+{
+    lh_word *w = train_place(c, ask);
+    if (!w->count) {
+        size_t size = lh_word_size(ask);
+        char *text = lh_arena_text(&c->arena, size);
+        if (!text || (2 * c->used >= c->mask && !train_grow(c)))
+            return false;
+        w = train_place(c, ask);
+        *w = *ask;
+        w->text = memcpy(text, ask->text, size);
+        w->count = 0;
+        c->used++;
+    }
+    w->count += count;
+    return true;
+}
+
+/* Parts of a round, until there are none. */
+static void train_share(void *arg, int thread)
+{
+    lh_tokenizer_trainer *t = arg;
+    train_counter *c = &t->counter[thread];
+    size_t start[TRAIN_CUT + 1], i;
+    lh_word ask[TRAIN_CUT];
+    while (!c->ctx.status && (i = atomic_fetch_add(&t->next, 1)) < t->parts) {
+        const char *text = t->part[i].text;
+        for (size_t left = t->part[i].size, n; left && !c->ctx.status;
+             text += start[n], left -= start[n]) {
+            n = lh_scan_pieces(t->scan, t->classes, (const void *)text, left,
+                               start, TRAIN_CUT);
+            for (i = 0; i < n; i++)
+                train_ask(c, &ask[i], text + start[i], start[i + 1] - start[i],
+                          left - start[i]);
+            for (i = 0; i < n && train_count(c, &ask[i], 1);)
+                i++;
+        }
+    }
+}
+
+/* All parts of a round, by all threads that come. */
+static lh_status train_round(lh_tokenizer_trainer *t, const train_part *part,
+                             size_t parts)
+{
+    t->part = part;
+    t->parts = parts;
+    atomic_store(&t->next, 0);
+    lh_pool_share(t->ctx->pool, (int)t->threads, train_share, t);
+    for (size_t i = 0; i < t->threads; i++)
+        if (t->counter[i].ctx.status)
+            return lh_fail(t->ctx, t->counter[i].ctx.status, "%s",
+                           t->counter[i].ctx.message);
+    return LH_OK;
+}
+
+/* Moves the pieces of all counters to the first. */
+static lh_status train_gather(lh_tokenizer_trainer *t)
+{
+    train_counter *first = &t->counter[0];
+    for (size_t i = 1; i < t->threads; i++) {
+        train_counter *c = &t->counter[i];
+        for (size_t j = 0; j <= c->mask; j++) {
+            lh_word *w = &c->word[j];
+            if (w->count && !train_count(first, w, w->count))
+                return lh_fail(t->ctx, LH_ERROR_MEMORY, "%s",
+                               first->ctx.message);
+            c->used -= w->count > 0;
+            w->count = 0;
+        }
+    }
+    return LH_OK;
+}
+
+/* ------------------------------------------------------------- training -- */
 
 LH_API void lh_tokenizer_trainer_free(lh_tokenizer_trainer *t)
 {
@@ -195,7 +196,9 @@ LH_API lh_tokenizer_trainer *lh_tokenizer_trainer_new(lh_context *ctx)
         return NULL;
     t->ctx = ctx;
     t->scan = lh_scanner_named("gpt2", 4);
-    t->threads = (size_t)lh_pool_threads(ctx->pool);
+    /* A host's allocator is for the host's thread alone. */
+    t->threads = ctx->allocator.allocate
+        ? 1 : (size_t)lh_pool_threads(ctx->pool);
     t->classes = lh_alloc(ctx, LH_CLASSES, 1);
     t->counter = lh_alloc(ctx, t->threads, sizeof *t->counter);
     bool ok = t->classes && t->counter;
@@ -203,16 +206,14 @@ LH_API lh_tokenizer_trainer *lh_tokenizer_trainer_new(lh_context *ctx)
         lh_unicode_classes(t->classes);
     for (size_t i = 0; i < t->threads && ok; i++) {
         train_counter *c = &t->counter[i];
-        c->ctx = c->arena.ctx = ctx;
-        c->scan = t->scan;
-        c->classes = t->classes;
+        c->ctx.allocator = ctx->allocator;
+        c->arena.ctx = &c->ctx;
         ok = train_grow(c);
     }
-    if (!ok) {
-        lh_tokenizer_trainer_free(t);
-        return NULL;
-    }
-    return t;
+    if (ok)
+        return t;
+    lh_tokenizer_trainer_free(t);
+    return LH_FAIL_NULL(ctx, LH_ERROR_MEMORY, "no memory for a trainer");
 }
 
 LH_API int64_t lh_tokenizer_trainer_words(const lh_tokenizer_trainer *t)
@@ -259,14 +260,13 @@ LH_API lh_status lh_tokenizer_trainer_add(lh_tokenizer_trainer *t,
                                  (long long)(t->documents + i + 1),
                                  end - at);
             if (!status && bytes >= TRAIN_ROUND) {
-                status = train_round(t->ctx, t->counter, t->threads, part,
-                                     parts);
+                status = train_round(t, part, parts);
                 parts = bytes = 0;
             }
         }
     }
     if (!status && parts)
-        status = train_round(t->ctx, t->counter, t->threads, part, parts);
+        status = train_round(t, part, parts);
     t->documents += count;
     lh_free(t->ctx, part);
     return status;
@@ -287,7 +287,7 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
                             " most 2^20", (long long)vocabulary);
     lh_gather g = { .ctx = ctx, .where = "training", .arena = { .ctx = ctx } };
     lh_tokenizer *k = NULL;
-    lh_status status = train_gather(t->counter, t->threads);
+    lh_status status = train_gather(t);
     if (!status)
         status = lh_train_merges(&g, t->counter[0].word,
                                  t->counter[0].mask + 1, special, specials,
@@ -308,6 +308,6 @@ LH_API lh_tokenizer *lh_tokenizer_trainer_make(
     return k;
 }
 
-#undef TRAIN_ROOM
 #undef TRAIN_PART
 #undef TRAIN_ROUND
+#undef TRAIN_CUT

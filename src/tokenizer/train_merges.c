@@ -300,8 +300,8 @@ static lh_status train_words(train_run *r, const lh_word *word,
         byte_id[b] = train_byte_id(first, b);
     r->symbols = 1;
     for (size_t i = 0; i < places; i++)
-        if (word[i].text) {
-            r->symbols += (size_t)word[i].size + 1;
+        if (word[i].count) {
+            r->symbols += (size_t)lh_word_size(&word[i]) + 1;
             distinct++;
         }
     if (r->symbols >= UINT32_MAX)
@@ -316,10 +316,10 @@ static lh_status train_words(train_run *r, const lh_word *word,
     r->symbol[at++].token = TRAIN_NONE;
     for (size_t i = 0; i < places; i++) {
         const lh_word *w = &word[i];
-        if (!w->text)
+        if (!w->count)
             continue;
         r->count[words] = w->count;
-        for (uint32_t j = 0; j < w->size; j++)
+        for (uint32_t j = 0, size = lh_word_size(w); j < size; j++)
             r->symbol[at++] = (train_symbol){
                 byte_id[(unsigned char)w->text[j]], words };
         r->symbol[at++].token = TRAIN_NONE;
