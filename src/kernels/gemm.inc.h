@@ -20,7 +20,7 @@
  *
  * Wanted from the including file: the vector macros of vec_*.h; transpose()
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
- * (12, 8 or 6) with two vectors. */
+ * (12, 8 or 6) with two vectors; GEMM_CHAIN, its fma where FMA is a call. */
 
 /* l in one block: all of them, or, where there are more, in blocks of at most
  * GEMM_CUT.  Then a strip of a (12 KiB) and a panel of GEMM_WIDE columns of b
@@ -106,9 +106,12 @@ typedef struct VEC_SUFFIX(gemm_ahead) {
         else \
             VEC_STORE(c + r * c_row + v * VEC_WIDTH, c##r##_##v); \
     }
+#ifndef GEMM_CHAIN
+#define GEMM_CHAIN FMA
+#endif
 #define GEMM_FMA(r, v) \
     if (v < vecs) \
-        c##r##_##v = FMA(x, b##v, c##r##_##v);
+        c##r##_##v = GEMM_CHAIN(x, b##v, c##r##_##v);
 #define GEMM_STEP(r, from) \
     if (r < rows) { \
         VEC x = VEC_SET(from); \
@@ -636,5 +639,6 @@ LH_KERNEL(gemm)
 #undef GEMM_LOAD
 #undef GEMM_STORE
 #undef GEMM_FMA
+#undef GEMM_CHAIN
 #undef GEMM_STEP
 #undef GEMM_STRIP

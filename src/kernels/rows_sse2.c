@@ -14,10 +14,15 @@
 
 #if defined(__SSE2__)
 
-/* The emulated fma leaves the optimizer little to do: -O1 compiles in two
- * thirds of the time to code that takes a tenth longer. */
+/* The emulated fma leaves the optimizer little to do: -O1 without these passes
+ * compiles in half of the time to code that is as fast.  ipa-ra keeps
+ * registers over its calls. */
 #if !defined(__clang__) && defined(__OPTIMIZE__)
-#pragma GCC optimize("O1")
+#pragma GCC optimize("O1", "ipa-ra")
+#ifndef LH_AMALGAMATION                /* where it would hold for the rest */
+#pragma GCC optimize("no-thread-jumps", "no-tree-pta", "no-tree-slsr", \
+    "no-ivopts", "no-tree-dominator-opts")
+#endif
 #endif
 #include "kernels/vec_sse2.h"
 
@@ -62,6 +67,7 @@ static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
 #define GENERAL_ALONE
 #define LANES_IN_MEMORY
 #define GEMM_ROWS 4
+#define GEMM_CHAIN lh_fma_here_sse2
 #include "kernels/all.inc.h"
 
 #else

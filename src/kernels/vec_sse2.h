@@ -108,7 +108,8 @@ static inline __m128d lh_fma_near_sse2(__m128 a, __m128 b, __m128 c)
  * last 29 bits are 1 and zeros; below the normal numbers halfway is
  * elsewhere, so all of those are suspects too.  Zero is none: a sum of at
  * most 2^-150 is exact in double, since the product has only 48 bits. */
-static inline VEC lh_fma_sse2(VEC x, VEC y, VEC z)
+static inline __attribute__((always_inline)) VEC lh_fma_here_sse2(VEC x, VEC y,
+                                                                  VEC z)
 {
     __m128 a = (__m128)x, b = (__m128)y, c = (__m128)z;
     __m128d low = lh_fma_near_sse2(a, b, c);
@@ -128,6 +129,13 @@ static inline VEC lh_fma_sse2(VEC x, VEC y, VEC z)
     if (__builtin_expect(_mm_movemask_epi8(_mm_or_si128(halfway, tiny)), 0))
         return lh_fma_exact_sse2(x, y, z);
     return (VEC)y4;
+}
+
+/* By a call wherever it is not all of the work: 24 instructions in hundreds of
+ * places take as long to compile as the rest of the file. */
+static __attribute__((noinline)) VEC lh_fma_sse2(VEC x, VEC y, VEC z)
+{
+    return lh_fma_here_sse2(x, y, z);
 }
 
 #define FMA(a, b, c) lh_fma_sse2(a, b, c)
