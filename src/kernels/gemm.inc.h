@@ -326,10 +326,9 @@ GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t i,
             VEC_SUFFIX(transpose)(turned[v], VEC_WIDTH,
                                   b + v * columns[0] * b_col, b_col,
                                   columns[v], depth);
-        for (int q = 0; q < 2 * VEC_WIDTH * VEC_WIDTH; q += 16)
-            __builtin_prefetch(ahead + 4 * q, 0, 2);
-        ahead += 2 * VEC_WIDTH * VEC_WIDTH * 4;
-        for (int q = 0; q < depth; q++) {
+        for (int q = 0; q < 2 * VEC_WIDTH * VEC_WIDTH; q += 16, ahead += 64)
+            __builtin_prefetch(ahead, 0, 2);
+        for (int64_t q = 0; q < depth; q++) {
             GEMM_FEW_EACH(GEMM_USE)
             a += a_col;
         }

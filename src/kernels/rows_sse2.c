@@ -20,8 +20,7 @@
 #if !defined(__clang__) && defined(__OPTIMIZE__)
 #pragma GCC optimize("O1", "ipa-ra")
 #ifndef LH_AMALGAMATION                /* where it would hold for the rest */
-#pragma GCC optimize("no-thread-jumps", "no-tree-pta", "no-tree-slsr", \
-    "no-ivopts", "no-tree-dominator-opts")
+#pragma GCC optimize("no-thread-jumps", "no-tree-slsr")
 #endif
 #endif
 #include "kernels/vec_sse2.h"
