@@ -138,9 +138,11 @@ static inline VEC VEC_SUFFIX(adamw_quotient)(const lh_adamw_args *a, VEC p,
 
 #define GEMM_ROWS 12
 #include "kernels/all.inc.h"
+#include "kernels/gemm_bf16_avx512.inc.h"
 
 #else
 
 LH_NO_ROWS(avx512)
+LH_NO_ROWS(avx512_bf16)
 
 #endif

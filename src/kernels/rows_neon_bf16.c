@@ -5,7 +5,7 @@
  * packed as it wants them, lines in pairs, four elements of each in turn; a
  * tile is 8 x 8, sixteen registers.  It adds in an order of its own, so a
  * chain that is to be cut anywhere (a_row = 1: kernels.h) goes to the row of
- * rows_neon.c, which widens.  Loops as in rows_avx512_bf16.c. */
+ * rows_neon.c, which widens.  Loops as in gemm_bf16_avx512.inc.h. */
 #include "base/strict.h"
 #include "kernels/level.h"
 
