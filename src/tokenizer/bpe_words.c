@@ -67,32 +67,26 @@ typedef struct bpe_asked {
 
 /* --------------------------------------------------------------- table -- */
 
+/* One block: it is filled as it grows, so that it may lie in large pages. */
 static bpe_table *bpe_table_new(lh_context *ctx, unsigned bits)
 {
-    bpe_table *t = lh_alloc(ctx, 1, sizeof *t);
+    size_t places = (size_t)1 << bits;
+    bpe_table *t = lh_alloc_full(
+        ctx, 1, sizeof *t + LH_ALIGN + places * sizeof *t->word +
+                (BPE_MORES * places + BPE_COPIED) * sizeof *t->more);
     if (!t)
         return NULL;
     t->users = 1;
     t->shift = 64 - bits;
-    t->word = (bpe_word *)(void *)lh_floats_alloc(
-        ctx, sizeof(bpe_word) / sizeof(float) << bits);
-    t->more = lh_alloc(ctx, ((size_t)BPE_MORES << bits) + BPE_COPIED,
-                       sizeof *t->more);
-    if (t->word && t->more)
-        return t;
-    lh_floats_free(ctx, (float *)(void *)t->word);
-    lh_free(ctx, t->more);
-    lh_free(ctx, t);
-    return NULL;
+    t->word = (bpe_word *)(((uintptr_t)(t + 1) | (LH_ALIGN - 1)) + 1);
+    t->more = (int32_t *)(t->word + places);
+    return t;
 }
 
 static void bpe_table_leave(lh_context *ctx, bpe_table *t)
 {
-    if (!t || --t->users)
-        return;
-    lh_floats_free(ctx, (float *)(void *)t->word);
-    lh_free(ctx, t->more);
-    lh_free(ctx, t);
+    if (t && !--t->users)
+        lh_free(ctx, t);
 }
 
 static inline bpe_word *bpe_home(const bpe_table *t, uint64_t low,
