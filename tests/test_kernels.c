@@ -733,7 +733,7 @@ static void check_parts(void)
     int wrong = 0;
     for (int64_t m = 1; m < 1200; m += m < 120 ? 17 : 331)
         for (int64_t n = 1; n < 3000; n += n < 900 ? 1 : 119)
-            for (int64_t step = 1; step < 9; step += 3) {
+            for (int64_t step = 1; step < 90; step = 2 * step + 2) {
                 int64_t items = lh_gemm_items(m, n), area = 0, end = 0;
                 int64_t i = 0, j = 0, column = 0;
                 for (int64_t at = 0; at < items;) {

@@ -198,7 +198,8 @@ typedef struct lh_gemm_part {
     int64_t items, i, m, j, n;
 } lh_gemm_part;
 
-/* The first rectangle of the items begin..end-1. */
+/* The first rectangle of the items begin..end-1: whole panels together, so
+ * that a thread alone packs a once for all of them. */
 static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
                                         int64_t end)
 {
@@ -210,6 +211,12 @@ static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
                        .i = row * down };
     int64_t next = panel + (rows > 1 ? 1 : p.items);
     p.j = lh_gemm_column(m, n, panel, panels);
+    while (rows > 1 && p.items % rows == 0 &&
+           end - begin - p.items >= rows &&
+           lh_gemm_column(m, n, next + 1, panels) - p.j <= LH_GEMM_PANEL) {
+        p.items += rows;
+        next++;
+    }
     p.m = lh_min64(rows > 1 ? p.items * down : down, m - p.i);
     p.n = lh_gemm_column(m, n, next, panels) - p.j;
     return p;
