@@ -35,29 +35,28 @@
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
 #define GEMM_CHUNK 16
-/* From l to l where a is packed across, and from row to row where along:
- * whole vectors, and no power of two, which would meet in few sets. */
-#define GEMM_LINE ((GEMM_ROWS + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH)
+/* From l to l where a is packed across, and from row to row where along: an
+ * odd number of lines, since a power of two would meet in few sets. */
+#define GEMM_LINE (GEMM_HIGH + 16)
 #define GEMM_PITCH (GEMM_DEPTH + 16)
 /* Rows of the tiles for rows that are left. */
 #define GEMM_SOME (GEMM_ROWS > 6 ? 4 : 2)
 /* Floats of a block of b, and of a in the larger of its two forms. */
 #define GEMM_B (LH_GEMM_PANEL * GEMM_DEPTH)
-#define GEMM_A (GEMM_HIGH / 6 * 8 * GEMM_DEPTH)
-_Static_assert(GEMM_HIGH / GEMM_ROWS * GEMM_LINE * GEMM_DEPTH <= GEMM_A &&
-               GEMM_HIGH * GEMM_PITCH <= GEMM_A &&
+#define GEMM_A (GEMM_LINE * GEMM_DEPTH)
+_Static_assert(GEMM_HIGH * GEMM_PITCH <= GEMM_A &&
                GEMM_B + 2 * GEMM_A <= LH_GEMM_SCRATCH,
                "packed operands do not fit into the scratch");
 
 /* A product on its way through the layers.  start: what the chains begin
  * from, NULL: +0.  ragged: b's rows end with column n, so the last vector of
- * a row is loaded in part; otherwise whole vectors may be loaded.  a_panel,
- * b_panel: what lies between GEMM_ROWS rows of a, GEMM_WIDE columns of b, and
- * the next ones, beyond the strides; 0 where nothing is packed in panels. */
+ * a row is loaded in part; otherwise whole vectors may be loaded.  b_panel:
+ * what lies between GEMM_WIDE columns of b and the next ones, beyond the
+ * stride; 0 where nothing is packed in panels. */
 typedef struct VEC_SUFFIX(gemm_work) {
     int64_t n, k;
     const float *a;
-    int64_t a_row, a_col, a_panel;
+    int64_t a_row, a_col;
     const float *b;
     int64_t b_row, b_panel;
     const float *start;
@@ -143,8 +142,6 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     const int64_t panel = w->b_panel;
     const float *a = w->a + i * a_row;
     const float *b = w->b + j;
-    if (w->a_panel)
-        a += i / GEMM_ROWS * w->a_panel;
     if (panel)
         b += j / GEMM_WIDE * panel;
     const VEC zero = VEC_SET(0.0f);
@@ -467,9 +464,9 @@ static void VEC_SUFFIX(gemm_see_b)(VEC_SUFFIX(gemm_plan) *plan,
                          q->depth, lh_min64(2 * GEMM_WIDE, q->p.n - j));
 }
 
-/* Part t of `parts` of a's block at q: packed into `to`, rows nearer to each
- * other or, where a lies across, in panels of GEMM_ROWS; or, with `to` NULL,
- * only asked for. */
+/* Part t of `parts` of a's block at q: packed into `to`, rows, or columns
+ * where a lies across, nearer to each other; or, with `to` NULL, only asked
+ * for. */
 static void VEC_SUFFIX(gemm_pack_a)(VEC_SUFFIX(gemm_plan) *plan,
                                     const VEC_SUFFIX(gemm_place) *q,
                                     float *to, int64_t t, int64_t parts)
@@ -477,27 +474,19 @@ static void VEC_SUFFIX(gemm_pack_a)(VEC_SUFFIX(gemm_plan) *plan,
     const lh_gemm_args *g = plan->g;
     const float *from = g->a + q->i * g->a_row + q->from * g->a_col;
     bool along = g->a_col == 1;
+    int64_t row = along ? g->a_row : g->a_col;
+    int64_t pitch = along ? GEMM_PITCH : GEMM_LINE;
     int64_t all = along ? q->rows : q->depth;
+    int64_t count = along ? q->depth : q->rows;
     int64_t first = all * t / parts, last = all * (t + 1) / parts;
-    from += first * (along ? g->a_row : g->a_col);
-    if (!to && along)
-        VEC_SUFFIX(gemm_see)(plan, from, 1, g->a_row, q->depth, last - first);
-    else if (!to)
-        VEC_SUFFIX(gemm_see)(plan, from, g->a_col, 1, last - first, q->rows);
+    from += first * row;
+    if (to)
+        VEC_SUFFIX(gemm_pack)(to + first * pitch, pitch, from, row, 1,
+                              last - first, count);
     else if (along)
-        VEC_SUFFIX(gemm_pack)(to + first * GEMM_PITCH, GEMM_PITCH, from,
-                              g->a_row, 1, last - first, q->depth);
-    else for (int64_t l = first; l < last; l++, from += g->a_col) {
-        float *d = to + l * GEMM_LINE;
-        for (int64_t i = 0; i < q->rows; i += GEMM_ROWS) {
-            for (int64_t v = i; v < i + GEMM_LINE && v < q->rows;
-                 v += VEC_WIDTH)
-                VEC_STORE(d + v - i, q->rows - v >= VEC_WIDTH
-                              ? VEC_LOAD(from + v)
-                              : VEC_LOAD_PART(from + v, (int)(q->rows - v)));
-            d += q->depth * GEMM_LINE;
-        }
-    }
+        VEC_SUFFIX(gemm_see)(plan, from, 1, row, count, last - first);
+    else
+        VEC_SUFFIX(gemm_see)(plan, from, row, 1, last - first, count);
 }
 
 /* The work of the block at q, whose operands are packed as the plan says. */
@@ -517,12 +506,10 @@ static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
     };
     if (plan->pack_a) {
         w->a = plan->a[0];
-        if (g->a_col == 1) {
+        if (g->a_col == 1)
             w->a_row = GEMM_PITCH;
-        } else {
+        else
             w->a_col = GEMM_LINE;
-            w->a_panel = w->k * GEMM_LINE - GEMM_ROWS;
-        }
     }
     if (VEC_SUFFIX(gemm_packs_b)(plan, q)) {
         w->b = plan->b;
