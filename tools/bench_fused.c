@@ -45,6 +45,7 @@ enum {
 };
 
 #define ALWAYS static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #define ALIGNED __attribute__((aligned(64)))
 
 typedef float vec __attribute__((vector_size(64), may_alias));
@@ -223,20 +224,102 @@ ALWAYS void rows_by_square(const vec w[16], const float *x, int xs, float *y,
 
 #define LOAD(k) w[k] = GET(at + 16 * k);
 
-/* y = x w, with x of `in` and y of `out` columns. */
-static void forward(const float *x, int in, const float *w_at, float *y,
-                    int out, int n)
+/* What becomes of a product: a sum with what lies at `add` (or NULL), no
+ * less than `least`. */
+typedef struct end {
+    const float *add;
+    float least;
+} end;
+
+#define ROWS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) \
+                 DO(9) DO(10) DO(11) DO(12) DO(13)
+
+/* R rows of y = x w in registers, 32 columns of w's squares, or 16 in two
+ * sums, if `wide` is 0.  `down` floats lie between two squares. */
+ALWAYS void block(const float *x, size_t xs, const float *w, size_t down,
+                  int squares_down, float *y, size_t ys, end e, int wide,
+                  const int R)
 {
-    for (int i = 0; i < in; i += 16)
-        for (int o = 0; o < out; o += 16) {
-            const float *at = w_at + i * out + o * 16;
-            vec w[16];
-            EACH(LOAD)
-            if (i)
-                rows_by_square(w, x + i, in, y + o, out, n, 1);
-            else
-                rows_by_square(w, x + i, in, y + o, out, n, 0);
+#define STEP(r) vec a##r = { 0 }, b##r = a##r;
+    ROWS(STEP)
+#undef STEP
+    /* Five addresses; gcc would keep fourteen, and spill them. */
+    const float *x0 = x, *x3 = x + 3 * xs, *x6 = x + 6 * xs,
+                *x9 = x + 9 * xs, *x12 = x + 12 * xs;
+    __asm__("" : "+r"(xs), "+r"(x3), "+r"(x6), "+r"(x9), "+r"(x12));
+#define ROW(r, at) \
+    if (R > r) { \
+        a##r += (at)[k] * w0; \
+        b##r += (at)[wide ? k : k + 1] * w1; \
+    }
+    for (int s = 0; s < squares_down; s++) {
+        for (int k = 0; k < 16; k += wide ? 1 : 2) {
+            vec w0 = GET(w + k * 16);
+            vec w1 = GET(w + k * 16 + (wide ? 256 : 16));
+            ROW(0, x0) ROW(1, x0 + xs) ROW(2, x0 + 2 * xs)
+            ROW(3, x3) ROW(4, x3 + xs) ROW(5, x3 + 2 * xs)
+            ROW(6, x6) ROW(7, x6 + xs) ROW(8, x6 + 2 * xs)
+            ROW(9, x9) ROW(10, x9 + xs) ROW(11, x9 + 2 * xs)
+            ROW(12, x12) ROW(13, x12 + xs)
         }
+        w += down;
+        x0 += 16;
+        x3 += 16;
+        x6 += 16;
+        x9 += 16;
+        x12 += 16;
+    }
+#undef ROW
+    vec least = splat(e.least);
+#define STEP(r) \
+    if (R > r) { \
+        if (!wide) \
+            a##r += b##r; \
+        if (e.add) \
+            a##r += GET(e.add + r * ys); \
+        AT(y + r * ys) = larger(a##r, least); \
+    } \
+    if (R > r && wide) { \
+        if (e.add) \
+            b##r += GET(e.add + r * ys + 16); \
+        AT(y + r * ys + 16) = larger(b##r, least); \
+    }
+    ROWS(STEP)
+#undef STEP
+}
+
+ALWAYS void blocks(const float *x, size_t xs, const float *w, size_t down,
+                   int squares_down, float *y, size_t ys, end e, int wide,
+                   int n)
+{
+    for (int rows; n; n -= rows) {
+        rows = n <= 14 ? n : n >= 28 ? 14 : n / 2;
+        switch (rows) {
+#define STEP(r) \
+        case r + 1: \
+            block(x, xs, w, down, squares_down, y, ys, e, wide, r + 1); \
+            break;
+        ROWS(STEP)
+#undef STEP
+        }
+        x += (size_t)rows * xs;
+        y += (size_t)rows * ys;
+        e.add += e.add ? (size_t)rows * ys : 0;
+    }
+}
+
+/* y = x w, with x of `in` and y of `out` columns. */
+static NOINLINE void forward(const float *x, int in, const float *w, float *y,
+                             int out, int n, end e)
+{
+    for (int o = 0; o < out; o += 32, e.add += e.add ? 32 : 0) {
+        if (out - o > 16)
+            blocks(x, (size_t)in, w + o * 16, (size_t)(16 * out), in / 16,
+                   y + o, (size_t)out, e, 1, n);
+        else
+            blocks(x, (size_t)in, w + o * 16, (size_t)(16 * out), in / 16,
+                   y + o, (size_t)out, e, 0, n);
+    }
 }
 
 /* ---------------------------------------------------------------- Adam -- */
@@ -301,7 +384,7 @@ static void backward(const float *x, int in, size_t w_at, const float *dy,
 enum { PART = D < LANES ? D : LANES };
 typedef float part __attribute__((vector_size(4 * PART), may_alias,
                                   aligned(4)));
-static ALIGNED float chance[BATCH][HEADS][T][T];
+static ALIGNED float chance[BATCH][HEADS * T * T];
 
 /* Rows of [t][stride] from `at`, D columns, turned over to [d][T]; rows from
  * n on are whatever there is. */
@@ -315,7 +398,113 @@ ALWAYS void turned_head(const float *at, int stride, float to[D][T], int n)
 static const ivec LANE = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
                            15 };
 
-static void attend(const float *qkv, float *y, float p[HEADS][T][T], int n)
+#if WIDTH == 16
+/* Heads of four: a vector holds four keys of each head, [head][key], or a
+ * row's channels, [head][channel].  What is to meet all of a head's is
+ * repeated within its four lanes. */
+#define ONE(x, j) __builtin_shufflevector(x, x, \
+    j, j, j, j, 4 + j, 4 + j, 4 + j, 4 + j, \
+    8 + j, 8 + j, 8 + j, 8 + j, 12 + j, 12 + j, 12 + j, 12 + j)
+
+ALWAYS vec sum_four(vec x)
+{
+    x += TURN2(x);
+    return x + TURN1(x);
+}
+
+ALWAYS vec largest_of_four(vec x)
+{
+    x = larger(x, TURN2(x));
+    return larger(x, TURN1(x));
+}
+
+static void attend(const float *qkv, float *y, float *p, int n)
+{
+    vec kt[T];
+    for (int u = 0; u < n; u += 4) {
+        const float *k = qkv + u * 3 * C + C;
+        vec k0 = GET(k), k1 = GET(k + 3 * C), k2 = GET(k + 6 * C),
+            k3 = GET(k + 9 * C);
+        TURN_FOURS(k0, k1, k2, k3);
+        kt[u] = k0;
+        kt[u + 1] = k1;
+        kt[u + 2] = k2;
+        kt[u + 3] = k3;
+    }
+    for (int t = 0; t < n; t++) {
+        vec q = GET(qkv + t * 3 * C) * 0.5f, e[T / 4], o = { 0 };
+        vec q0 = ONE(q, 0), q1 = ONE(q, 1), q2 = ONE(q, 2), q3 = ONE(q, 3);
+        int last = t / 4;
+        for (int u = 0; u <= last; u++)
+            e[u] = q0 * kt[4 * u] + q1 * kt[4 * u + 1] +
+                   q2 * kt[4 * u + 2] + q3 * kt[4 * u + 3];
+        e[last] = where((LANE & 3) <= t % 4, e[last], splat(-1e30f));
+        vec most = e[0], total = { 0 };
+        for (int u = 1; u <= last; u++)
+            most = larger(most, e[u]);
+        most = largest_of_four(most);
+        for (int u = 0; u <= last; u++)
+            total += e[u] = exponential(e[u] - most);
+        total = 1 / sum_four(total);
+        for (int u = 0; u <= last; u++) {
+            const float *v = qkv + u * 4 * 3 * C + 2 * C;
+            e[u] *= total;
+            AT(p + t * T * HEADS + u * 16) = e[u];
+            o += ONE(e[u], 0) * GET(v) + ONE(e[u], 1) * GET(v + 3 * C) +
+                 ONE(e[u], 2) * GET(v + 6 * C) +
+                 ONE(e[u], 3) * GET(v + 9 * C);
+        }
+        AT(y + t * C) = o;
+    }
+}
+
+static void attend_backward(const float *qkv, const float *y, const float *dy,
+                            const float *p, float *dqkv, int n)
+{
+    for (int u = 0; u < n; u += 4) {
+        const float *kv = qkv + u * 3 * C + C;
+        float *to = dqkv + u * 3 * C + C;
+        vec k0 = GET(kv), k1 = GET(kv + 3 * C), k2 = GET(kv + 6 * C),
+            k3 = GET(kv + 9 * C);
+        vec v0 = GET(kv + C), v1 = GET(kv + 4 * C), v2 = GET(kv + 7 * C),
+            v3 = GET(kv + 10 * C);
+        vec dk0 = { 0 }, dk1 = dk0, dk2 = dk0, dk3 = dk0;
+        vec dv0 = dk0, dv1 = dk0, dv2 = dk0, dv3 = dk0;
+        TURN_FOURS(v0, v1, v2, v3);
+        for (int t = u; t < n; t++) {
+            vec d = GET(dy + t * C), q = GET(qkv + t * 3 * C);
+            vec chances = GET(p + t * T * HEADS + u * 4);
+            vec ds = ONE(d, 0) * v0 + ONE(d, 1) * v1 + ONE(d, 2) * v2 +
+                     ONE(d, 3) * v3;
+            ds = chances * 0.5f * (ds - sum_four(d * GET(y + t * C)));
+            dv0 += ONE(chances, 0) * d;
+            dv1 += ONE(chances, 1) * d;
+            dv2 += ONE(chances, 2) * d;
+            dv3 += ONE(chances, 3) * d;
+            vec s0 = ONE(ds, 0), s1 = ONE(ds, 1), s2 = ONE(ds, 2),
+                s3 = ONE(ds, 3);
+            dk0 += s0 * q;
+            dk1 += s1 * q;
+            dk2 += s2 * q;
+            dk3 += s3 * q;
+            vec dq = s0 * k0 + s1 * k1 + s2 * k2 + s3 * k3;
+            float *to_q = dqkv + t * 3 * C;
+            if (u)
+                dq += GET(to_q);
+            AT(to_q) = dq;
+        }
+        AT(to) = dk0;
+        AT(to + 3 * C) = dk1;
+        AT(to + 6 * C) = dk2;
+        AT(to + 9 * C) = dk3;
+        AT(to + C) = dv0;
+        AT(to + 4 * C) = dv1;
+        AT(to + 7 * C) = dv2;
+        AT(to + 10 * C) = dv3;
+    }
+}
+#else
+static void attend(const float *qkv, float *y, float *p, int n)
 {
     const float scale = 1 / sqrtf(D);
     ALIGNED float kt[D][T] = { { 0 } };
@@ -330,11 +519,11 @@ static void attend(const float *qkv, float *y, float p[HEADS][T][T], int n)
             s = where(seen, s * scale, splat(-1e30f));
             s = where(seen, exponential(s - largest(s)), splat(0));
             s /= sum(s);
-            AT(p[h][t]) = s;
+            AT(p + (h * T + t) * T) = s;
             for (int d = 0; d < D; d += PART) {
                 part o = { 0 };
                 for (int u = 0; u <= t; u++)
-                    o += p[h][t][u] *
+                    o += p[(h * T + t) * T + u] *
                          *(const part *)(qkv + u * 3 * C + 2 * C + h * D + d);
                 *(part *)(y + t * C + h * D + d) = o;
             }
@@ -342,16 +531,17 @@ static void attend(const float *qkv, float *y, float p[HEADS][T][T], int n)
     }
 }
 
-static void attend_backward(const float *qkv, const float *dy,
-                            float p[HEADS][T][T], float *dqkv, int n)
+static void attend_backward(const float *qkv, const float *y, const float *dy,
+                            const float *p, float *dqkv, int n)
 {
     const float scale = 1 / sqrtf(D);
+    (void)y;
     ALIGNED float vt[D][T] = { { 0 } }, ds[T][T];
     for (int h = 0; h < HEADS; h++) {
         turned_head(qkv + 2 * C + h * D, 3 * C, vt, n);
         for (int t = 0; t < n; t++) {
             const float *d_y = dy + t * C + h * D;
-            vec s = { 0 }, prob = GET(p[h][t]);
+            vec s = { 0 }, prob = GET(p + (h * T + t) * T);
             for (int d = 0; d < D; d++)
                 s += d_y[d] * GET(vt[d]);
             AT(ds[t]) = prob * (s - sum(prob * s)) * scale;
@@ -364,7 +554,7 @@ static void attend_backward(const float *qkv, const float *dy,
                     dq += ds[t][u] * *(const part *)(here + u * 3 * C + C);
                 for (int u = t; u < n; u++) {
                     dk += ds[u][t] * *(const part *)(here + u * 3 * C);
-                    dv += p[h][u][t] *
+                    dv += p[(h * T + u) * T + t] *
                           *(const part *)(dy + u * C + h * D + d);
                 }
                 float *to = dqkv + t * 3 * C + h * D + d;
@@ -374,6 +564,8 @@ static void attend_backward(const float *qkv, const float *dy,
             }
     }
 }
+
+#endif
 
 /* ---------------------------------------------------------------- norms -- */
 
@@ -401,9 +593,10 @@ ALWAYS void norm_backward(const float *h, const float *dh, vec r, float *dx)
 /* ----------------------------------------------------------------- step -- */
 
 /* Activations of a step, and their gradients. */
-static ALIGNED float x0[ROWS][C], h1[ROWS][C], qkv[ROWS][3 * C], o[ROWS][C],
+static ALIGNED float x0[ROWS][C], h1[ROWS][C], qkv[ROWS + 3][3 * C],
+    o[ROWS][C],
     x1[ROWS][C], h2[ROWS][C], a[ROWS][F], x2[ROWS][C], logits[ROWS][VL],
-    dx[ROWS][C], dh[ROWS][C], da[ROWS][F], dqkv[ROWS][3 * C],
+    dx[ROWS][C], dh[ROWS][C], da[ROWS][F], dqkv[ROWS + 3][3 * C],
     embedding_gradient[EMBEDDINGS];
 static ALIGNED vec r0[ROWS], r1[ROWS], r2[ROWS];
 
@@ -416,7 +609,7 @@ typedef struct name {
 static float cross_entropy(const uint8_t *target, int n, float share,
                            float y[][VL])
 {
-    float loss = 0;
+    float loss = 0, product = 1;      /* 27^16 is no problem             */
     for (int t = 0; t < n; t++) {
         vec low = GET(y[t]);
         vec high = where(LANE < V - 16, GET(y[t] + 16), splat(-1e30f));
@@ -425,12 +618,16 @@ static float cross_entropy(const uint8_t *target, int n, float share,
         low = exponential(low - most);
         high = exponential(high - most);
         vec total = sum(low + high);
-        loss += logf(total[0]) + most[0] - right;
-        AT(y[t]) = low * (share / total);
-        AT(y[t] + 16) = high * (share / total);
-        y[t][target[t]] -= share;
+        product *= total[0];
+        loss += most[0] - right;
+        /* By whole vectors: what is stored by parts waits when loaded. */
+        ivec here = LANE - (int32_t)target[t];
+        total = share / total;
+        AT(y[t]) = low * total - where(here == 0, splat(share), splat(0));
+        AT(y[t] + 16) = high * total -
+                        where(here == -16, splat(share), splat(0));
     }
-    return loss;
+    return loss + logf(product);
 }
 
 /* A batch: its names, rows `from[b]` to `from[b + 1]` each. */
@@ -465,30 +662,24 @@ static void embed(batch *s)
 /* The loss, summed; logits become their gradients. */
 static float foretell(batch *s)
 {
+    static const float LARGE = 1e37f;
+    const end plain = { NULL, -LARGE };
     float loss = 0;
     embed(s);
     int n = s->from[s->size];
-    forward(h1[0], C, weight + QKV, qkv[0], 3 * C, n);
+    forward(h1[0], C, weight + QKV, qkv[0], 3 * C, n, plain);
     for (int b = 0; b < s->size; b++)
         attend(qkv[s->from[b]], o[s->from[b]], chance[b],
                s->from[b + 1] - s->from[b]);
-    forward(o[0], C, weight + WO, x1[0], C, n);
+    forward(o[0], C, weight + WO, x1[0], C, n, (end){ x0[0], -LARGE });
     for (int t = 0; t < n; t++) {
-        for (int c = 0; c < C; c += 16)
-            AT(x1[t] + c) += GET(x0[t] + c);
         r2[t] = rsqrt(squares(x1[t]) + NORM_EPS);
         for (int c = 0; c < C; c += 16)
             AT(h2[t] + c) = GET(x1[t] + c) * r2[t];
     }
-    forward(h2[0], C, weight + FC1, a[0], F, n);
-    for (int t = 0; t < n; t++)
-        for (int f = 0; f < F; f += 16)
-            AT(a[t] + f) = larger(GET(a[t] + f), splat(0));
-    forward(a[0], F, weight + FC2, x2[0], C, n);
-    for (int t = 0; t < n; t++)
-        for (int c = 0; c < C; c += 16)
-            AT(x2[t] + c) += GET(x1[t] + c);
-    forward(x2[0], C, weight + HEAD, logits[0], VL, n);
+    forward(h2[0], C, weight + FC1, a[0], F, n, (end){ NULL, 0 });
+    forward(a[0], F, weight + FC2, x2[0], C, n, (end){ x1[0], -LARGE });
+    forward(x2[0], C, weight + HEAD, logits[0], VL, n, plain);
     for (int b = 0; b < s->size; b++)
         loss += cross_entropy(s->names[b]->token + 1, s->names[b]->count,
                               1.0f / (float)n, logits + s->from[b]);
@@ -510,8 +701,9 @@ static void learn(const batch *s, float rate)
         norm_backward(h2[t], dh[t], r2[t], dx[t]);
     backward(o[0], C, WO, dx[0], C, dh[0], n);
     for (int b = 0; b < s->size; b++)
-        attend_backward(qkv[s->from[b]], dh[s->from[b]], chance[b],
-                        dqkv[s->from[b]], s->from[b + 1] - s->from[b]);
+        attend_backward(qkv[s->from[b]], o[s->from[b]], dh[s->from[b]],
+                        chance[b], dqkv[s->from[b]],
+                        s->from[b + 1] - s->from[b]);
     backward(h1[0], C, QKV, dqkv[0], 3 * C, dh[0], n);
     for (int b = 0; b < s->size; b++)
         for (int t = 0, i = s->from[b]; i < s->from[b + 1]; t++, i++) {
