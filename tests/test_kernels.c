@@ -329,6 +329,7 @@ static void make_norm(trial *t)
     a->dy = floats(t, a->rows * a->columns);
     a->dx = floats(t, a->rows * a->columns);
     a->first = chance(t, 30);
+    a->past = chance(t, 50);
     a->dgain = maybe(t, a->columns);
     a->dbias = maybe(t, a->columns);
 }

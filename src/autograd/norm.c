@@ -18,6 +18,7 @@ static lh_norm_args norm_args(lh_tensor *n)
         .gain = e->gain ? lh_floats(n, n->input[1].tensor) : NULL,
         .bias = e->bias ? lh_floats(n, n->input[1 + e->gain].tensor) : NULL,
         .eps = e->eps, .rows = lh_rows(n), .columns = lh_columns(n),
+        .past = n->dtype == LH_F32 && n->size >= LH_PAST,
         .y = n->data, .mean = e->mean, .scale = e->scale,
     };
 }

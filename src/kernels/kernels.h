@@ -39,9 +39,17 @@ typedef void lh_kernel_fn(const void *args, int64_t begin, int64_t end,
 /* A part of kernels; gcc takes no others over into a region of other
  * options. */
 #define LANES_INLINE static inline __attribute__((always_inline))
+/* What lanes.inc.h reduces; its lanes_step() says by which formula. */
+enum { LANES_SUM, LANES_MAX, LANES_DOT, LANES_CENTRED, LANES_DOT3, LANES_SUM2,
+       LANES_DOT_N, LANES_DOT3_N, LANES_MAX_BY };
 #define LH_KERNEL_ARGS(type) \
     const lh_##type##_args *a = args; \
     (void)scratch
+
+/* From so many floats on, 32 MiB, a result has left most CPUs' caches before
+ * anyone reads it.  What is not read first may then be stored past them: its
+ * lines are not fetched, a third of what a norm would move. */
+enum { LH_PAST = 1 << 23 };
 
 /* The slots. */
 typedef enum lh_kernel {
@@ -347,6 +355,7 @@ typedef struct lh_norm_args {
     const float *dy;
     float *dx;                             /* [rows, columns]              */
     bool first;                            /* of dx                        */
+    bool past;                             /* y, dx: LH_PAST floats        */
     float *dgain, *dbias;                  /* [columns], each may be NULL  */
 } lh_norm_args;
 

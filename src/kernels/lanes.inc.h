@@ -9,17 +9,7 @@
  * One function body serves all reductions; `what` is a constant wherever it
  * is called, so the rest of the switch is gone. */
 
-/* What is reduced, with the row operands p, q, s and the constants u, r. */
-#define LANES_SUM 0            /* p                                        */
-#define LANES_MAX 1            /* p                                        */
-#define LANES_DOT 2            /* p * q                                    */
-#define LANES_CENTRED 3        /* (p - u) * (p - u)                        */
-#define LANES_DOT3 4           /* (p * q) * s: the first product rounded   */
-#define LANES_SUM2 5           /* p * q, rounded and added                 */
-#define LANES_DOT_N 6          /* p * ((q - u) * r)                        */
-#define LANES_DOT3_N 7         /* (p * s) * ((q - u) * r)                  */
-#define LANES_MAX_BY 8         /* p * r                                    */
-
+/* With the row operands p, q, s and the constants u, r. */
 LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
                                         VEC s, VEC u, VEC r)
 {
@@ -52,6 +42,10 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
     return a + b;
 }
 
+static const float VEC_SUFFIX(lanes_index)[16] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+};
+
 #ifndef LANES_IN_MEMORY
 /* X(i) for each register of the 64 lanes; LANES_TREE joins the halves. */
 #if VEC_WIDTH == 16
@@ -83,7 +77,8 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_join)(int what, VEC a, VEC b)
     } else if (j < n) { \
         int rest = (int)(n - j); \
         VEC stepped = LANES_PART(lane##i, rest); \
-        lane##i = SELECT(VEC_LOAD(lanes_index) < VEC_SET((float)rest), \
+        lane##i = SELECT(VEC_LOAD(VEC_SUFFIX(lanes_index)) < \
+                         VEC_SET((float)rest), \
                          stepped, lane##i); \
         j = n; \
     }
@@ -133,8 +128,6 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
             lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
     lane0 = lane[0];
 #else
-    static const float lanes_index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-                                           11, 12, 13, 14, 15 };
     LANES_EACH(LANES_DECLARE)
     for (; n - j >= 64; j += 64) {
         LANES_EACH(LANES_FULL)
@@ -182,6 +175,21 @@ LANES_INLINE void VEC_SUFFIX(row_store)(float *p, int64_t j, int64_t n,
         VEC_STORE(p + j, v);
     else
         VEC_STORE_PART(p + j, v, (int)(n - j));
+}
+
+#ifndef VEC_STREAM
+#define VEC_STREAM(p, v) VEC_STORE(p, v)
+#define VEC_STREAM_END(past) ((void)0)
+#endif
+
+/* The same, past the caches where that is wished and p allows it. */
+LANES_INLINE void VEC_SUFFIX(row_stream)(float *p, int64_t j, int64_t n,
+                                         VEC v, bool past)
+{
+    if (past && n - j >= VEC_WIDTH && (uintptr_t)(p + j) % sizeof v == 0)
+        VEC_STREAM(p + j, v);
+    else
+        VEC_SUFFIX(row_store)(p, j, n, v);
 }
 
 /* STEP for the elements j .. stop - 1 of a row of n, a vector at a time, then

@@ -16,6 +16,7 @@ static float VEC_SUFFIX(row_rsqrt)(float x)
 LH_KERNEL(rms_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
+    const bool past = a->past;
     int64_t n = a->columns;
     /* A vector of rows at a time, for one square root and one quotient. */
     for (int64_t at = begin; at < end; at += VEC_WIDTH) {
@@ -35,14 +36,16 @@ LH_KERNEL(rms_norm_forward)
                                           scale;
                 if (gain)
                     v = v * VEC_SUFFIX(row_load)(gain, j, stop);
-                VEC_SUFFIX(row_store)(y, j, stop, v))
+                VEC_SUFFIX(row_stream)(y, j, stop, v, past))
         }
     }
+    VEC_STREAM_END(past);
 }
 
 LH_KERNEL(rms_norm_backward)
 {
     LH_KERNEL_ARGS(norm);
+    const bool past = a->past && a->first;
     int64_t n = a->columns;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
@@ -55,17 +58,20 @@ LH_KERNEL(rms_norm_backward)
             if (gain)
                 h = h * VEC_SUFFIX(row_load)(gain, j, stop);
             h = FNMA(VEC_SUFFIX(row_load)(x, j, stop), e, h);
-            VEC_SUFFIX(row_store)(dx, j, stop, FMA(h, scale,
-                VEC_SUFFIX(row_sum)(dx, j, stop, a->first))))
+            VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
     }
+    VEC_STREAM_END(past);
 }
 
-/* Both directions ask for the next row while this one is written: the passes
- * before that do not leave the first-level cache, and memory would wait. */
+/* Both directions ask for the next row's inputs while this one is written: the
+ * passes before that do not leave the first-level cache, and memory would
+ * wait. */
 LH_KERNEL(layer_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
     const float *gain = a->gain, *bias = a->bias;
+    const bool past = a->past;
     int64_t n = a->columns;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n;
@@ -79,7 +85,6 @@ LH_KERNEL(layer_norm_forward)
         a->scale[i] = r;
         LANES_ROW(j, stop, n,
             __builtin_prefetch(x + n + j);
-            __builtin_prefetch(y + n + j, 1);
             VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
             if (gain && bias)
                 v = FMA(v, VEC_SUFFIX(row_load)(gain, j, stop),
@@ -88,13 +93,15 @@ LH_KERNEL(layer_norm_forward)
                 v = v * VEC_SUFFIX(row_load)(gain, j, stop);
             else if (bias)
                 v = v + VEC_SUFFIX(row_load)(bias, j, stop);
-            VEC_SUFFIX(row_store)(y, j, stop, v))
+            VEC_SUFFIX(row_stream)(y, j, stop, v, past))
     }
+    VEC_STREAM_END(past);
 }
 
 LH_KERNEL(layer_norm_backward)
 {
     LH_KERNEL_ARGS(norm);
+    const bool past = a->past && a->first;
     int64_t n = a->columns;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
@@ -112,14 +119,14 @@ LH_KERNEL(layer_norm_backward)
         LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
             __builtin_prefetch(x + n + j);
             __builtin_prefetch(dy + n + j);
-            __builtin_prefetch(dx + n + j, 1);
             VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
             if (gain)
                 h = h * VEC_SUFFIX(row_load)(gain, j, stop);
             h = FNMA(v, dot, h - sum);
-            VEC_SUFFIX(row_store)(dx, j, stop, FMA(h, scale,
-                VEC_SUFFIX(row_sum)(dx, j, stop, a->first))))
+            VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
     }
+    VEC_STREAM_END(past);
 }
 
 /* ------------------------------------------------------------ softmax -- */
@@ -160,8 +167,6 @@ LH_KERNEL(softmax_backward)
  * lanes in memory.  In the last vector those behind the row's end stay. */
 static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
 {
-    static const float index[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-                                     12, 13, 14, 15 };
     const VEC most = VEC_SET(max);
     float lane[64] = { 0 };
     int64_t j = 0;
@@ -171,7 +176,7 @@ static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
     if (j < n) {
         VEC sum = VEC_LOAD(lane + j % 64);
         VEC e = EXP(VEC_LOAD_PART(x + j, (int)(n - j)) - most);
-        VEC_STORE(lane + j % 64, SELECT(VEC_LOAD(index) <
+        VEC_STORE(lane + j % 64, SELECT(VEC_LOAD(VEC_SUFFIX(lanes_index)) <
                                         VEC_SET((float)(n - j)),
                                         sum + e, sum));
     }

@@ -116,7 +116,8 @@ static void timing_norm(lh_timing_work *w)
         .x = timing_take(w, rows, columns),
         .gain = timing_take(w, 1, columns),
         .bias = timing_take(w, 1, columns), .eps = 1e-5f, .rows = rows,
-        .columns = columns, .mean = timing_take(w, rows, 1),
+        .columns = columns, .past = rows * columns >= LH_PAST,
+        .first = true, .mean = timing_take(w, rows, 1),
         .scale = timing_take(w, rows, 1),
     };
     if (w->forward)

@@ -22,6 +22,8 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
                        _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define VEC_LOAD(p) ((VEC)_mm256_loadu_ps(p))
 #define VEC_STORE(p, v) _mm256_storeu_ps(p, (__m256)(v))
+#define VEC_STREAM(p, v) _mm256_stream_ps(p, (__m256)(v))
+#define VEC_STREAM_END(past) ((past) ? _mm_sfence() : (void)0)
 #define VEC_LOAD_PART(p, n) ((VEC)_mm256_maskload_ps(p, VEC_PART(n)))
 #define VEC_STORE_PART(p, v, n) \
     _mm256_maskstore_ps(p, VEC_PART(n), (__m256)(v))

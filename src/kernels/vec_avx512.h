@@ -25,6 +25,10 @@ typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
 #define VEC_PART(n) ((__mmask16)((1u << (n)) - 1u))
 #define VEC_LOAD(p) ((VEC)_mm512_loadu_ps(p))
 #define VEC_STORE(p, v) _mm512_storeu_ps(p, (__m512)(v))
+/* Past the caches, to whole vectors' addresses; the end comes before other
+ * threads are told of it. */
+#define VEC_STREAM(p, v) _mm512_stream_ps(p, (__m512)(v))
+#define VEC_STREAM_END(past) ((past) ? _mm_sfence() : (void)0)
 #define VEC_LOAD_PART(p, n) ((VEC)_mm512_maskz_loadu_ps(VEC_PART(n), p))
 #define VEC_STORE_PART(p, v, n) \
     _mm512_mask_storeu_ps(p, VEC_PART(n), (__m512)(v))

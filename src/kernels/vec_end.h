@@ -15,6 +15,8 @@
 #undef VEC_PART
 #undef VEC_LOAD
 #undef VEC_STORE
+#undef VEC_STREAM
+#undef VEC_STREAM_END
 #undef VEC_LOAD_PART
 #undef VEC_STORE_PART
 #undef VEC_SET
