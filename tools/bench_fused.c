@@ -16,6 +16,7 @@
  *   takes each square once: turned over in registers it gives the gradient of
  *   the inputs, then its own gradient is summed in registers and goes straight
  *   into Adam.  No gradient of a matrix is ever in memory.
+ * - At 16 wide attention takes four keys of four heads in a vector.
  * - Both norms of the embedding share one sum of squares; relu, residuals and
  *   norms are the ends of the products before them.
  * - Adam keeps its moments divided by (1 - beta), and its corrections are two
@@ -46,6 +47,11 @@ enum {
 
 #define ALWAYS static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
+#if WIDTH > 16
+#define SHARED static NOINLINE
+#else
+#define SHARED ALWAYS
+#endif
 #define ALIGNED __attribute__((aligned(64)))
 
 typedef float vec __attribute__((vector_size(64), may_alias));
@@ -308,14 +314,22 @@ ALWAYS void blocks(const float *x, size_t xs, const float *w, size_t down,
     }
 }
 
+/* 32 columns of a product. */
+SHARED void columns(const float *x, int in, const float *w, int down,
+                             int squares_down, float *y, int out, int n,
+                             end e)
+{
+    blocks(x, (size_t)in, w, (size_t)down, squares_down, y, (size_t)out, e, 1,
+           n);
+}
+
 /* y = x w, with x of `in` and y of `out` columns. */
 static NOINLINE void forward(const float *x, int in, const float *w, float *y,
                              int out, int n, end e)
 {
     for (int o = 0; o < out; o += 32, e.add += e.add ? 32 : 0) {
         if (out - o > 16)
-            blocks(x, (size_t)in, w + o * 16, (size_t)(16 * out), in / 16,
-                   y + o, (size_t)out, e, 1, n);
+            columns(x, in, w + o * 16, 16 * out, in / 16, y + o, out, n, e);
         else
             blocks(x, (size_t)in, w + o * 16, (size_t)(16 * out), in / 16,
                    y + o, (size_t)out, e, 0, n);
@@ -348,6 +362,54 @@ ALWAYS void adam(size_t at, vec g, vec rate, vec eps)
     AT(weight + at) -= rate * m * rough_rsqrt(v + eps);
 }
 
+#if WIDTH > 16
+/* dx = dy w^T, and w's own step: squares two wide and at most four deep, so
+ * that what is read meets two of them. */
+static NOINLINE void backward(const float *x, int in, size_t w_at,
+                              const float *dy, int out, float *dx, int n)
+{
+    enum { DEEP = 64 };
+    static ALIGNED float turned[DEEP * 32];
+    vec rate = splat(step_now.rate), eps = splat(step_now.eps);
+    for (int i = 0; i < in; i += 32)
+        for (int o = 0; o < out; o += DEEP) {
+            int deep = out - o < DEEP ? out - o : DEEP;
+            size_t here = w_at + (size_t)(i * out + o * 16);
+            for (int s = 0; s < deep / 8; s++) {
+                const float *at = weight + here + s / 2 * 256 +
+                                  s % 2 * 16 * out;
+                vec w[16];
+                EACH(LOAD)
+                turn(w);
+#define STEP(k) AT(turned + s * 256 + k * 16) = w[k];
+                EACH(STEP)
+#undef STEP
+            }
+            columns(dy + o, out, turned, 512, deep / 16, dx + i, in, n,
+                    (end){ o ? dx + i : NULL, -1e37f });
+            /* Eight rows of two squares side by side. */
+            for (int s = 0; s < deep / 8; s++) {
+                const float *dyt = dy + o + s / 4 * 32;
+                const float *xt = x + i + s % 4 * 8;
+                size_t at = here + (size_t)(s / 4 * 512 + s % 2 * 128 +
+                                            s / 2 % 2 * 16 * out);
+                vec g[16];
+#define STEP(k) g[k] = (vec){ 0 };
+                EACH(STEP)
+#undef STEP
+                for (int t = 0; t < n; t++, xt += in, dyt += out) {
+                    vec d = GET(dyt), e = GET(dyt + 16);
+#define STEP(k) g[k] += xt[k & 7] * (k < 8 ? d : e);
+                    EACH(STEP)
+#undef STEP
+                }
+#define STEP(k) adam(at + (k & 7) * 16 + (k < 8 ? 0 : 256), g[k], rate, eps);
+                EACH(STEP)
+#undef STEP
+            }
+        }
+}
+#else
 /* dx = dy w^T, and w's own step. */
 static void backward(const float *x, int in, size_t w_at, const float *dy,
                      int out, float *dx, int n)
@@ -377,6 +439,8 @@ static void backward(const float *x, int in, size_t w_at, const float *dy,
 #undef STEP
         }
 }
+
+#endif
 
 /* ------------------------------------------------------------ attention -- */
 
