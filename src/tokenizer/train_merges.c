@@ -41,10 +41,15 @@ typedef struct train_pair {
     train_places *places;
 } train_pair;
 
-typedef struct train_best {            /* in the heap                      */
-    int64_t count;
+typedef struct train_best {
+    int64_t count;                     /* of the pair, or what it once was */
     int32_t left, right;
 } train_best;
+
+typedef struct train_list {
+    train_best *best;
+    size_t count, capacity;
+} train_list;
 
 /* What a merge changes beside it: pairs with the token of this index, which
  * is 2 token for one on the left, 2 token + 1 for one on the right. */
@@ -68,8 +73,9 @@ typedef struct train_run {
     int64_t *count;                    /* [words]                          */
     train_pair *pair;                  /* [mask + 1]                       */
     size_t mask, used;
-    train_best *heap;
-    size_t heap_count, heap_capacity;
+    train_list heap;                   /* of counts from `limit` on        */
+    train_list later;                  /* the others, in no order          */
+    int64_t limit;
     train_beside *beside;              /* [2 vocabulary], [65536] at least */
     uint32_t *touched;                 /* of those: which are not zero     */
     size_t touches;
@@ -84,38 +90,53 @@ static bool train_before(const train_best *a, const train_best *b)
     return a->left != b->left ? a->left < b->left : a->right < b->right;
 }
 
-static void train_push(train_run *r, const train_pair *p)
+static void train_push(train_run *r, train_best item)
 {
-    train_best item = { p->count, p->left, p->right };
+    train_list *to = item.count < r->limit ? &r->later : &r->heap;
     if (item.count <= 0 || r->status)
         return;
-    r->status = lh_grow(r->ctx, &r->heap, &r->heap_capacity,
-                        r->heap_count + 1, sizeof *r->heap);
+    r->status = lh_grow(r->ctx, &to->best, &to->capacity, to->count + 1,
+                        sizeof *to->best);
     if (r->status)
         return;
-    size_t i = r->heap_count++;
-    for (; i && train_before(&item, &r->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        r->heap[i] = r->heap[(i - 1) / 2];
-    r->heap[i] = item;
+    size_t i = to->count++;
+    for (; to == &r->heap && i && train_before(&item, &to->best[(i - 1) / 2]);
+         i = (i - 1) / 2)
+        to->best[i] = to->best[(i - 1) / 2];
+    to->best[i] = item;
+}
+
+/* Most pairs never come near the highest count.  The heap has those of at
+ * least half of what that was, and when it is empty, so of the others. */
+static void train_refill(train_run *r)
+{
+    size_t count = r->later.count;
+    r->limit = 0;
+    for (size_t i = 0; i < count; i++)
+        r->limit = lh_max64(r->limit, r->later.best[i].count / 2);
+    r->later.count = 0;
+    for (size_t i = 0; i < count; i++)
+        train_push(r, r->later.best[i]);
 }
 
 static train_best train_pop(train_run *r)
 {
-    train_best top = r->heap[0], last = r->heap[--r->heap_count];
+    train_best *heap = r->heap.best, top = *heap;
+    train_best last = heap[--r->heap.count];
     size_t i = 0;
     for (;;) {
         size_t child = 2 * i + 1;
-        if (child >= r->heap_count)
+        if (child >= r->heap.count)
             break;
-        if (child + 1 < r->heap_count &&
-            train_before(&r->heap[child + 1], &r->heap[child]))
+        if (child + 1 < r->heap.count &&
+            train_before(&heap[child + 1], &heap[child]))
             child++;
-        if (!train_before(&r->heap[child], &last))
+        if (!train_before(&heap[child], &last))
             break;
-        r->heap[i] = r->heap[child];
+        heap[i] = heap[child];
         i = child;
     }
-    r->heap[i] = last;
+    heap[i] = last;
     return top;
 }
 
@@ -173,7 +194,8 @@ static train_pair *train_side(train_run *r, uint32_t index, int32_t before,
     return p;
 }
 
-/* A pair gains a count, and room for the places of it. */
+/* A pair gains a count, and room for the places of it, which is all that is
+ * kept of b. */
 static void train_gain(train_pair *p, train_beside *b, char **room)
 {
     p->count += b->count;
@@ -182,6 +204,7 @@ static void train_gain(train_pair *p, train_beside *b, char **room)
     b->places->count = 0;
     p->places = b->places;
     *room += TRAIN_PLACES(b->events);
+    *b = (train_beside){ .places = p->places };
 }
 
 /* Meets a token beside a merge: `place` is where the new pair begins. */
@@ -223,14 +246,18 @@ static void train_merge(train_run *r, uint32_t at, const train_best *best,
 /* The next merge into *best; false: no pair is left. */
 static bool train_next(train_run *r, train_best *best)
 {
-    while (r->heap_count && !r->status) {
+    while ((r->heap.count || r->later.count) && !r->status) {
+        if (!r->heap.count) {
+            train_refill(r);
+            continue;
+        }
         *best = train_pop(r);
         const train_pair *p = train_find(r, best->left, best->right);
         if (p->left < 0 || !p->places)
             continue;                            /* merged already         */
         if (p->count == best->count)
             return true;
-        train_push(r, p);
+        train_push(r, (train_best){ p->count, p->left, p->right });
     }
     return false;
 }
@@ -253,27 +280,28 @@ static void train_apply(train_run *r, const train_best *best, int32_t made,
     }
     r->touches = r->events = 0;
     for (const train_places *i = places; i && r->event; i = i->next)
-        for (uint32_t j = 0; j < i->count; j++)
+        for (uint32_t j = 0; j < i->count; j++) {
+            if (i->count - j > 12)               /* asked for beforehand   */
+                __builtin_prefetch(&r->symbol[i->place[j + 12]], 1);
             train_merge(r, i->place[j], best, made, size);
+        }
     char *room = lh_arena_alloc(&r->arena, r->touches * TRAIN_PLACES(1) +
                                            r->events * sizeof(uint32_t));
     if (!r->event || !room || !train_rehash(r, r->touches)) {
         r->status = LH_ERROR_MEMORY;
         return;
     }
-    for (size_t i = 0; i < r->touches; i++)
-        train_gain(train_side(r, r->touched[i], made, made),
-                   &r->beside[r->touched[i]], &room);
+    for (size_t i = 0; i < r->touches; i++) {
+        train_beside *b = &r->beside[r->touched[i]];
+        train_side(r, r->touched[i], best->right, best->left)->count -=
+            b->count;
+        p = train_side(r, r->touched[i], made, made);
+        train_gain(p, b, &room);
+        train_push(r, (train_best){ p->count, p->left, p->right });
+    }
     for (size_t i = 0; i < r->events; i++) {
         train_places *to = r->beside[r->event[i].index].places;
         to->place[to->count++] = r->event[i].place;
-    }
-    for (size_t i = 0; i < r->touches; i++)
-        train_side(r, r->touched[i], best->right, best->left)->count -=
-            r->beside[r->touched[i]].count;
-    for (size_t i = 0; i < r->touches; i++) {
-        train_push(r, train_side(r, r->touched[i], made, made));
-        r->beside[r->touched[i]] = (train_beside){ 0 };
     }
 }
 
@@ -353,7 +381,7 @@ static lh_status train_start(train_run *r, int32_t first)
         train_pair *p = train_side(r, 2 * (uint32_t)(first + index / 256),
                                    0, first + index % 256);
         train_gain(p, &r->beside[index], &room);
-        train_push(r, p);
+        train_push(r, (train_best){ p->count, p->left, p->right });
     }
     for (size_t at = 0; at + 1 < r->symbols; at++)
         if (s[at].token >= 0 && s[at + 1].token >= 0) {
@@ -361,8 +389,6 @@ static lh_status train_start(train_run *r, int32_t first)
                                          s[at + 1].token - first].places;
             to->place[to->count++] = (uint32_t)at;
         }
-    for (size_t i = 0; i < r->touches; i++)
-        r->beside[r->touched[i]] = (train_beside){ 0 };
     return r->status;
 }
 
@@ -372,7 +398,8 @@ static void train_end(train_run *r)
     lh_free(r->ctx, r->symbol);
     lh_free(r->ctx, r->count);
     lh_free(r->ctx, r->pair);
-    lh_free(r->ctx, r->heap);
+    lh_free(r->ctx, r->heap.best);
+    lh_free(r->ctx, r->later.best);
     lh_free(r->ctx, r->beside);
     lh_free(r->ctx, r->touched);
     lh_free(r->ctx, r->event);
@@ -475,7 +502,8 @@ LH_INTERNAL lh_status lh_train_merges(
     const char *const *special, int specials, int64_t vocabulary,
     lh_train_report *report, void *user)
 {
-    train_run r = { .ctx = g->ctx, .arena = { .ctx = g->ctx } };
+    train_run r = { .ctx = g->ctx, .arena = { .ctx = g->ctx },
+                    .limit = INT64_MAX };
     train_names n = { .mask = 4095 };
     while (n.mask < 2 * (size_t)vocabulary)
         n.mask = 2 * n.mask + 1;
