@@ -194,7 +194,8 @@ LANES_INLINE void VEC_SUFFIX(row_stream)(float *p, int64_t j, int64_t n,
 
 /* STEP for the elements j .. stop - 1 of a row of n, a vector at a time, then
  * for what is left: row_load() and row_store() up to `stop` have no branch
- * but in the second. */
+ * but in the second.  LANES_AT(p): those of the row p. */
+#define LANES_AT(p) VEC_SUFFIX(row_load)(p, j, stop)
 #define LANES_ROW(j, stop, n, STEP) { \
         int64_t j = 0; \
         for (; (n) - j >= VEC_WIDTH; j += VEC_WIDTH) { \

@@ -163,8 +163,8 @@ LH_KERNEL(accumulate)
     LH_KERNEL_ARGS(accumulate);
     const float *x = a->x + begin;
     float *y = a->y + begin;
-    LANES_ROW(i, stop, end - begin, VEC_SUFFIX(row_store)(y, i, stop,
-        VEC_SUFFIX(row_load)(y, i, stop) + VEC_SUFFIX(row_load)(x, i, stop)))
+    LANES_ROW(j, stop, end - begin,
+        VEC_SUFFIX(row_store)(y, j, stop, LANES_AT(y) + LANES_AT(x)))
 }
 
 LH_KERNEL(fold)
@@ -172,10 +172,9 @@ LH_KERNEL(fold)
     LH_KERNEL_ARGS(fold);
     const VEC zero = VEC_SET(0.0f);
     float *x = a->x + begin, *y = a->y + begin;
-    LANES_ROW(i, stop, end - begin,
-        VEC_SUFFIX(row_store)(y, i, stop, VEC_SUFFIX(row_load)(y, i, stop) +
-                                          VEC_SUFFIX(row_load)(x, i, stop));
-        VEC_SUFFIX(row_store)(x, i, stop, zero))
+    LANES_ROW(j, stop, end - begin,
+        VEC_SUFFIX(row_store)(y, j, stop, LANES_AT(y) + LANES_AT(x));
+        VEC_SUFFIX(row_store)(x, j, stop, zero))
 }
 
 /* -------------------------------------------------------------- adamw -- */
@@ -234,10 +233,8 @@ LH_KERNEL(lerp)
     const VEC s = VEC_SET(a->s);
     const float *x = a->x + begin;
     float *y = a->y + begin;
-    LANES_ROW(i, stop, end - begin,
-        VEC old = VEC_SUFFIX(row_load)(y, i, stop);
-        VEC_SUFFIX(row_store)(y, i, stop, FMA(s,
-            VEC_SUFFIX(row_load)(x, i, stop) - old, old)))
+    LANES_ROW(j, stop, end - begin, VEC old = LANES_AT(y);
+        VEC_SUFFIX(row_store)(y, j, stop, FMA(s, LANES_AT(x) - old, old)))
 }
 
 LH_KERNEL(muon)
@@ -247,13 +244,13 @@ LH_KERNEL(muon)
     const VEC zero = VEC_SET(0.0f);
     float *parameter = a->parameter + begin;
     float *direction = a->direction + begin;
-    LANES_ROW(i, stop, end - begin,
-        VEC p = VEC_SUFFIX(row_load)(parameter, i, stop);
-        VEC u = VEC_SUFFIX(row_load)(direction, i, stop);
+    LANES_ROW(j, stop, end - begin,
+        VEC p = LANES_AT(parameter);
+        VEC u = LANES_AT(direction);
         if (a->decay != 0.0f)
             p = SELECT(u * p > zero, FNMA(decay, p, p), p);
-        VEC_SUFFIX(row_store)(parameter, i, stop, FNMA(rate, u, p));
-        VEC_SUFFIX(row_store)(direction, i, stop, zero))
+        VEC_SUFFIX(row_store)(parameter, j, stop, FNMA(rate, u, p));
+        VEC_SUFFIX(row_store)(direction, j, stop, zero))
 }
 
 /* -------------------------------------------------------------- limit -- */

@@ -32,10 +32,9 @@ LH_KERNEL(rms_norm_forward)
             const VEC scale = VEC_SET(a->scale[i]);
             const float *x = a->x + i * n, *gain = a->gain;
             float *y = a->y + i * n;
-            LANES_ROW(j, stop, n, VEC v = VEC_SUFFIX(row_load)(x, j, stop) *
-                                          scale;
+            LANES_ROW(j, stop, n, VEC v = LANES_AT(x) * scale;
                 if (gain)
-                    v = v * VEC_SUFFIX(row_load)(gain, j, stop);
+                    v = v * LANES_AT(gain);
                 VEC_SUFFIX(row_stream)(y, j, stop, v, past))
         }
     }
@@ -54,10 +53,10 @@ LH_KERNEL(rms_norm_backward)
                                            0.0f)
                        : VEC_SUFFIX(lanes_dot)(dy, x, n);
         const VEC e = VEC_SET(d * r * r / (float)n), scale = VEC_SET(r);
-        LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
+        LANES_ROW(j, stop, n, VEC h = LANES_AT(dy);
             if (gain)
-                h = h * VEC_SUFFIX(row_load)(gain, j, stop);
-            h = FNMA(VEC_SUFFIX(row_load)(x, j, stop), e, h);
+                h = h * LANES_AT(gain);
+            h = FNMA(LANES_AT(x), e, h);
             VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
                 VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
     }
@@ -85,14 +84,12 @@ LH_KERNEL(layer_norm_forward)
         a->scale[i] = r;
         LANES_ROW(j, stop, n,
             __builtin_prefetch(x + n + j);
-            VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
-            if (gain && bias)
-                v = FMA(v, VEC_SUFFIX(row_load)(gain, j, stop),
-                        VEC_SUFFIX(row_load)(bias, j, stop));
-            else if (gain)
-                v = v * VEC_SUFFIX(row_load)(gain, j, stop);
+            VEC v = (LANES_AT(x) - mean) * scale;
+            if (gain)
+                v = bias ? FMA(v, LANES_AT(gain), LANES_AT(bias))
+                         : v * LANES_AT(gain);
             else if (bias)
-                v = v + VEC_SUFFIX(row_load)(bias, j, stop);
+                v = v + LANES_AT(bias);
             VEC_SUFFIX(row_stream)(y, j, stop, v, past))
     }
     VEC_STREAM_END(past);
@@ -116,12 +113,12 @@ LH_KERNEL(layer_norm_backward)
         }
         const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
-        LANES_ROW(j, stop, n, VEC h = VEC_SUFFIX(row_load)(dy, j, stop);
+        LANES_ROW(j, stop, n, VEC h = LANES_AT(dy);
             __builtin_prefetch(x + n + j);
             __builtin_prefetch(dy + n + j);
-            VEC v = (VEC_SUFFIX(row_load)(x, j, stop) - mean) * scale;
+            VEC v = (LANES_AT(x) - mean) * scale;
             if (gain)
-                h = h * VEC_SUFFIX(row_load)(gain, j, stop);
+                h = h * LANES_AT(gain);
             h = FNMA(v, dot, h - sum);
             VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
                 VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
@@ -141,8 +138,8 @@ LH_KERNEL(softmax_forward)
         float max = VEC_SUFFIX(lanes_max)(x, n);
         float sum = VEC_SUFFIX(exp_row)(y, x, max, n);
         const VEC inverse = VEC_SET(1.0f / sum);
-        LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(y, j, stop,
-            VEC_SUFFIX(row_load)(y, j, stop) * inverse))
+        LANES_ROW(j, stop, n,
+            VEC_SUFFIX(row_store)(y, j, stop, LANES_AT(y) * inverse))
     }
 }
 
@@ -155,9 +152,7 @@ LH_KERNEL(softmax_backward)
         float *dx = a->dx + i * n;
         const VEC d = VEC_SET(VEC_SUFFIX(lanes_dot)(dy, y, n));
         LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
-            FMA(VEC_SUFFIX(row_load)(y, j, stop),
-                VEC_SUFFIX(row_load)(dy, j, stop) - d,
-                VEC_SUFFIX(row_load)(dx, j, stop))))
+            FMA(LANES_AT(y), LANES_AT(dy) - d, LANES_AT(dx))))
     }
 }
 
@@ -242,8 +237,8 @@ LH_KERNEL(cross_entropy_backward)
         if (a->targets[i] >= 0)
             LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
                 VEC_SUFFIX(cross_entropy_vector)(
-                    x, j, stop, max, inverse, g,
-                    VEC_SUFFIX(row_load)(dx, j, stop), a->targets[i])))
+                    x, j, stop, max, inverse, g, LANES_AT(dx),
+                    a->targets[i])))
     }
 }
 
