@@ -536,9 +536,9 @@ LH_API int32_t lh_tokenizer_border(const lh_tokenizer *k);
  *
  * Any number of threads may encode with one tokenizer, each with a context of
  * its own.  One of byte pairs remembers what the pieces of texts came to, in
- * up to 24 MB and 2 MB for each thread that has encoded at a time; while they
- * do, 24 MB more for each at the worst.  Nothing outlives the call where a
- * context has an allocator of the host's. */
+ * up to 24 MB and half a MB for each thread that has encoded at a time; while
+ * they do, 24 MB more for each at the worst.  Nothing outlives the call where
+ * a context has an allocator of the host's. */
 LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
                                      const char *text, size_t size,
                                      int32_t **ids, int64_t *count);

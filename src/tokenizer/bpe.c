@@ -66,6 +66,7 @@ static uint64_t bpe_hash(const lh_bpe *b, const char *text, size_t size)
  * was made for it, other factors are tried, and in the end it is refused. */
 #define BPE_NEAREST 128
 #define BPE_FACTORS 8
+#define BPE_OTHER 0xd1342543de82ef95u
 
 static size_t bpe_spread(const lh_bpe_spread *s, uint64_t key)
 {
@@ -81,9 +82,32 @@ static size_t bpe_capacity(lh_bpe_spread *s, size_t count)
     return ((size_t)1 << (64 - s->shift)) + BPE_NEAREST;
 }
 
-static void bpe_other(lh_bpe_spread *s)
+static inline uint64_t bpe_two(int32_t left, int32_t right)
 {
-    s->factor *= 0xd1342543de82ef95u;
+    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+}
+
+/* A filter of four bits for each place of a table, for the keys of pairs, or
+ * the tokens' hashes.  Most pairs that are asked never merge: of nine in ten
+ * it says so, and lies in a faster cache than the table. */
+static lh_status bpe_make_maybe(lh_tokenizer *k, const lh_bpe_spread *s,
+                                const lh_merge *merge, size_t count)
+{
+    lh_bpe *b = k->bpe;
+    b->maybe_spread = (lh_bpe_spread){ s->factor, s->shift - 2 };
+    b->maybe = lh_alloc(k->ctx, ((size_t)1 << (63 - s->shift)) + 1, 1);
+    for (size_t i = 0; i < count && b->maybe; i++) {
+        size_t bit = bpe_spread(&b->maybe_spread, !merge ? b->hash[i]
+                                : bpe_two(merge[i].left, merge[i].right));
+        b->maybe[bit / 8] |= (uint8_t)(1 << bit % 8);
+    }
+    return b->maybe ? LH_OK : LH_ERROR_MEMORY;
+}
+
+static inline bool bpe_maybe(const lh_bpe *b, uint64_t key)
+{
+    size_t bit = bpe_spread(&b->maybe_spread, key);
+    return b->maybe[bit / 8] >> bit % 8 & 1;
 }
 
 /* ----------------------------------------------------------- look-ups -- */
@@ -129,16 +153,17 @@ LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
     size_t head = bpe_size(k, left), tail = bpe_size(k, right);
     if (head + tail > b->longest)
         return -1;
-    return bpe_slot(k, bpe_fold(bpe_mul(b->hash[left], b->power[tail]) +
-                                b->hash[right]),
-                    k->pieces + k->starts[left], head,
+    uint64_t hash = bpe_fold(bpe_mul(b->hash[left], b->power[tail]) +
+                             b->hash[right]);
+    return b->by_rank && !bpe_maybe(b, hash) ? -1
+         : bpe_slot(k, hash, k->pieces + k->starts[left], head,
                     k->pieces + k->starts[right], tail)->id;
 }
 
 static lh_bpe_pair *bpe_place(const lh_bpe *b, int32_t left, int32_t right)
 {
-    uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    lh_bpe_pair *p = b->pair + bpe_spread(&b->pair_spread, key);
+    lh_bpe_pair *p = b->pair + bpe_spread(&b->pair_spread,
+                                          bpe_two(left, right));
     for (int i = 0; i < BPE_NEAREST; i++, p++)
         if (p->made < 0 || (p->left == left && p->right == right))
             return p;
@@ -156,7 +181,8 @@ static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
         return *made < 0 ? BPE_NEVER
              : k->bpe->rank ? k->bpe->rank[*made] : (uint32_t)*made;
     }
-    const lh_bpe_pair *p = bpe_place(k->bpe, left, right);
+    const lh_bpe_pair *p = bpe_maybe(k->bpe, bpe_two(left, right))
+                         ? bpe_place(k->bpe, left, right) : k->bpe->pair;
     *made = p->made;
     return p->made < 0 ? BPE_NEVER : p->rank;
 }
@@ -165,8 +191,7 @@ static uint32_t bpe_rank(const lh_tokenizer *k, int32_t left, int32_t right,
 static uint32_t bpe_known_rank(const lh_bpe_run *r, int32_t left,
                                int32_t right, int32_t *made)
 {
-    uint64_t hash = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) *
-                    0x9e3779b97f4a7c15u;
+    uint64_t hash = bpe_two(left, right) * 0x9e3779b97f4a7c15u;
     lh_bpe_pair *p = &r->scratch->pair[hash >> r->scratch->pair_shift];
     if (p->left != ~left || p->right != right) {
         p->rank = bpe_rank(r->k, left, right, &p->made);
@@ -536,9 +561,10 @@ static lh_status bpe_make_slots(lh_tokenizer *k, const lh_bpe_parts *p)
     lh_bpe *b = k->bpe;
     size_t places = bpe_capacity(&b->slot_spread, (size_t)p->vocabulary);
     b->slot = lh_alloc(k->ctx, places, sizeof *b->slot);
-    if (!b->slot)
+    if (!b->slot || (b->by_rank && bpe_make_maybe(k, &b->slot_spread, NULL,
+                                                  (size_t)p->vocabulary)))
         return LH_ERROR_MEMORY;
-    for (int i = 0; i < BPE_FACTORS; i++, bpe_other(&b->slot_spread)) {
+    for (int i = 0; i < BPE_FACTORS; i++, b->slot_spread.factor *= BPE_OTHER) {
         int32_t id = 0;
         memset(b->slot, 0xff, places * sizeof *b->slot);
         for (; id < p->vocabulary; id++) {
@@ -597,9 +623,9 @@ LH_INTERNAL lh_status lh_bpe_merges(lh_tokenizer *k, const char *where,
     lh_bpe *b = k->bpe;
     b->pair_places = bpe_capacity(&b->pair_spread, count);
     b->pair = lh_alloc_full(k->ctx, b->pair_places, sizeof *b->pair);
-    if (!b->pair)
+    if (!b->pair || bpe_make_maybe(k, &b->pair_spread, merge, count))
         return LH_ERROR_MEMORY;
-    for (int n = 0; n < BPE_FACTORS; n++, bpe_other(&b->pair_spread)) {
+    for (int n = 0; n < BPE_FACTORS; n++, b->pair_spread.factor *= BPE_OTHER) {
         size_t i = 0;
         for (size_t j = 0; j < b->pair_places; j++)
             b->pair[j].made = -1;
@@ -714,17 +740,11 @@ LH_INTERNAL void lh_bpe_free(lh_tokenizer *k)
     if (!b)
         return;
     lh_bpe_cache_free(k->ctx, b->cache);
-    lh_free(k->ctx, b->classes);
-    lh_free(k->ctx, b->apart);
-    lh_free(k->ctx, b->added);
-    lh_free(k->ctx, b->order);
-    lh_free(k->ctx, b->texts);
-    lh_free(k->ctx, b->pair);
-    lh_free(k->ctx, b->slot);
-    lh_free(k->ctx, b->spelled);
-    lh_free(k->ctx, b->hash);
-    lh_free(k->ctx, b->power);
-    lh_free(k->ctx, b->rank);
+    void *own[] = { b->classes, b->apart, b->added, b->order, b->texts,
+                    b->pair, b->slot, b->maybe, b->spelled, b->hash,
+                    b->power, b->rank };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        lh_free(k->ctx, own[i]);
     lh_free(k->ctx, b);
 }
 
@@ -773,6 +793,7 @@ LH_INTERNAL lh_tokenizer *lh_bpe_make(lh_context *ctx, const lh_bpe_parts *p)
 #undef BPE_BASE
 #undef BPE_NEAREST
 #undef BPE_FACTORS
+#undef BPE_OTHER
 #undef BPE_ADDED_MOST
 #undef BPE_NEVER
 #undef BPE_SHORT

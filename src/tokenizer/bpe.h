@@ -96,7 +96,9 @@ typedef struct lh_bpe {
     lh_bpe_pair *pair;                 /* [pair_places]                    */
     size_t pair_places;
     lh_bpe_slot *slot;                 /* tokens by their bytes            */
-    lh_bpe_spread pair_spread, slot_spread;
+    uint8_t *maybe;                    /* bits: which keys of the pairs, or
+                                          by_rank of the slots, may be there */
+    lh_bpe_spread pair_spread, slot_spread, maybe_spread;
     uint64_t *hash;                    /* [vocabulary]: of the bytes       */
     uint64_t *power;                   /* [longest + 1]: see bpe.c         */
     uint64_t (*spelled)[256];          /* [8]: of a byte with so many behind
@@ -151,8 +153,8 @@ LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
 /* What a thread encodes with: the pieces that texts had so far and their
  * tokens, which the threads of a tokenizer share, and the pairs that it asked
  * for itself.  A tokenizer keeps them between calls, unless an allocator is
- * the host's: 24 MB and 2 MB for each thread at most, and a table of 24 MB for
- * each that has not turned to the last one yet. */
+ * the host's: 24 MB and half a MB for each thread at most, and a table of 24
+ * MB for each that has not turned to the last one yet. */
 typedef struct lh_bpe_scratch {
     struct lh_bpe_cache *cache;        /* bpe_words.c                      */
     struct bpe_table *table;           /* of it                            */

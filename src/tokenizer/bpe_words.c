@@ -185,7 +185,7 @@ static lh_status bpe_turn(lh_context *ctx, lh_bpe_scratch *s)
     s->table = atomic_load(&s->cache->table);
     s->table->users++;
     pthread_mutex_unlock(&s->cache->mutex);
-    unsigned shift = s->table->shift + 2;
+    unsigned shift = s->table->shift + 4;
     if (s->pair && s->pair_shift == shift)
         return LH_OK;
     lh_free(ctx, s->pair);
