@@ -594,9 +594,10 @@ LH_API void lh_memory_free(lh_context *ctx, void *memory);
  * bytes, and merges until the vocabulary is full or no pair is left.  All of
  * the context's threads count, or one where the context has an allocator of
  * the host's; the result does not depend on them.  More texts may be added
- * then, and a tokenizer of all be made.  No protection against texts made so
- * that their words collide in tables: time may become the square of their
- * number. */
+ * then, and a tokenizer of all be made.  Where there was no memory for a text
+ * all that follows fails: some of it was counted.  No protection against texts
+ * made so that their words collide in tables: time may become the square of
+ * their number. */
 typedef struct lh_tokenizer_trainer lh_tokenizer_trainer;
 /* Is told the tokens so far; false stops: LH_ERROR_STOPPED. */
 typedef bool lh_train_report(void *user, int64_t tokens);

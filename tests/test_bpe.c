@@ -7,6 +7,7 @@
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode.h"
 
+#include "hostile.h"
 #include "test.h"
 
 /* -------------------------------------------------------------- unicode -- */
@@ -221,6 +222,29 @@ static void test_training(lh_context *ctx)
     lh_tokenizer_trainer_free(t);
 }
 
+/* A trainer that could not keep a text makes no tokenizer of the others. */
+static void test_lost_counts(void)
+{
+    hostile_memory memory;
+    lh_context small = hostile_context(&memory);
+    static char text[1 << 20];
+    const char *const texts[] = { "some words", text };
+    const size_t sizes[] = { 10, sizeof text };
+    for (size_t i = 0; i < sizeof text; i++)       /* many words           */
+        text[i] = i % 8 ? (char)('a' + (i >> (3 * (i % 8))) % 8) : ' ';
+    lh_tokenizer_trainer *t = lh_tokenizer_trainer_new(&small);
+    CHECK(t && !lh_tokenizer_trainer_add(t, texts, sizes, 1));
+    memory.fail_at = memory.calls + 3;
+    CHECK_EQ_INT(lh_tokenizer_trainer_add(t, texts + 1, sizes + 1, 1),
+                 LH_ERROR_MEMORY);
+    lh_error_clear(&small);
+    CHECK(!lh_tokenizer_trainer_make(t, 260, &(const char *){ "<x>" }, 1,
+                                     NULL, NULL));
+    CHECK_EQ_INT(lh_error_status(&small), LH_ERROR_MEMORY);
+    lh_tokenizer_trainer_free(t);
+    CHECK_EQ_INT(memory.live, 0);
+}
+
 /* -------------------------------------------------------------- merging -- */
 
 /* The least pair, the leftmost of several, by looking at all. */
@@ -362,6 +386,7 @@ int main(void)
     test_unicode(ctx);
     test_scanners();
     test_training(ctx);
+    test_lost_counts();
     test_merging(ctx);
     test_parts(ctx);
     CHECK_STR(lh_error_message(ctx), "");

@@ -440,9 +440,10 @@ static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
     size_t bytes = (size_t)x->size * sizeof(float);
     bool fresh = !x->grad || (x->op && x->pass != t->pass);
     if (!x->grad) {
+        /* A few lie behind the node's elements: pieces are whole lines. */
         if (bytes >= t->large)
             x->grad = lh_arena_take(&t->elements, bytes);
-        else if (x->op && bytes <= LH_ALIGN / 2) /* in its elements' line  */
+        else if (x->op && bytes <= LH_ALIGN / 2)
             x->grad = x->data + LH_ALIGN / 2 / sizeof(float);
         else
             x->grad = lh_arena_alloc(&t->arena, bytes);

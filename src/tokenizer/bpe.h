@@ -175,9 +175,9 @@ LH_INTERNAL void lh_bpe_give(lh_context *ctx, const lh_tokenizer *k,
 
 #define LH_BPE_SHORT 15
 
-/* The first `size` bytes of text, up to LH_BPE_SHORT, as two words, and the
- * size in the last; 16 bytes may be read. */
-static inline void lh_bpe_key(const void *text, size_t size,
+/* The `size` bytes of a text, up to LH_BPE_SHORT, as two words, and the size
+ * in the second; text[0 .. readable - 1] may be read. */
+static inline void lh_bpe_key(const void *text, size_t size, size_t readable,
                               uint64_t *first, uint64_t *second)
 {
     /* The first bytes of a word: none, 8 times, then 1 and so on, all, 8
@@ -190,6 +190,9 @@ static inline void lh_bpe_key(const void *text, size_t size,
         0xffffffffffffffff, 0xffffffffffffffff, 0xffffffffffffffff
     };
     uint64_t low, high;
+    char copy[16] = { 0 };
+    if (readable < 16)
+        text = memcpy(copy, text, size);
     memcpy(&low, text, 8);
     memcpy(&high, (const char *)text + 8, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -198,6 +201,13 @@ static inline void lh_bpe_key(const void *text, size_t size,
 #endif
     *first = low & mask[size + 8];
     *second = (high & mask[size]) | (uint64_t)size << 56;
+}
+
+/* The place of a key in a table of 2^(64 - shift). */
+static inline size_t lh_bpe_home(uint64_t first, uint64_t second, int shift)
+{
+    return (size_t)((first ^ second * 0xd6e8feb86659fd93u) *
+                    0x9e3779b97f4a7c15u >> shift);
 }
 
 /* What encoding a text works with. */

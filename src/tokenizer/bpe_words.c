@@ -14,7 +14,6 @@
 
 /* Pieces of up to so many bytes are their own keys, longer ones have a hash;
  * still longer ones are not kept. */
-#define BPE_SHORT_KEY LH_BPE_SHORT
 #define BPE_LONG_KEY 255
 /* Tokens of a place; more of them stand elsewhere. */
 #define BPE_FEW 3
@@ -92,8 +91,7 @@ static void bpe_table_leave(lh_context *ctx, bpe_table *t)
 static inline bpe_word *bpe_home(const bpe_table *t, uint64_t low,
                                  uint64_t high)
 {
-    return &t->word[((low ^ high * 0xd6e8feb86659fd93u) *
-                     0x9e3779b97f4a7c15u) >> t->shift];
+    return &t->word[lh_bpe_home(low, high, (int)t->shift)];
 }
 
 static inline int bpe_count(const bpe_word *e)
@@ -258,15 +256,10 @@ static inline bpe_asked bpe_ask(const bpe_table *t, const unsigned char *text,
                                 size_t size, size_t readable)
 {
     bpe_asked ask = { 0, 1, NULL };
-    unsigned char copy[16] = { 0 };
-    if (size > BPE_SHORT_KEY) {
-        if (size <= BPE_LONG_KEY)
-            bpe_long_key(text, size, &ask);
-    } else {
-        if (readable < 16)
-            text = memcpy(copy, text, size);
-        lh_bpe_key(text, size, &ask.low, &ask.high);
-    }
+    if (size <= LH_BPE_SHORT)
+        lh_bpe_key(text, size, readable, &ask.low, &ask.high);
+    else if (size <= BPE_LONG_KEY)
+        bpe_long_key(text, size, &ask);
     ask.word = bpe_home(t, ask.low, ask.high);
     __builtin_prefetch(ask.word);
     return ask;
@@ -300,7 +293,7 @@ static size_t bpe_recall(const bpe_table *t, const bpe_asked *ask,
         if (n <= BPE_FEW) {
             memcpy(out, e->token, BPE_FEW * sizeof *out);
         } else {
-            if (e->high >> 56 > BPE_SHORT_KEY)
+            if (e->high >> 56 > LH_BPE_SHORT)
                 break;
             n -= BPE_FEW + 1;
             const int32_t *from = t->more + e->token[0];
@@ -324,9 +317,9 @@ static bool bpe_recall_any(lh_bpe_run *r, const bpe_word *e,
         from = r->scratch->table->more + e->token[0];
         count -= BPE_FEW + 1;
     }
-    if (size > BPE_SHORT_KEY && memcmp(from, text, size))
+    if (size > LH_BPE_SHORT && memcmp(from, text, size))
         return false;
-    if (size > BPE_SHORT_KEY)
+    if (size > LH_BPE_SHORT)
         from += (size + 3) / 4;
     int32_t *token = bpe_room(r, count);
     if (token) {
@@ -343,7 +336,7 @@ static void bpe_keep(lh_bpe_run *r, const bpe_asked *ask,
                      const int32_t *token, size_t count)
 {
     struct lh_bpe_cache *c = r->scratch->cache;
-    size_t bytes = size > BPE_SHORT_KEY ? (size + 3) / 4 : 0;
+    size_t bytes = size > LH_BPE_SHORT ? (size + 3) / 4 : 0;
     bool much = bytes || count > BPE_FEW;
     if (pthread_mutex_trylock(&c->mutex))
         return;
@@ -461,7 +454,6 @@ LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
     }
 }
 
-#undef BPE_SHORT_KEY
 #undef BPE_LONG_KEY
 #undef BPE_FEW
 #undef BPE_CUT

@@ -46,8 +46,7 @@ struct lh_tokenizer_trainer {
 
 static inline lh_word *train_home(const train_counter *c, const lh_word *w)
 {
-    return &c->word[((w->low ^ w->high * 0xd6e8feb86659fd93u) *
-                     0x9e3779b97f4a7c15u) >> c->shift];
+    return &c->word[lh_bpe_home(w->low, w->high, c->shift)];
 }
 
 /* Where a piece is, or the empty place for it. */
@@ -86,15 +85,12 @@ static bool train_grow(train_counter *c)
 static inline void train_ask(const train_counter *c, lh_word *ask,
                              const char *text, size_t size, size_t readable)
 {
-    char copy[16] = { 0 };
     ask->text = text;
-    if (size > LH_BPE_SHORT) {
+    if (size <= LH_BPE_SHORT) {
+        lh_bpe_key(text, size, readable, &ask->low, &ask->high);
+    } else {
         ask->low = lh_hash(text, size);
         ask->high = LH_WORD_LONG | size;
-    } else {
-        if (readable < 16)
-            text = memcpy(copy, text, size);
-        lh_bpe_key(text, size, &ask->low, &ask->high);
     }
     __builtin_prefetch(train_home(c, ask));
 }
@@ -141,6 +137,16 @@ static void train_share(void *arg, int thread)
     }
 }
 
+/* What a thread failed of, which has lost counts: for good. */
+static lh_status train_failed(lh_tokenizer_trainer *t)
+{
+    for (size_t i = 0; i < t->threads; i++)
+        if (t->counter[i].ctx.status)
+            return lh_fail(t->ctx, t->counter[i].ctx.status, "%s",
+                           t->counter[i].ctx.message);
+    return LH_OK;
+}
+
 /* All parts of a round, by all threads that come. */
 static lh_status train_round(lh_tokenizer_trainer *t, const train_part *part,
                              size_t parts)
@@ -149,29 +155,25 @@ static lh_status train_round(lh_tokenizer_trainer *t, const train_part *part,
     t->parts = parts;
     atomic_store(&t->next, 0);
     lh_pool_share(t->ctx->pool, (int)t->threads, train_share, t);
-    for (size_t i = 0; i < t->threads; i++)
-        if (t->counter[i].ctx.status)
-            return lh_fail(t->ctx, t->counter[i].ctx.status, "%s",
-                           t->counter[i].ctx.message);
-    return LH_OK;
+    return train_failed(t);
 }
 
 /* Moves the pieces of all counters to the first. */
 static lh_status train_gather(lh_tokenizer_trainer *t)
 {
     train_counter *first = &t->counter[0];
-    for (size_t i = 1; i < t->threads; i++) {
+    lh_status status = train_failed(t);
+    for (size_t i = 1; i < t->threads && !status; i++) {
         train_counter *c = &t->counter[i];
         for (size_t j = 0; j <= c->mask; j++) {
             lh_word *w = &c->word[j];
             if (w->count && !train_count(first, w, w->count))
-                return lh_fail(t->ctx, LH_ERROR_MEMORY, "%s",
-                               first->ctx.message);
+                return train_failed(t);
             c->used -= w->count > 0;
             w->count = 0;
         }
     }
-    return LH_OK;
+    return status;
 }
 
 /* ------------------------------------------------------------- training -- */
