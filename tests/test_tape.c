@@ -540,6 +540,78 @@ static void test_joined(lh_context *ctx)
         }
 }
 
+/* relu behind a product, and what a product is added to, within its node
+ * have the bytes of nodes of their own: with and without a bias, with other
+ * uses of all tensors before and behind it, with a second backward, within a
+ * part that is computed again, of a leaf, with gradients that are given
+ * back. */
+enum { THEN_ROWS = 5, THEN_C = 19 };
+
+typedef struct then_part {
+    int way, fused;
+    lh_tensor *w, *bias;
+} then_part;
+
+static lh_tensor *then_run(lh_tape *t, lh_tensor *a, const void *data)
+{
+    const then_part *p = data;
+    lh_tensor *bias = p->way & 1 ? p->bias : NULL, *h = lh_tanh(t, a), *y;
+    lh_tensor *onto = p->way & 2 ? a : NULL;
+    for (int i = 0; i < 6 && onto && p->way & 16; i++)
+        onto = lh_tanh(t, onto);
+    lh_tensor *x = lh_tanh(t, h);
+    if (p->fused)
+        y = lh_linear_then(t, onto, x, p->w, bias, 0.0f);
+    else if (onto)
+        y = lh_add(t, onto, lh_linear(t, x, p->w, bias));
+    else
+        y = lh_relu(t, lh_linear(t, x, p->w, bias));
+    /* A gradient is there before the node's own comes. */
+    return p->way & 4 ? lh_add(t, y, lh_tanh(t, onto ? onto : x)) : y;
+}
+
+static void test_then(lh_context *ctx)
+{
+    enum { PARTS = 4, SIZE = THEN_C * THEN_C };
+    const int64_t shape[2] = { THEN_ROWS, THEN_C }, row = THEN_C;
+    const int64_t square[2] = { THEN_C, THEN_C };
+    float value[SIZE], kept[PARTS][SIZE];
+    for (int i = 0; i < SIZE; i++)
+        value[i] = (float)(i * 37 % 101 - 50) / 64;
+    for (int way = 0; way < 64; way++)
+        for (int fused = 0; fused < 2; fused++) {
+            lh_params *params = lh_params_new(ctx);
+            lh_tape *t = lh_tape_new(ctx);
+            then_part part = { way, fused,
+                lh_params_add(params, "w", 2, square, true),
+                lh_params_add(params, "b", 1, &row, false) };
+            memcpy(lh_tensor_data(part.w), value, sizeof value);
+            memcpy(lh_tensor_data(part.bias), value, sizeof(float) * THEN_C);
+            lh_tape_reuse(t, way & 32);
+            t->large = way & 40 ? 256 : t->large;
+            lh_tensor *a = lh_variable(t, value, 2, shape), *y;
+            y = way & 8 ? lh_recompute(t, then_run, a, &part, sizeof part)
+                        : then_run(t, a, &part);
+            lh_tensor *l = lh_sum(t, lh_mul(t, y, lh_tanh(t, y)));
+            for (int i = 0; i < (way & 32 ? 1 : 2); i++)
+                CHECK_EQ_INT(lh_backward(t, l), LH_OK);
+            /* A part's own gradient stays that of its node.               */
+            bool stays = (way & 40) == 8;
+            lh_tensor *got[PARTS] = { stays ? y : l, a, part.w,
+                                      way & 1 ? part.bias : part.w };
+            for (int i = 0; i < PARTS; i++) {
+                const float *now = i || stays ? lh_tensor_grad(got[i])
+                                              : lh_tensor_data(l);
+                size_t bytes = (size_t)got[i]->size * sizeof *now;
+                CHECK(!fused || memcmp(kept[i], now, bytes) == 0);
+                CHECK(now[got[i]->size - 1] != 0 || now[1] != 0);
+                memcpy(kept[i], now, bytes);
+            }
+            lh_tape_free(t);
+            lh_params_free(params);
+        }
+}
+
 int main(void)
 {
     lh_context *ctx = lh_context_new(NULL);
@@ -551,6 +623,7 @@ int main(void)
     test_in_place(ctx);
     test_places(ctx);
     test_joined(ctx);
+    test_then(ctx);
     test_poison(ctx);
     test_reuse();
     test_recompute(ctx);

@@ -2,36 +2,20 @@
  * function.  The arithmetic is in the kernels that the same rows make. */
 #include "autograd/ops.h"
 
-/* What a map kernel costs an element, in the time of fused multiply-adds:
- * between an addition, bound by its loads (4), and gelu (50). */
-#define ELEMENTWISE_COST 16
-
-static lh_status elementwise_forward(lh_tensor *n, lh_kernel kernel)
-{
-    lh_map_args args = {
-        .a = n->input[0].tensor->data,
-        .b = n->inputs > 1 ? n->input[1].tensor->data : NULL,
-        .s = n->extra && n->inputs == 1 ? *(const float *)n->extra : 0.0f,
-        .y = n->data,
-    };
-    return lh_node_launch(n, kernel, &args, n->size, ELEMENTWISE_COST,
-                          0);
-}
-
-static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
+static lh_status elementwise_launch(lh_tensor *n, lh_kernel kernel,
+                                    bool backward)
 {
     lh_map_args args = {
         .a = n->input[0].tensor->data,
         .b = n->inputs > 1 ? n->input[1].tensor->data : NULL,
         .s = n->inputs == 1 ? *(const float *)n->extra : 0.0f,
-        .y = n->data,
-        .dy = n->grad,
+        .y = n->data, .dy = n->grad,
     };
-    args.da = lh_node_input_first(n, 0, &args.first_a);
-    if (n->inputs > 1)
+    if (backward)
+        args.da = lh_node_input_first(n, 0, &args.first_a);
+    if (backward && n->inputs > 1)
         args.db = lh_node_input_first(n, 1, &args.first_b);
-    return lh_node_launch(n, kernel, &args, n->size, ELEMENTWISE_COST,
-                          0);
+    return lh_node_launch(n, kernel, &args, n->size, LH_MAP_COST, 0);
 }
 
 static lh_tensor *elementwise_unary(lh_tape *t, const lh_op *op,
@@ -63,11 +47,11 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
 #define ELEMENTWISE_OP(name) \
     static lh_status name##_elementwise_forward(lh_tensor *n) \
     { \
-        return elementwise_forward(n, LH_KERNEL_##name##_forward); \
+        return elementwise_launch(n, LH_KERNEL_##name##_forward, false); \
     } \
     static lh_status name##_elementwise_backward(lh_tensor *n) \
     { \
-        return elementwise_backward(n, LH_KERNEL_##name##_backward); \
+        return elementwise_launch(n, LH_KERNEL_##name##_backward, true); \
     } \
     static const lh_op name##_elementwise_op = { \
         #name, name##_elementwise_forward, name##_elementwise_backward \
@@ -89,7 +73,6 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
     }
 #include "kernels/elementwise.def"
 #undef ELEMENTWISE_OP
-#undef ELEMENTWISE_COST
 
 /* -------------------------------------------------------- all the ops -- */
 

@@ -1,8 +1,16 @@
 /* y = x w^T + bias: three matrix products, one forward and two backward.
  * Several weights that lie one behind the other are one to all but dx, whose
  * sums go over the outputs in the order in which nodes of their own would
- * come. */
+ * come.  relu() of y, or a tensor that y is added to, can be in the node. */
 #include "autograd/ops.h"
+
+static const lh_op linear_onto_op;
+
+/* But that which y is added to. */
+static int linear_inputs(const lh_tensor *n)
+{
+    return n->inputs - (n->op == &linear_onto_op);
+}
 
 static bool linear_is_bf16(const lh_tensor *n)
 {
@@ -40,7 +48,7 @@ static lh_status linear_forward(lh_tensor *n)
 {
     lh_tensor *x = n->input[0].tensor, *w = n->input[1].tensor;
     int64_t k = w->shape[1], outputs = lh_columns(n);
-    bool with_bias = n->inputs > 2 && outputs == w->shape[0];
+    bool with_bias = linear_inputs(n) > 2 && outputs == w->shape[0];
     bool bf16 = linear_is_bf16(n);
     const uint16_t *a = bf16 ? lh_narrowed(n->tape, x) : NULL;
     float *bias = with_bias ? lh_floats(n, n->input[2].tensor) : NULL;
@@ -67,7 +75,8 @@ static lh_status linear_backward(lh_tensor *n)
         joined &= i == weights ||
                   dw[i + 1] == dw[i] + n->input[i].tensor->size;
     }
-    float *dbias = n->inputs > 1 + weights ? lh_node_input_grad(n, 2) : NULL;
+    float *dbias = linear_inputs(n) > 1 + weights ? lh_node_input_grad(n, 2)
+                                                  : NULL;
     uint16_t *half = NULL;                       /* dy, rounded for both   */
     size_t bytes = (size_t)n->size * sizeof *half;
     lh_status status = LH_OK;
@@ -116,11 +125,61 @@ static lh_status linear_backward(lh_tensor *n)
 
 LH_OP(linear)
 
-LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
-                            lh_tensor *bias)
+/* ------------------------------------------------ what comes behind it -- */
+
+/* In place; relu has no b. */
+static lh_status linear_then_forward(lh_tensor *n)
 {
-    lh_tensor *input[3] = { x, w, bias };
-    int inputs = bias ? 3 : 2;
+    lh_map_args args = { .a = n->data, .y = n->data,
+                         .b = n->input[n->inputs - 1].tensor->data };
+    lh_status status = linear_forward(n);
+    return status ? status
+        : lh_launch(n->tape->ctx, n->op == &linear_onto_op
+                        ? LH_KERNEL_add_forward : LH_KERNEL_relu_forward,
+                    &args, n->size, LH_MAP_COST, 0);
+}
+
+/* relu's y is above 0 where its input was.  What y is added to has the same
+ * gradient, and takes it over where it is the first; on a tape within a tape
+ * it is a copy, since gradients are the outer tape's. */
+static lh_status linear_then_backward(lh_tensor *n)
+{
+    lh_tape *t = n->tape;
+    lh_tensor *last = n->input[n->inputs - 1].tensor;
+    lh_map_args args = { .a = n->data, .dy = n->grad, .da = n->grad,
+                         .first_a = true };
+    bool onto = n->op == &linear_onto_op;
+    bool hands = onto && last->op && last->needs_grad &&
+                 last->pass != t->pass && !t->outer;
+    if (onto)
+        args.da = hands ? NULL
+                        : lh_node_input_first(n, n->inputs - 1, &args.first_a);
+    lh_status status = args.da
+        ? lh_launch(t->ctx, onto ? LH_KERNEL_add_backward
+                                 : LH_KERNEL_relu_backward,
+                    &args, n->size, LH_MAP_COST, 0) : LH_OK;
+    if (!status)
+        status = linear_backward(n);
+    if (hands) {
+        last->grad = n->grad;
+        last->pass = t->pass;
+        n->grad = NULL;
+    }
+    return status;
+}
+
+static const lh_op linear_relu_op = { "linear", linear_then_forward,
+                                      linear_then_backward };
+static const lh_op linear_onto_op = { "linear", linear_then_forward,
+                                      linear_then_backward };
+
+/* ---------------------------------------------------- public functions -- */
+
+static lh_tensor *linear_node(lh_tape *t, const lh_op *op, lh_tensor *onto,
+                              lh_tensor *x, lh_tensor *w, lh_tensor *bias)
+{
+    lh_tensor *input[4] = { x, w, bias ? bias : onto, onto };
+    int inputs = 2 + !!bias + !!onto;
     if (!lh_inputs_ok(t, "linear", input, inputs))
         return NULL;
     if (w->dims != 2 || lh_columns(x) != w->shape[1])
@@ -135,7 +194,26 @@ LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
     int64_t shape[LH_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
     shape[x->dims - 1] = w->shape[0];
-    return lh_node(t, &lh_op_linear, input, inputs, x->dims, shape, NULL, 0);
+    return lh_node(t, op, input, inputs, x->dims, shape, NULL, 0);
+}
+
+LH_API lh_tensor *lh_linear(lh_tape *t, lh_tensor *x, lh_tensor *w,
+                            lh_tensor *bias)
+{
+    return linear_node(t, &lh_op_linear, NULL, x, w, bias);
+}
+
+/* Fewer nodes would move dropout's random numbers. */
+LH_INTERNAL lh_tensor *lh_linear_then(lh_tape *t, lh_tensor *onto,
+                                      lh_tensor *x, lh_tensor *w,
+                                      lh_tensor *bias, float dropout)
+{
+    if (!t->mixed && t->dropout_seed < 0)
+        return linear_node(t, onto ? &linear_onto_op : &linear_relu_op, onto,
+                           x, w, bias);
+    x = lh_linear(t, x, w, bias);
+    return onto ? lh_add(t, onto, lh_dropout(t, x, dropout))
+                : lh_relu(t, x);
 }
 
 LH_INTERNAL lh_tensor *lh_linear_joined(lh_tape *t, lh_tensor *x,

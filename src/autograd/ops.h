@@ -12,6 +12,10 @@
     LH_TABLE_DEFINED const lh_op lh_op_##name = { #name, forward, backward };
 #define LH_OP(name) LH_OP_OF(name, name##_forward, name##_backward)
 
+/* What a map kernel costs an element, in the time of fused multiply-adds:
+ * between an addition, bound by its loads (4), and gelu (50). */
+enum { LH_MAP_COST = 16 };
+
 /* The length of the last dimension, and how many rows of that length. */
 static inline int64_t lh_columns(const lh_tensor *x)
 {

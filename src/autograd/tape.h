@@ -147,6 +147,13 @@ LH_INTERNAL lh_tensor *lh_attention_spans(lh_tape *t, lh_tensor *q,
 LH_INTERNAL lh_tensor *lh_linear_joined(lh_tape *t, lh_tensor *x,
                                         lh_tensor *const *w, int count);
 
+/* lh_add() of `onto`, of y's shape and none of the others, and lh_dropout() of
+ * y = lh_linear(); where onto is NULL lh_relu() of y.  One node where it can
+ * be, with the same bytes but for the signs of gradients that are zeros. */
+LH_INTERNAL lh_tensor *lh_linear_then(lh_tape *t, lh_tensor *onto,
+                                      lh_tensor *x, lh_tensor *w,
+                                      lh_tensor *bias, float dropout);
+
 /* lh_add() of two lh_embedding() of `count` rows as one node, with the same
  * bytes: of tables of as many columns, at different weights. */
 LH_INTERNAL lh_tensor *lh_embedding_places(lh_tape *t, lh_tensor *table,

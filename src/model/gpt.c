@@ -185,11 +185,6 @@ static lh_tensor *gpt_norm(lh_tape *t, const lh_config *c, lh_tensor *x,
                                   : lh_layer_norm(t, x, gain, shift, eps);
 }
 
-static lh_tensor *gpt_dropout(lh_tape *t, const lh_config *c, lh_tensor *x)
-{
-    return c->dropout > 0 ? lh_dropout(t, x, (float)c->dropout) : x;
-}
-
 /* The norm of each head's own D channels. */
 static lh_tensor *gpt_head_norm(lh_tape *t, const lh_config *c,
                                 lh_tensor *x, lh_tensor *gain)
@@ -236,7 +231,8 @@ static bool gpt_joins(const lh_tape *t, const gpt_run *run)
            !run->pass.cache && c->dropout == 0 && t->dtype == LH_F32;
 }
 
-/* q [N, H * D] from the normed x; k, v [N or all, kv_heads * D]. */
+/* What the heads saw, side by side, [N, H * D]: from the normed x q
+ * [N, H * D], and k, v [N or all, kv_heads * D]. */
 static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
                                 lh_tensor *x)
 {
@@ -246,9 +242,8 @@ static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
     if (gpt_joins(t, run)) {
         lh_tensor *qkv = lh_linear_joined(
             t, x, (lh_tensor *const[]){ w->q, w->k, w->v }, 3);
-        qkv = lh_attention_spans(t, qkv, NULL, NULL, c->heads, c->kv_heads,
-                                 0.0f, pass->spans, pass->span_count);
-        return lh_linear(t, qkv, w->o, w->o_bias);
+        return lh_attention_spans(t, qkv, NULL, NULL, c->heads, c->kv_heads,
+                                  0.0f, pass->spans, pass->span_count);
     }
     lh_tensor *q = lh_linear(t, x, w->q, w->q_bias);
     lh_tensor *k = lh_linear(t, x, w->k, w->k_bias);
@@ -268,15 +263,15 @@ static lh_tensor *gpt_attention(lh_tape *t, const gpt_run *run,
         k = gpt_remember(t, pass->cache, pass->cache->key[run->layer], k);
         v = gpt_remember(t, pass->cache, pass->cache->value[run->layer], v);
     }
-    lh_tensor *y = lh_attention_spans(t, q, k, v, c->heads, c->kv_heads,
-                                      0.0f, pass->spans, pass->span_count);
-    y = lh_linear(t, y, w->o, w->o_bias);
-    return gpt_dropout(t, c, y);
+    return lh_attention_spans(t, q, k, v, c->heads, c->kv_heads, 0.0f,
+                              pass->spans, pass->span_count);
 }
 
 static lh_tensor *gpt_feed_forward(lh_tape *t, const lh_config *c,
                                    const lh_model_layer *w, lh_tensor *x)
 {
+    if (c->activation == LH_RELU)
+        return lh_linear_then(t, NULL, x, w->up, w->up_bias, 0.0f);
     lh_tensor *h = lh_linear(t, x, w->up, w->up_bias);
     lh_tensor *gate = lh_gated(c) ? lh_linear(t, x, w->gate, w->gate_bias)
                                   : NULL;
@@ -288,8 +283,7 @@ static lh_tensor *gpt_feed_forward(lh_tape *t, const lh_config *c,
     case LH_SWIGLU:    h = lh_swiglu(t, gate, h);   break;
     case LH_GEGLU:     h = lh_geglu(t, gate, h);    break;
     }
-    h = lh_linear(t, h, w->down, w->down_bias);
-    return gpt_dropout(t, c, h);
+    return h;
 }
 
 /* An lh_part: data is the gpt_run. */
@@ -299,9 +293,11 @@ static lh_tensor *gpt_layer(lh_tape *t, lh_tensor *x, const void *data)
     const lh_config *c = &run->m->config;
     const lh_model_layer *w = &run->m->layer[run->layer];
     lh_tensor *h = gpt_norm(t, c, x, w->attention_gain, w->attention_shift);
-    x = lh_add(t, x, gpt_attention(t, run, h));
+    h = gpt_attention(t, run, h);
+    x = lh_linear_then(t, x, h, w->o, w->o_bias, (float)c->dropout);
     h = gpt_norm(t, c, x, w->feed_gain, w->feed_shift);
-    return lh_add(t, x, gpt_feed_forward(t, c, w, h));
+    h = gpt_feed_forward(t, c, w, h);
+    return lh_linear_then(t, x, h, w->down, w->down_bias, (float)c->dropout);
 }
 
 /* x, and each row's entry in the table of `order` tokens in a row: that of
@@ -355,7 +351,7 @@ static lh_tensor *gpt_embed(lh_tape *t, const lh_model *m,
         x = gpt_ngrams(t, c, pass, x, w->trigrams, 3);
     if (c->embedding_norm)
         x = gpt_norm(t, c, x, w->embed_gain, w->embed_shift);
-    return gpt_dropout(t, c, x);
+    return lh_dropout(t, x, (float)c->dropout);
 }
 
 LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
