@@ -1,6 +1,5 @@
 /* The ops' own objects, made from the two tables, and what they share. */
-#ifndef LH_OPS_H
-#define LH_OPS_H
+#pragma once
 
 #include "autograd/tape.h"
 
@@ -57,5 +56,3 @@ static inline lh_status lh_node_launch(lh_tensor *node, lh_kernel kernel,
                                     scratch);
     return lh_launch(node->tape->ctx, kernel, args, items, cost, scratch);
 }
-
-#endif

@@ -5,8 +5,7 @@
  * inputs.  Nodes are linked backwards in the order they were made, which is
  * a topological order: backward() walks the links once.  Read tape.c next.
  */
-#ifndef LH_TAPE_H
-#define LH_TAPE_H
+#pragma once
 
 #include "base/arena.h"
 #include "base/base.h"
@@ -212,5 +211,3 @@ LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
  * not yet.  NULL inputs are refused here, optional ones are not passed. */
 LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
                               lh_tensor *const *input, int inputs);
-
-#endif

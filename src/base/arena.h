@@ -5,8 +5,7 @@
  * after its first round.  Large pieces may also be given back one by one and
  * are then taken again before anything new.  Not thread-safe, like its
  * context. */
-#ifndef LH_ARENA_H
-#define LH_ARENA_H
+#pragma once
 
 #include "base/base.h"
 
@@ -77,5 +76,3 @@ LH_INTERNAL size_t lh_arena_bytes(const lh_arena *arena);
 /* Takes everything back; the blocks stay. */
 LH_INTERNAL void lh_arena_reset(lh_arena *arena);
 LH_INTERNAL void lh_arena_free(lh_arena *arena);
-
-#endif

@@ -12,8 +12,7 @@
  *   - A failure is a value.  The callee calls lh_fail() once, where it knows
  *     most, and everybody above returns the status upward.
  */
-#ifndef LH_BASE_H
-#define LH_BASE_H
+#pragma once
 
 /* Before any header of the system: a file that needs more of that than C11
  * has includes this one first. */
@@ -210,5 +209,3 @@ LH_INTERNAL lh_status lh_buffer_printf(lh_context *ctx, lh_buffer *buffer,
                                        const char *format, ...)
     LH_PRINTF(3, 4);
 LH_INTERNAL void lh_buffer_free(lh_context *ctx, lh_buffer *buffer);
-
-#endif

@@ -1,6 +1,5 @@
 /* A number's bits, and the number of some bits; its bytes, lowest first. */
-#ifndef LH_BITS_H
-#define LH_BITS_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -75,5 +74,3 @@ static inline uint64_t lh_bytes_bits(lh_bytes x)
     return bits;
 #endif
 }
-
-#endif

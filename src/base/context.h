@@ -1,7 +1,6 @@
 /* What a context is made of.  Rooms reach only the parts they need, through
  * the functions of base.h, threads.h, file.h and kernels/kernels.h. */
-#ifndef LH_CONTEXT_H
-#define LH_CONTEXT_H
+#pragma once
 
 #include "base/base.h"
 
@@ -22,5 +21,3 @@ struct lh_context {
     uint64_t graphs;                   /* made so far: tapes number theirs */
     bool dry;                          /* see kernels/dry.h                */
 };
-
-#endif

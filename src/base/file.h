@@ -2,8 +2,7 @@
  *
  * Every system call goes through the context's lh_io, so that tests can make
  * the n-th one fail.  Errors name the path and say what to do. */
-#ifndef LH_FILE_H
-#define LH_FILE_H
+#pragma once
 
 #include "base/base.h"
 
@@ -78,5 +77,3 @@ LH_INTERNAL lh_status lh_directory_make(lh_context *ctx, const char *path);
 /* directory/name in new memory (lh_free); NULL: out of memory. */
 LH_INTERNAL char *lh_path_join(lh_context *ctx, const char *directory,
                                const char *name);
-
-#endif

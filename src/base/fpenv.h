@@ -4,8 +4,7 @@
  *
  * Sticky exception flags are not the host's settings: where they come with
  * the control register they are left as the computation leaves them. */
-#ifndef LH_FPENV_H
-#define LH_FPENV_H
+#pragma once
 
 #include <stdint.h>
 
@@ -103,5 +102,3 @@ static inline void lh_fpenv_leave(lh_fpenv saved)
 #endif
 
 #undef LH_FPENV_FENCE
-
-#endif

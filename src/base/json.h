@@ -2,8 +2,7 @@
  * LH_JSON_DEPTH, nothing behind the value, numbers that fit.
  *
  * A parsed document is a tree in one arena; lh_json_free takes it back. */
-#ifndef LH_JSON_H
-#define LH_JSON_H
+#pragma once
 
 #include "base/arena.h"
 #include "base/base.h"
@@ -72,5 +71,3 @@ static inline bool lh_json_is(const lh_json *value, const char *text)
  * is lh_buffer_printf. */
 LH_INTERNAL lh_status lh_json_add_string(lh_context *ctx, lh_buffer *buffer,
                                          const char *text, size_t size);
-
-#endif

@@ -2,8 +2,7 @@
  * libm), so that schedules, rotary tables, normal draws and samplers give the
  * same bits everywhere.  Error at most 2 ulp in the ranges that are used
  * here; tested against long double. */
-#ifndef LH_MATH64_H
-#define LH_MATH64_H
+#pragma once
 
 #include "base/base.h"
 
@@ -13,5 +12,3 @@ LH_INTERNAL double lh_pow64(double x, double y);   /* x > 0, or y integral */
 /* Sine and cosine of x radians, |x| < 2^20; beyond it both are NaN. */
 LH_INTERNAL void lh_sincos64(double x, double *sine, double *cosine);
 LH_INTERNAL double lh_sqrt64(double x);            /* correctly rounded    */
-
-#endif

@@ -1,6 +1,5 @@
 /* Numbers in text, independently of the locale. */
-#ifndef LH_NUMBER_H
-#define LH_NUMBER_H
+#pragma once
 
 #include "base/base.h"
 
@@ -20,5 +19,3 @@ LH_INTERNAL bool lh_number_parse(const char *text, size_t size,
  * not one or does not fit. */
 LH_INTERNAL bool lh_integer_parse(const char *text, size_t size,
                                   int64_t *value);
-
-#endif

@@ -1,8 +1,7 @@
 /* Random numbers that are counted, not drawn from hidden state: Philox 4x32
  * with 10 rounds (Salmon et al., SC 2011).  A stream is (seed, what it is
  * for); a position in it is one integer that a checkpoint can hold. */
-#ifndef LH_RNG_H
-#define LH_RNG_H
+#pragma once
 
 #include "base/base.h"
 
@@ -36,5 +35,3 @@ LH_INTERNAL void lh_rng_shuffle(lh_rng *rng, int64_t *order, int64_t count);
 /* Element i (below n) of a permutation of 0..n-1 that needs no table: one for
  * each key. */
 LH_INTERNAL uint64_t lh_permuted(uint64_t key, uint64_t n, uint64_t i);
-
-#endif

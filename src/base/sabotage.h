@@ -5,8 +5,7 @@
  * The environment variable LH_SABOTAGE=n switches number n on, and some test
  * must then fail (tests/sabotage.sh).  In every other build the number is
  * the constant 0. */
-#ifndef LH_SABOTAGE_H
-#define LH_SABOTAGE_H
+#pragma once
 
 #include "base/base.h"
 
@@ -27,5 +26,3 @@ LH_INTERNAL int lh_sabotage_number(void);
 #define SABOTAGE_NUMBER 0
 #endif
 #define SABOTAGED(name) (SABOTAGE_NUMBER == LH_FAULT_##name)
-
-#endif

@@ -2,13 +2,10 @@
  * The first include of every file whose floating point can reach a weight, a
  * logit or a token.  gcc (12.2 seen) ignores the standard's pragma and obeys
  * its own; clang obeys the standard's. */
-#ifndef LH_STRICT_H
-#define LH_STRICT_H
+#pragma once
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
-#endif
-
 #endif

@@ -3,8 +3,7 @@
  * that their own faults raise), set the floating-point defaults, spin a
  * little, then yield, then sleep.  A thread that cannot be made means fewer,
  * not failure. */
-#ifndef LH_THREADS_H
-#define LH_THREADS_H
+#pragma once
 
 #include "base/base.h"
 
@@ -34,5 +33,3 @@ LH_INTERNAL void lh_pool_run(lh_pool *pool, int threads,
  * round takes no longer than the caller alone. */
 LH_INTERNAL void lh_pool_share(lh_pool *pool, int threads,
                                void (*fn)(void *arg, int i), void *arg);
-
-#endif

@@ -1,7 +1,6 @@
 /* UTF-8 (RFC 3629): no surrogates, no overlong forms, nothing above
  * U+10FFFF. */
-#ifndef LH_UTF8_H
-#define LH_UTF8_H
+#pragma once
 
 #include "base/base.h"
 
@@ -28,5 +27,3 @@ LH_INTERNAL uint32_t lh_utf8_marked(const uint32_t seen[LH_UTF8_CODES / 32],
 #define LH_UTF8_SHOWN 64
 LH_INTERNAL const char *lh_utf8_show(char out[LH_UTF8_SHOWN],
                                      const char *text, size_t size);
-
-#endif

@@ -1,8 +1,7 @@
 /* What the files of `longhand bench` share: the clock, the limits and the
  * lines.  bench.c has the table of works, bench_kernels.c times kernels
  * alone, bench_models.c whole nodes, steps and tokens. */
-#ifndef CLI_BENCH_H
-#define CLI_BENCH_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -45,5 +44,3 @@ int bench_node(bench *b, const bench_work *w);
 int bench_micro(bench *b, const bench_work *w);
 int bench_step(bench *b, const bench_work *w);
 int bench_decode(bench *b, const bench_work *w);
-
-#endif

@@ -3,8 +3,7 @@
  * What is picked are options, given as if the command line had them; without
  * --budget and with them the command is the same run.  docs/recipes.md has
  * the rule and where its numbers come from. */
-#ifndef CLI_BUDGET_H
-#define CLI_BUDGET_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -49,5 +48,3 @@ int cli_budget_resize(cli_budget *b, const lh_train_settings *s);
 
 /* The command that is the same run. */
 bool cli_budget_command(const cli_budget *b, char text[CLI_BUDGET_COMMAND]);
-
-#endif

@@ -1,6 +1,5 @@
 /* A curve as a few rows of characters. */
-#ifndef CLI_CHART_H
-#define CLI_CHART_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -29,5 +28,3 @@ double cli_chart_mean(const double *sum, const double *count, int columns,
 /* Cell (row, column) as text[4]: braille, or ASCII.  *curve: whose dots. */
 const char *cli_chart_cell(const cli_chart *c, int row, int column,
                            bool utf8, char *text, int *curve);
-
-#endif

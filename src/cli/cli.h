@@ -3,8 +3,7 @@
  * The program is a guest of the library like any other: it sees longhand.h
  * and nothing else.  Read options.def and subcommands.def first, then
  * main.c, then the file of a subcommand. */
-#ifndef CLI_H
-#define CLI_H
+#pragma once
 
 /* Before any header of the system: a file that needs more of that than C11
  * has includes this one first. */
@@ -234,5 +233,3 @@ int cli_report_write(const char *file, int runs, char *const *directory);
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
     int cli_##name(const cli_options *o, lh_context *ctx);
 #include "cli/subcommands.def"
-
-#endif

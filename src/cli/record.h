@@ -1,7 +1,6 @@
 /* What a run keeps and tells beside its losses: what it was made of, norms by
  * layer, samples, the best model so far, a model card. */
-#ifndef CLI_RECORD_H
-#define CLI_RECORD_H
+#pragma once
 
 #include "cli/view.h"
 
@@ -55,5 +54,3 @@ void cli_record_report(cli_record *r, bool now);
 /* FLOPs of forward and backward for a token: those of products, and of
  * attention over windows of `length`. */
 double cli_record_flops(const lh_config *c, double length);
-
-#endif

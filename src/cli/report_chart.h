@@ -1,8 +1,7 @@
 /* A chart of a report: lines over one axis, with their names at their ends.
  * As part of a page its labels are text of the page, so that they stay
  * readable at every width; alone it is an SVG. */
-#ifndef CLI_REPORT_CHART_H
-#define CLI_REPORT_CHART_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -44,5 +43,3 @@ void cli_page_chart_end(cli_page_chart *c);
 
 /* "1.5 k", "3 M", "0.02" into text[32]. */
 const char *cli_page_number(char *text, double x);
-
-#endif

@@ -1,6 +1,5 @@
 /* The logs of runs, as a report reads them. */
-#ifndef CLI_REPORT_LOG_H
-#define CLI_REPORT_LOG_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -44,5 +43,3 @@ bool cli_log_next(const char **at, const char **key, const char **value);
  * markup. */
 void cli_log_show(FILE *f, const char *value);
 void cli_log_escape(FILE *f, const char *text, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* A run's directory: whose it is, its log, its checkpoint's path. */
-#ifndef CLI_RUNDIR_H
-#define CLI_RUNDIR_H
+#pragma once
 
 #include "cli/view.h"
 
@@ -32,5 +31,3 @@ int cli_rundir_judge(cli_rundir *d, const cli_step *report);
 /* The log is on the disk; before each checkpoint, so that it never lacks a
  * step that the checkpoint has. */
 int cli_rundir_sync(cli_rundir *d);
-
-#endif

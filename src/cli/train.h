@@ -3,8 +3,7 @@
  * Read train.c (settings, the run) from the bottom, then train_make.c (what
  * is trained), train_steps.c (steps and the end), train_say.c (what is said
  * about it). */
-#ifndef CLI_TRAIN_H
-#define CLI_TRAIN_H
+#pragma once
 
 #include "cli/budget.h"
 #include "cli/record.h"
@@ -61,5 +60,3 @@ void cli_train_say_command(const cli_train_run *r);
 void cli_train_say_best(const cli_train_run *r);
 /* One line: where it stopped, and the command that goes on. */
 int cli_train_stopped(const cli_train_run *r);
-
-#endif

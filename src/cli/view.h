@@ -1,7 +1,6 @@
 /* How a run is shown while it goes: live on a terminal, plain lines in a
  * pipe, JSON, or not at all. */
-#ifndef CLI_VIEW_H
-#define CLI_VIEW_H
+#pragma once
 
 #include "cli/cli.h"
 
@@ -62,5 +61,3 @@ void cli_view_end(cli_view *v, const cli_step *last);
 
 /* One object, one line; more (may be NULL) goes before its end. */
 void cli_step_json(FILE *f, const cli_step *report, const char *more);
-
-#endif

@@ -6,8 +6,7 @@
  *
  * Read sources.c (which files), read.c (files to documents), dataset.c (what
  * is kept), split.c (training and held-out parts). */
-#ifndef LH_DATASET_H
-#define LH_DATASET_H
+#pragma once
 
 #include "base/base.h"
 
@@ -63,5 +62,3 @@ LH_INTERNAL lh_status lh_dataset_noted(lh_dataset *d, const char *format,
 LH_INTERNAL lh_status lh_sources_read(lh_context *ctx, const lh_dataset *d,
                                       lh_dataset *report, lh_read_piece *on,
                                       void *user);
-
-#endif

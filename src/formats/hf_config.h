@@ -6,8 +6,7 @@
  * else "longhand", which holds every field of lh_config under its own name.
  * Reading takes all four and refuses, by name, fields whose values we do
  * not have. */
-#ifndef LH_HF_CONFIG_H
-#define LH_HF_CONFIG_H
+#pragma once
 
 #include "base/base.h"
 
@@ -31,5 +30,3 @@ LH_INTERNAL lh_status lh_config_read(lh_context *ctx, const char *where,
  * whether the file has it [in, out]. */
 LH_INTERNAL void lh_layout_name(lh_layout layout, const char *ours,
                                 char name[128], int *part, bool *transposed);
-
-#endif

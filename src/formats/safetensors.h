@@ -4,8 +4,7 @@
  * Strict: duplicate names, offsets that overlap, leave gaps or lie outside,
  * sizes that do not follow from shape and dtype, and trailing bytes are
  * refused.  Knows names, shapes and bytes; not the tape. */
-#ifndef LH_SAFETENSORS_H
-#define LH_SAFETENSORS_H
+#pragma once
 
 #include "base/base.h"
 #include "base/file.h"
@@ -96,5 +95,3 @@ LH_INTERNAL lh_status lh_safetensors_write(
     lh_context *ctx, const char *path, const lh_stored *tensor,
     int64_t count, const char *const *metadata, int64_t pairs,
     const float *(*fill)(void *user, int64_t i), void *user);
-
-#endif

@@ -1,6 +1,5 @@
 /* From logits to a token. */
-#ifndef LH_SAMPLER_H
-#define LH_SAMPLER_H
+#pragma once
 
 #include "base/base.h"
 #include "base/rng.h"
@@ -16,5 +15,3 @@ typedef struct lh_draw {
 LH_INTERNAL int32_t lh_sampler_draw(lh_context *ctx, lh_rng *rng,
                                     const float *logits, int64_t vocabulary,
                                     const lh_sampling *how, lh_draw *room);
-
-#endif

@@ -1,6 +1,5 @@
 /* The inside of a session, for the files of this room. */
-#ifndef LH_SESSION_H
-#define LH_SESSION_H
+#pragma once
 
 #include "infer/sampler.h"
 #include "model/model.h"
@@ -18,5 +17,3 @@ struct lh_session {
 /* A token among the first `vocabulary`; below 0: an error. */
 LH_INTERNAL int32_t lh_session_draw(lh_session *s, const lh_sampling *how,
                                     int64_t vocabulary);
-
-#endif

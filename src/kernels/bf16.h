@@ -1,8 +1,7 @@
 /* bfloat16: a float's upper half, so 8 bits of precision over float's whole
  * range.  Widening is exact; narrowing rounds to the nearest, ties to even,
  * keeps denormals and infinities, and makes every NaN a quiet one. */
-#ifndef LH_BF16_H
-#define LH_BF16_H
+#pragma once
 
 #include "kernels/fma.h"
 
@@ -18,5 +17,3 @@ static inline uint16_t lh_narrow(float x)
         return (uint16_t)(bits >> 16 | 0x40);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Owns: the list of features, their detection, and which of them each
  * instruction set of the kernel table needs.  Refuses to guess: a feature
  * counts only where the CPU has it and the system saves its registers. */
-#ifndef LH_CPU_H
-#define LH_CPU_H
+#pragma once
 
 #include "kernels/kernels.h"
 
@@ -64,5 +63,3 @@ LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
 LH_INTERNAL void lh_kernel_selftest_start(float *scratch);
 LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
                                     lh_kernel_fn *fn, float *scratch);
-
-#endif

@@ -1,8 +1,7 @@
 /* A context that computes nothing and holds nothing: kernels return at once,
  * memory is reserved and counted but not there until it is touched.  What
  * runs on it says how much memory it would hold. */
-#ifndef LH_DRY_H
-#define LH_DRY_H
+#pragma once
 
 #include "base/context.h"
 #include "kernels/kernels.h"
@@ -18,5 +17,3 @@ typedef struct lh_dry {
  * lh_dry_end() gives back the scratch; objects are freed before. */
 LH_INTERNAL void lh_dry_begin(lh_dry *d, const lh_context *ctx);
 LH_INTERNAL void lh_dry_end(lh_dry *d);
-
-#endif

@@ -6,8 +6,7 @@
  * an odd last bit, in the direction of the truth, so that the second rounding
  * to float cannot be misled.  Double has more than twice float's digits plus
  * two, which is what that needs, denormal results included. */
-#ifndef LH_FMA_H
-#define LH_FMA_H
+#pragma once
 
 #include "base/bits.h"
 
@@ -37,7 +36,5 @@ static __attribute__((noinline, unused)) float lh_fmaf(float a, float b,
     }
     return (float)sum;
 }
-
-#endif
 
 #endif

@@ -18,8 +18,7 @@
  * taken for +0 and not read.  All rows are contiguous unless a stride is
  * given; strides count floats.
  */
-#ifndef LH_KERNELS_H
-#define LH_KERNELS_H
+#pragma once
 
 #include "base/base.h"
 
@@ -587,5 +586,3 @@ typedef union lh_kernel_args {
     lh_accumulate_args accumulate;
     lh_fold_args fold;
 } lh_kernel_args;
-
-#endif

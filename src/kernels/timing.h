@@ -1,7 +1,6 @@
 /* A kernel's launch as an op makes it, on operands of its own, and what it
  * counts: what limits.c times.  Read timing.c next. */
-#ifndef LH_TIMING_H
-#define LH_TIMING_H
+#pragma once
 
 #include "kernels/kernels.h"
 
@@ -24,5 +23,3 @@ typedef struct lh_timing_work {
  * context that the caller frees; the error is in ctx. */
 LH_INTERNAL lh_status lh_timing_make(lh_context *ctx, lh_timing_work *w,
                                      const char *work, const int64_t *size);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * Read parameters.def first, then gpt.c; config.c says which configs can
  * be. */
-#ifndef LH_MODEL_H
-#define LH_MODEL_H
+#pragma once
 
 #include "autograd/tape.h"
 #include "base/base.h"
@@ -106,5 +105,3 @@ typedef struct lh_pass {
  * cache->past.  The caller has entered fpenv.h's environment. */
 LH_INTERNAL lh_tensor *lh_model_forward(lh_tape *t, lh_model *m,
                                         const lh_pass *pass);
-
-#endif

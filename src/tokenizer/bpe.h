@@ -3,8 +3,7 @@
  * and a pipeline of what happens to a text before and after.
  *
  * Readers fill in an lh_bpe_parts and hand it to lh_bpe_make(). */
-#ifndef LH_BPE_H
-#define LH_BPE_H
+#pragma once
 
 #include "tokenizer/kinds.h"
 #include "tokenizer/scan.h"
@@ -231,5 +230,3 @@ LH_INTERNAL void lh_bpe_pieces(lh_bpe_run *r, const lh_scanner *scan,
                                const unsigned char *text, size_t size,
                                size_t readable);
 LH_INTERNAL void lh_bpe_free(lh_tokenizer *k);
-
-#endif

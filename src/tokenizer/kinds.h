@@ -3,8 +3,7 @@
  *
  * A kind is one file with its row of lh_tokenizer_kind_row; what is written
  * of it is in tokenizer_json.c. */
-#ifndef LH_TOKENIZER_KINDS_H
-#define LH_TOKENIZER_KINDS_H
+#pragma once
 
 #include "base/base.h"
 
@@ -77,5 +76,3 @@ LH_INTERNAL lh_status lh_tokenizer_some(lh_context *ctx,
 LH_INTERNAL lh_tokenizer *lh_tokenizer_from_codes(lh_context *ctx,
                                                   const uint32_t *codes,
                                                   int32_t count);
-
-#endif

@@ -1,7 +1,6 @@
 /* What readers of tokenizer files share: a vocabulary as it is gathered, and
  * the letters that stand for bytes in it. */
-#ifndef LH_TOKENIZER_READ_H
-#define LH_TOKENIZER_READ_H
+#pragma once
 
 #include "base/arena.h"
 #include "base/json.h"
@@ -107,5 +106,3 @@ LH_INTERNAL lh_tokenizer *lh_read_gguf(lh_context *ctx, const char *where,
 LH_INTERNAL lh_bpe lh_bpe_rules(void);
 /* byte_id from the vocabulary's tokens of one byte. */
 LH_INTERNAL void lh_bpe_byte_ids(lh_tokenizer *k);
-
-#endif

@@ -3,8 +3,7 @@
  * The field states these as regular expressions.  Nothing here interprets
  * one: each that is known is a scanner, written out, and scan.def has its
  * pattern text; what is not there is refused by name. */
-#ifndef LH_SCAN_H
-#define LH_SCAN_H
+#pragma once
 
 #include "base/base.h"
 
@@ -49,5 +48,3 @@ LH_INTERNAL const lh_scanner *lh_scanner_of_pattern(const char *pattern,
 /* Its regular expression as the `tokenizers` library takes it; NULL: that has
  * none. */
 LH_INTERNAL const char *lh_scanner_pattern(const lh_scanner *scan);
-
-#endif

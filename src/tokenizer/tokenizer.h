@@ -1,7 +1,6 @@
 /* The inside of tokenizers, for the files of this room and for model/disk.c,
  * which keeps a tokenizer beside its model. */
-#ifndef LH_TOKENIZER_H
-#define LH_TOKENIZER_H
+#pragma once
 
 #include "base/base.h"
 
@@ -32,5 +31,3 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_from(lh_context *ctx,
                                             const char *where,
                                             const char *text, size_t size,
                                             const char *pre);
-
-#endif

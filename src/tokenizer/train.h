@@ -1,6 +1,5 @@
 /* Between the halves of training byte pairs: the distinct pieces of a text. */
-#ifndef LH_TRAIN_MERGES_H
-#define LH_TRAIN_MERGES_H
+#pragma once
 
 #include "tokenizer/read.h"
 
@@ -25,5 +24,3 @@ LH_INTERNAL lh_status lh_train_merges(
     lh_gather *g, const lh_word *word, size_t places,
     const char *const *special, int specials, int64_t vocabulary,
     lh_train_report *report, void *user);
-
-#endif

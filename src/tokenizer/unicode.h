@@ -1,7 +1,6 @@
 /* What the tokenizers need of Unicode: the class of each code point, normal
  * forms, lower case.  The tables are tools/unicode_tables.py's. */
-#ifndef LH_UNICODE_H
-#define LH_UNICODE_H
+#pragma once
 
 #include "base/base.h"
 
@@ -28,5 +27,3 @@ LH_INTERNAL lh_status lh_unicode_normalize(lh_context *ctx, int form,
                                            lh_buffer *out);
 LH_INTERNAL lh_status lh_unicode_lower(lh_context *ctx, const char *text,
                                        size_t size, lh_buffer *out);
-
-#endif

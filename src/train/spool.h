@@ -1,6 +1,5 @@
 /* Windows in files: what batches.c needs of spool.c. */
-#ifndef LH_SPOOL_H
-#define LH_SPOOL_H
+#pragma once
 
 #include "train/train.h"
 
@@ -34,5 +33,3 @@ LH_INTERNAL lh_status lh_spool_window(const lh_windows *w, int64_t i,
                                       lh_window *window);
 LH_INTERNAL lh_status lh_spool_tokens(const lh_windows *w, int64_t first,
                                       int64_t count, int32_t *ids);
-
-#endif

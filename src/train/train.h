@@ -7,8 +7,7 @@
  *
  * Read batches.c, schedule.c, adamw.c, muon.c, trainer.c, checkpoint.c;
  * evaluate.c and choices.c. */
-#ifndef LH_TRAIN_H
-#define LH_TRAIN_H
+#pragma once
 
 #include "base/base.h"
 #include "base/file.h"
@@ -206,5 +205,3 @@ struct lh_trainer {
     int64_t tokens, documents;         /* trained on                       */
     bool averaged;                     /* the model has the mean's weights */
 };
-
-#endif
