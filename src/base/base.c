@@ -5,7 +5,6 @@
 #include "base/context.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 

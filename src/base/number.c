@@ -9,8 +9,6 @@
 #include "base/bits.h"
 #include "base/number.h"
 
-#include <stdio.h>
-
 /* Reading needs the most: 801 digits over 10^1124 are 3,734 bits and 57 of
  * the quotient. */
 enum { NUMBER_LIMBS = 128 };

@@ -5,8 +5,6 @@
  * fma, bytes beside nothing but reading, whichever binds.  FLOPs: 2mnk per
  * product and attention's causal half, real tokens only, nothing recomputed
  * counted, a training step 3 times its forward. */
-#include <string.h>
-
 #include "cli/bench.h"
 
 /* --------------------------------------------------------------- timing -- */

@@ -1,6 +1,4 @@
 /* Kernels alone: each beside the limit that binds it. */
-#include <string.h>
-
 #include "cli/bench.h"
 
 /* The line of a timing, one or several added up. */

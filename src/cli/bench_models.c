@@ -1,6 +1,4 @@
 /* What models do: a node of the tape, training steps, decoded tokens. */
-#include <stdlib.h>
-
 #include "cli/bench.h"
 #include "cli/record.h"
 

@@ -3,11 +3,7 @@
 #include "cli/budget.h"
 #include "cli/record.h"
 
-#include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* ----------------------------------------------------------------- rule -- */
 

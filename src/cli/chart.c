@@ -3,10 +3,6 @@
  * has no UTF-8. */
 #include "cli/chart.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* ------------------------------------------------------------ smoothing -- */
 
 enum { CHART_DOTS = 2 * CLI_CHART_WIDTH, CHART_RADIUS = 2 };

@@ -11,8 +11,14 @@
 #define _GNU_SOURCE
 #endif
 
+/* What most files need. */
+#include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "longhand.h"
 

@@ -2,11 +2,6 @@
  * and longhand data, which shows what was understood. */
 #include "cli/cli.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 /* Data that is looked at may be kept in memory up to here. */
 enum { DATA_MEMORY = 1 << 30 };
 /* Bytes of a sample that are shown. */

@@ -1,10 +1,5 @@
 /* longhand eval MODEL DATA: how well a model foretells a text, as a whole, by
  * document, and where best and worst.  docs/eval.md has the protocol. */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "cli/cli.h"
 
 /* A passage is so many tokens of a window (its last one fewer), and at least

@@ -1,7 +1,5 @@
 /* What `-h` prints, and the man page: made from the tables alone, so that
  * neither can say anything that the parser does not do. */
-#include <string.h>
-
 #include "cli/cli.h"
 
 /* ---------------------------------------------------------------- help -- */

@@ -1,6 +1,4 @@
 /* longhand info: this machine and its kernels; or a model's facts. */
-#include <string.h>
-
 #include "cli/cli.h"
 
 /* -------------------------------------------------------------- machine -- */

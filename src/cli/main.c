@@ -3,9 +3,6 @@
  * Exit codes: 0 done, 1 failed or stopped, 2 wrong usage.  Errors are one
  * line on stderr: what, where, what to do.  Nothing is made before the
  * command line has been read, so that --version takes about a millisecond. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "cli/cli.h"
 
 static int main_work(const cli_options *o, lh_context *ctx)

@@ -4,10 +4,6 @@
  * was given and what is expected. */
 #include "cli/cli.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* -------------------------------------------------------------- tables -- */
 
 const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {

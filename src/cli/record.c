@@ -3,11 +3,7 @@
 #include "cli/record.h"
 #include "cli/report_log.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Tokens of a sample; norms of so many steps of a run. */
 enum { RECORD_TOKENS = 120, RECORD_NAMES = 8, RECORD_NORMS = 50,

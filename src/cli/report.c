@@ -7,12 +7,6 @@
 #include "cli/report_data.inc.h"
 #include "cli/report_log.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 enum { REPORT_RUNS = 9 };         /* two lines each on a chart             */
 
 typedef struct report_page {

@@ -1,8 +1,5 @@
 /* The charts of a report.  A line's points are gathered in columns; when all
  * are there the scale is chosen, and axes, lines and labels are written. */
-#include <math.h>
-#include <string.h>
-
 #include "cli/chart.h"
 #include "cli/report_chart.h"
 #include "cli/report_log.h"

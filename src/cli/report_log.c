@@ -5,11 +5,6 @@
  * gives what came before.  Refuses: nothing but what cannot be read. */
 #include "cli/report_log.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* ----------------------------------------------------------------- JSON -- */
 
 /* Behind the value at p; NULL where none ends. */

@@ -1,6 +1,4 @@
 /* longhand sample MODEL: texts by a model, one after the other. */
-#include <stdlib.h>
-
 #include "cli/cli.h"
 
 static int sample_texts(const cli_options *o, lh_context *ctx, lh_model *m,

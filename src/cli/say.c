@@ -3,12 +3,8 @@
  * The locale is never set, so printf's numbers are those of C. */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 const char *cli_name;
 static bool say_said;             /* one line is said, the first cause     */

@@ -2,9 +2,7 @@
  * preset's where an option does not say; and the memory there is for it. */
 #include "cli/cli.h"
 
-#include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define SETTINGS(field, from) \
     (field) = o->given[OPT_##from] ? o->integer[OPT_##from] : (field)

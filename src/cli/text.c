@@ -1,9 +1,6 @@
 /* Text out: the model of a command line, and its writing. */
 #include "cli/cli.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* ---------------------------------------------------------------- model -- */
 
 int cli_model_load(lh_context *ctx, const char *path, lh_model **m,

@@ -1,10 +1,5 @@
 /* longhand tokenizer train|encode|decode: files of any size pass through in
  * blocks, cut where a tokenizer's pieces end. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "cli/cli.h"
 
 #define TOKENIZER_BLOCK ((size_t)1 << 22)

@@ -5,8 +5,6 @@
  * shown or evaluated changes nothing.  Read cli_train() from the bottom. */
 #include "cli/train.h"
 
-#include <string.h>
-
 /* ------------------------------------------------------------- settings -- */
 
 /* A preset's warm-up and held-out share are meant for its own length of run

@@ -2,11 +2,6 @@
  * it. */
 #include "cli/train.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 /* Of a large text byte pairs are learned from so many bytes. */
 enum { TRAIN_LEARN = 1 << 26 };
 

@@ -4,15 +4,10 @@
  * 20 times a second, in one write so that it does not flicker, and never as
  * wide as the terminal, so that no line wraps.  Plain: about 20 lines. */
 #include "cli/view.h"
-
 #include "cli/chart.h"
 
-#include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 /* ------------------------------------------------------------- starting -- */
 

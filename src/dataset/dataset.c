@@ -10,7 +10,6 @@
 #include "dataset/dataset.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "dataset/names_data.inc.h"
 

@@ -12,8 +12,6 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-#include <stdio.h>
-
 enum { READ_BLOCK = 1 << 20 };
 enum { READ_WHERE = LH_UTF8_SHOWN + 64 };
 

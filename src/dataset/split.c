@@ -3,8 +3,6 @@
  *
  * Which part a document is in is a function of its number, the share and the
  * seed alone. */
-#include <stdio.h>
-
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "dataset/dataset.h"

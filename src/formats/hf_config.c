@@ -12,7 +12,6 @@
 #include "formats/hf_config.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/json.h"
 #include "base/number.h"

@@ -3,8 +3,6 @@
  * Llama. */
 #include "formats/hf_config.h"
 
-#include <stdio.h>
-
 /* Within layer N: ours behind "model.layers.N.", theirs behind
  * "transformer.h.N.".  Conv1D: weights stand as [in, out]. */
 static const struct {

@@ -4,8 +4,6 @@
  * has been checked here, and nothing is allocated. */
 #include "model/model.h"
 
-#include <stdio.h>
-
 /* More layers than any model has, few enough to walk. */
 enum { CONFIG_LAYERS = 1024 };
 /* Elements of both rotary tables: 2^18 positions of heads of 128. */

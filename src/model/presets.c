@@ -2,8 +2,6 @@
  * change them. */
 #include "base/base.h"
 
-#include <stdio.h>
-
 typedef struct preset_row {
     const char *name, *what;
     lh_config config;

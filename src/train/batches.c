@@ -8,8 +8,6 @@
  * number. */
 #include "base/strict.h"
 
-#include <stdio.h>
-
 #include "base/rng.h"
 #include "train/spool.h"
 

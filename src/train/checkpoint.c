@@ -6,8 +6,6 @@
  * micro-batch is not kept: it changes no bit. */
 #include "base/strict.h"
 
-#include <stdio.h>
-
 #include "autograd/tape.h"
 #include "base/number.h"
 #include "formats/safetensors.h"

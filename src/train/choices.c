@@ -5,8 +5,6 @@
  * those of that text; those behind the prompt's own are scored. */
 #include "base/strict.h"
 
-#include <stdio.h>
-
 #include "autograd/tape.h"
 #include "base/file.h"
 #include "base/fpenv.h"
