@@ -122,14 +122,14 @@ static void test_memory(void)
     for (int i = 0; i < 30; i++)
         CHECK_EQ_INT(a[i], 0);
     memset(a, 7, 30);
-    a = lh_resize(ctx, a, 10, 20, 3);
+    a = lh_resize(ctx, a, 10, 20, 3, true);
     for (int i = 0; i < 60; i++)
         CHECK_EQ_INT(a[i], i < 30 ? 7 : 0);
-    a = lh_resize(ctx, a, 20, 2, 3);
+    a = lh_resize(ctx, a, 20, 2, 3, true);
     for (int i = 0; i < 6; i++)
         CHECK_EQ_INT(a[i], 7);
     torture_fail_at(&memory, 1);
-    CHECK(lh_resize(ctx, a, 2, 4, 3) == NULL);
+    CHECK(lh_resize(ctx, a, 2, 4, 3, true) == NULL);
     CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_MEMORY);
     CHECK_EQ_INT(a[5], 7);
     torture_fail_at(&memory, 1);
@@ -139,12 +139,12 @@ static void test_memory(void)
     CHECK(lh_alloc(ctx, SIZE_MAX / 2, 3) == NULL);
     CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_MEMORY);
     lh_error_clear(ctx);
-    CHECK(lh_resize(ctx, a, 2, SIZE_MAX / 2, 3) == NULL);
+    CHECK(lh_resize(ctx, a, 2, SIZE_MAX / 2, 3, true) == NULL);
     CHECK_EQ_INT(lh_error_status(ctx), LH_ERROR_MEMORY);
     lh_error_clear(ctx);
     void *none = lh_alloc(ctx, 0, 8);
     CHECK(none != NULL);
-    none = lh_resize(ctx, none, 0, 0, 8);
+    none = lh_resize(ctx, none, 0, 0, 8, true);
     CHECK(none != NULL);
     lh_memory_free(ctx, none);
     lh_memory_free(ctx, NULL);
@@ -154,11 +154,11 @@ static void test_memory(void)
 
     /* The C library's memory. */
     ctx = lh_context_new(&(lh_settings){ .threads = 1 });
-    int64_t *b = lh_resize(ctx, NULL, 0, 3, sizeof *b);
+    int64_t *b = lh_resize(ctx, NULL, 0, 3, sizeof *b, true);
     b[2] = 5;
-    b = lh_resize(ctx, b, 3, 1000, sizeof *b);
+    b = lh_resize(ctx, b, 3, 1000, sizeof *b, true);
     CHECK(b[2] == 5 && b[3] == 0 && b[999] == 0);
-    CHECK(lh_resize(ctx, b, 1000, SIZE_MAX / 8, sizeof *b) == NULL);
+    CHECK(lh_resize(ctx, b, 1000, SIZE_MAX / 8, sizeof *b, true) == NULL);
     lh_free(ctx, b);
     lh_context_free(ctx);
 }

@@ -176,8 +176,8 @@ LH_INTERNAL void lh_floats_free(lh_context *ctx, void *memory)
     lh_free(ctx, given);
 }
 
-static void *base_resize(lh_context *ctx, void *memory, size_t old_count,
-                         size_t new_count, size_t size, bool zeroed)
+LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
+                            size_t new_count, size_t size, bool zeroed)
 {
     size_t old_bytes = old_count * size, bytes;  /* the old one did fit    */
     if (!base_bytes(new_count, size, &bytes))
@@ -200,25 +200,12 @@ static void *base_resize(lh_context *ctx, void *memory, size_t old_count,
     return grown;
 }
 
-LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
-                            size_t new_count, size_t size)
-{
-    return base_resize(ctx, memory, old_count, new_count, size, true);
-}
-
-LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
-                                size_t old_count, size_t new_count,
-                                size_t size)
-{
-    return base_resize(ctx, memory, old_count, new_count, size, false);
-}
-
 LH_INTERNAL lh_status lh_fit(lh_context *ctx, void *array, size_t *room,
                              size_t wanted, size_t size)
 {
     void *memory;
     memcpy(&memory, array, sizeof memory);
-    memory = lh_resize(ctx, memory, *room, wanted, size);
+    memory = lh_resize(ctx, memory, *room, wanted, size, true);
     if (!memory)
         return LH_ERROR_MEMORY;
     memcpy(array, &memory, sizeof memory);

@@ -141,16 +141,11 @@ LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count);
 LH_INTERNAL void lh_floats_free(lh_context *ctx, void *memory);
 
 /* Grows or shrinks: a new block with the first min(old, new) * size bytes of
- * `memory`, which is freed; the rest is zeroed.  On failure NULL, and
- * `memory` is untouched and still owned by the caller.  memory may be NULL
- * with old_count 0. */
+ * `memory`, which is freed; the rest is zeroed, or holds anything.  On failure
+ * NULL, and `memory` is untouched and still owned by the caller.  memory may
+ * be NULL with old_count 0. */
 LH_INTERNAL void *lh_resize(lh_context *ctx, void *memory, size_t old_count,
-                            size_t new_count, size_t size);
-
-/* The same, but the rest holds anything. */
-LH_INTERNAL void *lh_resize_raw(lh_context *ctx, void *memory,
-                                size_t old_count, size_t new_count,
-                                size_t size);
+                            size_t new_count, size_t size, bool zeroed);
 
 /* Makes an array of *room elements, `array` the address of its pointer, as
  * long as `wanted`; or long enough for `needed`, half as long again at least.

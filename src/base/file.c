@@ -376,11 +376,9 @@ LH_INTERNAL lh_status lh_file_write(lh_context *ctx, const char *path,
                                     const void *data, size_t size)
 {
     lh_writer w;
-    lh_status status = lh_writer_begin(ctx, &w, path);
-    if (!status)
-        status = lh_writer_add(&w, data, size);
-    if (!status)
-        status = lh_writer_commit(&w);
+    lh_writer_begin(ctx, &w, path);
+    lh_writer_add(&w, data, size);
+    lh_status status = lh_writer_commit(&w);
     lh_writer_abandon(&w);
     return status;
 }

@@ -53,7 +53,8 @@ LH_INTERNAL void lh_reader_close(lh_reader *r);
 
 /* A file written aside: begin makes PATH.tmp-<pid> beside it, add appends,
  * commit syncs, renames over PATH and syncs the directory.  After a failure,
- * or abandon, PATH is what it was and nothing is left beside it. */
+ * or abandon, PATH is what it was and nothing is left beside it; what comes
+ * behind a failure gives it again. */
 typedef struct lh_writer {
     lh_context *ctx;
     char *path, *aside;                        /* owned                    */

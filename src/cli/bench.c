@@ -53,16 +53,11 @@ double bench_time(bench *b, lh_status (*round)(void *user), void *user)
 /* A time in the unit that people read it in. */
 static void bench_seconds(char *text, size_t size, double s)
 {
-    if (s < 1e-9)
-        snprintf(text, size, "%.1f ps", s * 1e12);
-    else if (s < 1e-6)
-        snprintf(text, size, "%.1f ns", s * 1e9);
-    else if (s < 1e-3)
-        snprintf(text, size, "%.2f us", s * 1e6);
-    else if (s < 1)
-        snprintf(text, size, "%.2f ms", s * 1e3);
-    else
-        snprintf(text, size, "%.2f s", s);
+    static const char *const unit[] = { "s", "ms", "us", "ns", "ps" };
+    int i = 0;
+    for (; s < 1 && i < 4; i++)
+        s *= 1000;
+    snprintf(text, size, "%.*f %s", i < 3 ? 2 : 1, s, unit[i]);
 }
 
 int bench_say(bench *b, const char *name, double seconds, double rate,

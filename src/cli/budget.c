@@ -29,19 +29,19 @@ enum { BUDGET_SIZES = sizeof budget_size / sizeof *budget_size,
 static const struct { double heart, dropout; } budget_dropout[] = {
     { 5, 0 }, { 10, 0.05 }, { 20, 0.1 }, { 30, 0.2 },
 };
-#define BUDGET_HEART 30.0
+static const double budget_heart = 30.0;
 /* But so many steps are taken even of a page. */
-#define BUDGET_LEAST 300.0
+static const double budget_least = 300.0;
 /* Parameters for a token, at the most. */
-#define BUDGET_PARAMETERS 3.6
+static const double budget_most_parameters = 3.6;
 /* Tables of n-grams know a text by heart that they see more often. */
-#define BUDGET_TABLES 2.0
+static const double budget_tables = 2.0;
 
 /* Shares of the time: of measuring (up to three times), of evaluating, of all
  * steps and evaluations together. */
-#define BUDGET_MEASURE 0.01
-#define BUDGET_EVALUATE 0.12
-#define BUDGET_USE 0.97
+static const double budget_measuring = 0.01;
+static const double budget_evaluating = 0.12;
+static const double budget_use = 0.97;
 
 /* Of the layers. */
 static double budget_parameters(int64_t layers, int64_t width)
@@ -55,7 +55,7 @@ static int budget_row(double work, double tokens)
     for (int i = 1; i < BUDGET_SIZES; i++)
         if (work >= budget_size[i].work &&
             budget_parameters(budget_size[i].layers, budget_size[i].width)
-            <= BUDGET_PARAMETERS * tokens)
+            <= budget_most_parameters * tokens)
             row = i;
     return row;
 }
@@ -213,7 +213,7 @@ static int budget_steps(cli_budget *b, lh_context *ctx, lh_trainer *r,
         seconds[count++] = cli_clock() - before;
     } while (count < MOST && !cli_stop &&
              cli_clock() - begun + seconds[count - 1] <
-             BUDGET_MEASURE * b->seconds);
+             budget_measuring * b->seconds);
     qsort(seconds, (size_t)count, sizeof *seconds, budget_order);
     b->step = seconds[count / 2];
     *tokens = (double)p.tokens / (double)p.step;
@@ -256,9 +256,9 @@ static int budget_measure(cli_budget *b, const char *preset,
 static int budget_count(cli_budget *b, double tokens, double held_out,
                         double most)
 {
-    double left = BUDGET_USE * b->seconds - (cli_clock() - b->begun);
+    double left = budget_use * b->seconds - (cli_clock() - b->begun);
     double evaluation = b->step * held_out / tokens / 3;
-    double times = BUDGET_EVALUATE * b->seconds / (evaluation + 1e-9);
+    double times = budget_evaluating * b->seconds / (evaluation + 1e-9);
     times = times > 10 ? 10 : times > 1 ? (double)(int)times : 1;
     if (!(held_out > 0))
         evaluation = 0;
@@ -269,7 +269,7 @@ static int budget_count(cli_budget *b, double tokens, double held_out,
                         " beside reading, measuring and evaluating; give more"
                         " time, a smaller --held-out or --width",
                         b->o.text[OPT_budget], b->step);
-    b->most = (double)(int64_t)(most > BUDGET_LEAST ? most : BUDGET_LEAST);
+    b->most = (double)(int64_t)(most > budget_least ? most : budget_least);
     b->enough = steps > b->most;
     steps = b->enough ? b->most : steps;
     int code = budget_integer(b, OPT_steps, (int64_t)steps);
@@ -305,24 +305,24 @@ static int budget_rule(cli_budget *b, const char *preset,
         code = budget_measure(b, preset, s, &tokens, &work);
     if (code)
         return code;
-    double passes = BUDGET_USE * b->seconds / b->step * tokens / training;
+    double passes = budget_use * b->seconds / b->step * tokens / training;
     double each = budget_parameters(b->own ? b->own->layers
                                     : b->o.integer[OPT_layers], b->own
                                     ? b->own->width
                                     : b->o.integer[OPT_width]) / training;
     int i = 0;
     while (passes * each > budget_dropout[i].heart &&
-           budget_dropout[i].heart < BUDGET_HEART)
+           budget_dropout[i].heart < budget_heart)
         i++;
     if (budget_dropout[i].dropout > 0)
         code = budget_set(b, OPT_dropout, "%g", budget_dropout[i].dropout);
-    if (!code && passes <= BUDGET_TABLES && b->picked[OPT_compatible]) {
+    if (!code && passes <= budget_tables && b->picked[OPT_compatible]) {
         b->picked[OPT_compatible] = b->o.given[OPT_compatible] = false;
         code = budget_measure(b, preset, s, &tokens, &work);
     }
     return code ? code
          : budget_count(b, tokens, share * all,
-                        BUDGET_HEART / each * training / tokens);
+                        budget_heart / each * training / tokens);
 }
 
 int cli_budget_start(cli_budget *b, const cli_options *o)
@@ -386,7 +386,7 @@ bool cli_budget_correct(cli_budget *b, const lh_train_settings *s,
                         int64_t done, int64_t *steps, int64_t *cool_down)
 {
     double now = cli_clock(), used = now - b->steps_begun;
-    double left = b->begun + BUDGET_USE * b->seconds - now;
+    double left = b->begun + budget_use * b->seconds - now;
     bool falls = done >= s->steps - s->cool_down;
     if (b->settled || !budget_free(b, OPT_cool_down) ||
         s->schedule != LH_TRAPEZOID || done < s->warm_up ||
@@ -497,11 +497,3 @@ bool cli_budget_command(const cli_budget *b, char text[CLI_BUDGET_COMMAND])
     more[count] = NULL;
     return cli_command(&b->o, more, OPT_budget, text, CLI_BUDGET_COMMAND);
 }
-
-#undef BUDGET_HEART
-#undef BUDGET_LEAST
-#undef BUDGET_TABLES
-#undef BUDGET_PARAMETERS
-#undef BUDGET_MEASURE
-#undef BUDGET_EVALUATE
-#undef BUDGET_USE

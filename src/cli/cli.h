@@ -96,8 +96,9 @@ int cli_options_parse(cli_options *o, cli_subcommand subcommand, int argc,
 /* Gives an option as the command line would; value: borrowed, NULL of a flag.
  * CLI_DONE, or CLI_USAGE with the line printed. */
 int cli_option_give(cli_options *o, cli_option option, const char *value);
-/* The name nearest to `name` among the subcommands; NULL if none is near. */
-const char *cli_subcommand_near(const char *name);
+/* The name nearest to `name` among the options of some subcommands, a bit each
+ * in `who`, or, where that is 0, among the subcommands; NULL: none is near. */
+const char *cli_near(const char *name, unsigned who);
 
 void cli_help(FILE *f);
 void cli_help_subcommand(FILE *f, cli_subcommand s);

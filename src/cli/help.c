@@ -20,16 +20,6 @@ void cli_help(FILE *f)
             " names, in a second or two\n");
 }
 
-/* "--count -n N" */
-static void help_name(char *text, size_t size, const cli_option_row *row)
-{
-    char letter[8] = "";
-    if (row->letter)
-        snprintf(letter, sizeof letter, " -%c", row->letter);
-    snprintf(text, size, "--%s%s%s%s", row->name, letter,
-             row->holder[0] ? " " : "", row->holder);
-}
-
 /* "(preset)" is words, "0.8" a value: both are shown in brackets. */
 static void help_standard(char *text, size_t size, const cli_option_row *row)
 {
@@ -50,10 +40,13 @@ void cli_help_subcommand(FILE *f, cli_subcommand s)
     for (int o = 0; o < OPT_COUNT; o++) {
         const cli_option_row *option = &cli_option_table[o];
         const char *heading = cli_option_heading((cli_option)o);
+        const char letter[] = { ' ', '-', option->letter, 0 };
         char name[64], standard[64];
         if (!(option->who & 1u << s))
             continue;
-        help_name(name, sizeof name, option);
+        snprintf(name, sizeof name, "--%s%s%s%s", option->name,
+                 option->letter ? letter : "", option->holder[0] ? " " : "",
+                 option->holder);
         help_standard(standard, sizeof standard, option);
         fprintf(f, "%-9s %-20s %s%s\n",
                 strcmp(heading, before) != 0 ? heading : "", name,

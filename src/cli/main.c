@@ -55,7 +55,7 @@ static cli_subcommand main_find(const char *word)
 
 static int main_unknown(const char *word)
 {
-    const char *near = cli_subcommand_near(word);
+    const char *near = cli_near(word, 0);
     if (near)
         return cli_usage("unknown command %s; did you mean %s?", word, near);
     return cli_usage("unknown command %s; longhand -h lists them", word);

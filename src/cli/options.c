@@ -90,33 +90,17 @@ static int options_score(const char *wanted, const char *known)
     return distance <= bound ? distance : 1000;
 }
 
-/* Keeps the nearer one. */
-static void options_nearer(const char *wanted, const char *known,
-                           const char **best, int *least)
+const char *cli_near(const char *name, unsigned who)
 {
-    int score = options_score(wanted, known);
-    if (score < *least) {
-        *least = score;
-        *best = known;
+    const char *best = NULL;
+    int least = 1000, count = who ? (int)OPT_COUNT : (int)CLI_SUBCOMMANDS;
+    for (int i = 0; i < count; i++) {
+        const char *known = who ? cli_option_table[i].name
+                                : cli_subcommand_table[i].name;
+        int score = options_score(name, known);
+        if (score < least && (!who || cli_option_table[i].who & who))
+            best = known, least = score;
     }
-}
-
-const char *cli_subcommand_near(const char *name)
-{
-    const char *best = NULL;
-    int least = 1000;
-    for (int s = 0; s < CLI_SUBCOMMANDS; s++)
-        options_nearer(name, cli_subcommand_table[s].name, &best, &least);
-    return best;
-}
-
-static const char *options_near(const char *name, unsigned who)
-{
-    const char *best = NULL;
-    int least = 1000;
-    for (int o = 0; o < OPT_COUNT; o++)
-        if (cli_option_table[o].who & who)
-            options_nearer(name, cli_option_table[o].name, &best, &least);
     return best;
 }
 
@@ -134,7 +118,7 @@ static int options_unknown(const char *name, cli_subcommand s)
                                  cli_subcommand_table[s].name,
                                  cli_subcommand_table[s].name);
     }
-    const char *near = options_near(name, 1u << s);
+    const char *near = cli_near(name, 1u << s);
     if (near)
         return cli_usage("unknown option --%s; did you mean --%s?", name,
                          near);
@@ -256,14 +240,6 @@ static int options_refuse(cli_option option, const char *text)
 
 /* --------------------------------------------------------------- parser -- */
 
-static void options_defaults(cli_options *o)
-{
-    for (int i = 0; i < OPT_COUNT; i++)
-        if (cli_option_table[i].standard[0] &&
-            cli_option_table[i].standard[0] != '(')
-            options_value(o, (cli_option)i, cli_option_table[i].standard);
-}
-
 int cli_option_give(cli_options *o, cli_option option, const char *value)
 {
     o->given[option] = true;
@@ -323,8 +299,10 @@ int cli_options_parse(cli_options *o, cli_subcommand subcommand, int argc,
     const cli_subcommand_row *row = &cli_subcommand_table[subcommand];
     *o = (cli_options){ .subcommand = subcommand, .operand = memory,
                         .argc = argc, .argv = argv };
-    options_defaults(o);
     bool words = false;
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (!strchr("(", cli_option_table[i].standard[0]))
+            options_value(o, (cli_option)i, cli_option_table[i].standard);
     for (int i = 2; i < argc; i++) {
         const char *word = argv[i];
         int code = CLI_DONE;

@@ -503,5 +503,3 @@ int cli_report(const cli_options *o, lh_context *ctx)
     (void)ctx;
     return cli_report_write(o->text[OPT_page], o->operands, o->operand);
 }
-
-#undef REPORT_FIELD

@@ -91,9 +91,6 @@ const char *cli_bf16(lh_context *ctx, bool *fast)
     return row;
 }
 
-#undef SETTINGS
-#undef SETTINGS_REAL
-
 /* --------------------------------------------------------------- memory -- */
 
 static int64_t settings_least(int64_t a, int64_t b)

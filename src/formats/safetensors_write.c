@@ -172,19 +172,15 @@ LH_INTERNAL lh_status lh_safetensors_write(
 {
     lh_buffer header = { 0 };
     unsigned char *chunk = lh_alloc(ctx, STORING_CHUNK, 1);
-    lh_status status = chunk ? LH_OK : LH_ERROR_MEMORY;
-    if (!status)
-        status = storing_header(ctx, path, tensor, count, metadata, pairs,
-                                &header);
+    lh_status status = chunk
+        ? storing_header(ctx, path, tensor, count, metadata, pairs, &header)
+        : LH_ERROR_MEMORY;
     if (!status) {
         lh_writer w;
-        status = lh_writer_begin(ctx, &w, path);
-        if (!status) {
-            lh_little_put(chunk, header.size, 8);
-            status = lh_writer_add(&w, chunk, 8);
-        }
-        if (!status)
-            status = lh_writer_add(&w, header.data, header.size);
+        lh_writer_begin(ctx, &w, path);
+        lh_little_put(chunk, header.size, 8);
+        lh_writer_add(&w, chunk, 8);
+        status = lh_writer_add(&w, header.data, header.size);
         for (int64_t i = 0; i < count && !status; i++)
             status = storing_data(&w, &tensor[i],
                                   tensor[i].data || !fill

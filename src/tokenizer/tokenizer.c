@@ -67,8 +67,8 @@ LH_INTERNAL int32_t *lh_ids_room(lh_context *ctx, lh_ids *ids, size_t more)
         return LH_FAIL_NULL(ctx, LH_ERROR_MEMORY, "the text has too many"
                             " tokens");
     need += ids->capacity / 2 + 16;
-    int32_t *id = lh_resize_raw(ctx, ids->id, ids->capacity, need,
-                                sizeof *id);
+    int32_t *id = lh_resize(ctx, ids->id, ids->capacity, need, sizeof *id,
+                            false);
     if (!id)
         return NULL;
     ids->id = id;

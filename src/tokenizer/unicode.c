@@ -166,18 +166,13 @@ static void unicode_push(unicode_run *r, uint32_t code)
         unicode_emit(r);
     }
     if (r->count == r->capacity) {
+        size_t room[] = { r->capacity, r->capacity };
         size_t grown = r->capacity ? 2 * r->capacity : 32;
-        uint32_t *item = lh_resize(r->ctx, r->item, r->capacity, grown,
-                                   sizeof *item);
-        if (item)
-            r->item = item;
-        uint32_t *other = item ? lh_resize(r->ctx, r->other, r->capacity,
-                                           grown, sizeof *other) : NULL;
-        if (!other) {
+        if (lh_fit(r->ctx, &r->item, &room[0], grown, sizeof *r->item) ||
+            lh_fit(r->ctx, &r->other, &room[1], grown, sizeof *r->other)) {
             r->status = LH_ERROR_MEMORY;
             return;
         }
-        r->other = other;
         r->capacity = grown;
     }
     r->item[r->count++] = code << 8 | class;
