@@ -371,20 +371,6 @@ LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
     return status;
 }
 
-LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
-                                           const char *where,
-                                           const void *bytes, size_t size,
-                                           lh_safetensors *file)
-{
-    *file = (lh_safetensors){ .ctx = ctx, .where = where };
-    lh_status status = lh_buffer_add(ctx, &file->bytes, bytes, size);
-    if (!status)
-        status = stored_parse(file, size);
-    if (status)
-        lh_safetensors_close(file);
-    return status;
-}
-
 LH_INTERNAL void lh_safetensors_close(lh_safetensors *file)
 {
     lh_context *ctx = file->ctx;

@@ -63,14 +63,10 @@ typedef struct lh_safetensors {
     const lh_json *metadata;           /* object of strings, or NULL       */
 } lh_safetensors;
 
-/* From a file, whose tensors stay there until they are asked for (`file` is
- * not to be copied); or from bytes, which are.  `where` names them. */
+/* The tensors stay in the file until they are asked for; `file` is not to be
+ * copied. */
 LH_INTERNAL lh_status lh_safetensors_open(lh_context *ctx, const char *path,
                                           lh_safetensors *file);
-LH_INTERNAL lh_status lh_safetensors_parse(lh_context *ctx,
-                                           const char *where,
-                                           const void *bytes, size_t size,
-                                           lh_safetensors *file);
 LH_INTERNAL void lh_safetensors_close(lh_safetensors *file);
 LH_INTERNAL const lh_stored *lh_safetensors_find(const lh_safetensors *file,
                                                  const char *name);
