@@ -133,7 +133,7 @@ static int bad_mkdir(const char *path, mode_t mode)
     return fault_here('k') ? -1 : lh_io_system.mkdir(path, mode);
 }
 
-static int64_t bad_read_at(int fd, void *data, size_t size, int64_t offset)
+static ssize_t bad_read_at(int fd, void *data, size_t size, off_t offset)
 {
     if (fault_here('r'))
         return -1;

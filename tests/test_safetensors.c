@@ -343,20 +343,20 @@ static int held_close(int fd)
     return fd;
 }
 
-static int64_t held_read_at(int fd, void *data, size_t size, int64_t offset)
+static ssize_t held_read_at(int fd, void *data, size_t size, off_t offset)
 {
     size_t left = held_size - (size_t)(fd + offset);
     size = size < left ? size : left;
     memcpy(data, held + offset, size);
-    return (int64_t)size;
+    return (ssize_t)size;
 }
 
 static ssize_t held_read(int fd, void *data, size_t size)
 {
-    int64_t got = held_read_at(fd, data, size < 100 ? size : 100,
-                               (int64_t)held_at);
+    ssize_t got = held_read_at(fd, data, size < 100 ? size : 100,
+                               (off_t)held_at);
     held_at += (size_t)got;
-    return (ssize_t)got;
+    return got;
 }
 
 static const lh_io held_io = { .open = held_open, .size = held_length,

@@ -48,14 +48,9 @@ static int file_sync(int fd)
     return fsync(fd);
 }
 
-static int64_t file_read_at(int fd, void *data, size_t size, int64_t offset)
-{
-    return pread(fd, data, size, offset);
-}
-
 LH_TABLE_DEFINED const lh_io lh_io_system = {
     file_open, read, write, file_size, file_sync,
-    close, rename, unlink, mkdir, file_read_at,
+    close, rename, unlink, mkdir, pread,
 };
 
 /* -------------------------------------------------------------- errors -- */
@@ -237,16 +232,6 @@ LH_INTERNAL lh_status lh_file_read(lh_context *ctx, const char *path,
 
 /* ------------------------------------------------------------- writing -- */
 
-/* The part of a path before its last '/', as a directory, in new memory. */
-static char *file_directory(lh_context *ctx, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = lh_text_copy(ctx, slash ? path : ".");
-    if (directory && slash)
-        directory[slash == path ? 1 : slash - path] = '\0';
-    return directory;
-}
-
 /* The first failure: nothing is left beside PATH. */
 static lh_status writer_fail(lh_writer *w, lh_status status)
 {
@@ -314,15 +299,18 @@ LH_INTERNAL lh_status lh_writer_add(lh_writer *w, const void *data,
     return w->status;
 }
 
-/* PATH's directory, opened before anything is renamed: if it cannot be, the
- * old file stands. */
+/* PATH's directory, its part before the last '/', opened before anything is
+ * renamed: if it cannot be, the old file stands. */
 static int writer_open_directory(lh_writer *w)
 {
-    char *directory = file_directory(w->ctx, w->path);
+    const char *slash = strrchr(w->path, '/');
+    char *directory = lh_text_copy(w->ctx, slash ? w->path : ".");
     if (!directory) {
         writer_fail(w, LH_ERROR_MEMORY);
         return -1;
     }
+    if (slash)
+        directory[slash == w->path ? 1 : slash - w->path] = '\0';
     int fd = file_open_again(w->ctx, directory, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         int error = errno;

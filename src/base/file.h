@@ -19,7 +19,7 @@ typedef struct lh_io {
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, mode_t mode);
-    int64_t (*read_at)(int fd, void *data, size_t size, int64_t offset);
+    ssize_t (*read_at)(int fd, void *data, size_t size, off_t offset);
 } lh_io;
 
 LH_TABLE const lh_io lh_io_system;

@@ -226,8 +226,3 @@ LH_INTERNAL void lh_sincos64(double x, double *sine, double *cosine)
     *sine = quarter == 0 ? s : quarter == 1 ? k : quarter == 2 ? -s : -k;
     *cosine = quarter == 0 ? k : quarter == 1 ? -s : quarter == 2 ? -k : s;
 }
-
-LH_INTERNAL double lh_sqrt64(double x)
-{
-    return __builtin_sqrt(x);
-}

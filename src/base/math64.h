@@ -11,4 +11,5 @@ LH_INTERNAL double lh_log64(double x);
 LH_INTERNAL double lh_pow64(double x, double y);   /* x > 0, or y integral */
 /* Sine and cosine of x radians, |x| < 2^20; beyond it both are NaN. */
 LH_INTERNAL void lh_sincos64(double x, double *sine, double *cosine);
-LH_INTERNAL double lh_sqrt64(double x);            /* correctly rounded    */
+/* Correctly rounded. */
+static inline double lh_sqrt64(double x) { return __builtin_sqrt(x); }

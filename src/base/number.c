@@ -263,10 +263,6 @@ static bool number_scan(number_decimal *d, const char *text, size_t size)
 {
     size_t at = 0;
     bool more = false;
-    d->negative = false;
-    d->digits = 0;
-    d->exponent = 0;
-    number_set(&d->integer, 0);
     if (at < size && text[at] == '-') {
         d->negative = true;
         at++;
@@ -344,7 +340,7 @@ static uint64_t number_nearest(number_decimal *d)
 LH_INTERNAL bool lh_number_parse(const char *text, size_t size,
                                  double *value)
 {
-    number_decimal d;
+    number_decimal d = { .negative = false };
     uint64_t bits = 0;
     if (!number_scan(&d, text, size))
         return false;

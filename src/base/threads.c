@@ -213,26 +213,20 @@ static bool threads_start(threads_worker *worker)
     return made;
 }
 
-/* Memory for the pool and its workers; an error is not recorded. */
-static lh_pool *threads_memory(lh_context *ctx, int workers)
-{
-    bool clean = lh_error_status(ctx) == LH_OK;
-    lh_pool *pool = lh_aligned_alloc(ctx, 1, sizeof *pool + (size_t)workers *
-                                     sizeof *pool->worker, THREADS_PAD);
-    if (pool)
-        pool->worker = (threads_worker *)(void *)(pool + 1);
-    else if (clean)
-        lh_error_clear(ctx);
-    return pool;
-}
-
 LH_INTERNAL lh_pool *lh_pool_new(lh_context *ctx, int threads)
 {
+    bool clean = lh_error_status(ctx) == LH_OK;
     if (threads < 2)
         return NULL;
-    lh_pool *pool = threads_memory(ctx, threads - 1);
-    if (!pool)
+    lh_pool *pool = lh_aligned_alloc(ctx, 1, sizeof *pool +
+                                     (size_t)(threads - 1) *
+                                     sizeof *pool->worker, THREADS_PAD);
+    if (!pool) {
+        if (clean)
+            lh_error_clear(ctx);
         return NULL;
+    }
+    pool->worker = (threads_worker *)(void *)(pool + 1);
     pool->ctx = ctx;
     pool->spin = threads <= lh_threads_available();
     atomic_init(&pool->working, 0);

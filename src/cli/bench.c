@@ -9,14 +9,6 @@
 
 /* --------------------------------------------------------------- timing -- */
 
-/* One core's FLOP/s, the best of all that was measured so far. */
-static double bench_peak(bench *b)
-{
-    if (b->peak <= 0)
-        b->peak = lh_limit_fma(b->ctx, b->seconds);
-    return b->peak;
-}
-
 double bench_time(bench *b, lh_status (*round)(void *user), void *user)
 {
     double least = -1, begun = cli_clock();
@@ -90,8 +82,10 @@ int bench_say(bench *b, const char *name, double seconds, double rate,
 
 int bench_flops(bench *b, const char *name, double seconds, double flops)
 {
+    if (b->peak <= 0)
+        b->peak = lh_limit_fma(b->ctx, b->seconds);
     return bench_say(b, name, seconds, flops / seconds * 1e-9, "GFLOP/s",
-                     bench_peak(b) * lh_threads(b->ctx) * 1e-9);
+                     b->peak * lh_threads(b->ctx) * 1e-9);
 }
 
 /* --------------------------------------------------------------- limits -- */

@@ -9,7 +9,8 @@ typedef struct bench {
     const cli_options *o;
     lh_context *ctx;
     double seconds;               /* for each work                         */
-    double peak;                  /* FLOP/s of one core; 0: not yet        */
+    double peak;                  /* FLOP/s of one core, the best of all that
+                                     was measured so far; 0: nothing yet   */
 } bench;
 
 typedef struct bench_work {

@@ -55,7 +55,6 @@ typedef enum cli_option {
 } cli_option;
 
 typedef struct cli_option_row {
-    int line;                     /* its place in the table's file         */
     const char *name;
     char letter;
     struct {

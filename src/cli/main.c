@@ -17,29 +17,23 @@ static int main_work(const cli_options *o, lh_context *ctx)
 }
 
 /* The work, on a context with the options' threads. */
-static int main_begin(const cli_options *o)
-{
-    lh_settings settings = { .threads = (int)o->integer[
-        o->subcommand == CLI_bench ? OPT_bench_threads : OPT_threads] };
-    lh_context *ctx = lh_context_new(&settings);
-    if (!ctx)
-        return cli_fail("out of memory");
-    int code = lh_error_status(ctx) ? cli_impossible(ctx) : main_work(o, ctx);
-    lh_context_free(ctx);
-    return code;
-}
-
 static int main_run(cli_subcommand s, int argc, char **argv)
 {
     cli_options o;
+    lh_context *ctx = NULL;
     char **memory = calloc((size_t)argc, sizeof *memory);
-    if (!memory)
-        return cli_fail("out of memory");
-    int code = cli_options_parse(&o, s, argc, argv, memory);
-    if (code == CLI_DONE && o.given[OPT_help])
+    int code = memory ? cli_options_parse(&o, s, argc, argv, memory)
+                      : cli_fail("out of memory");
+    if (code == CLI_DONE && o.given[OPT_help]) {
         cli_help_subcommand(stdout, s);
-    else if (code == CLI_DONE)
-        code = main_begin(&o);
+    } else if (code == CLI_DONE) {
+        ctx = lh_context_new(&(lh_settings){ .threads = (int)o.integer[
+            s == CLI_bench ? OPT_bench_threads : OPT_threads] });
+        code = !ctx ? cli_fail("out of memory")
+             : lh_error_status(ctx) ? cli_impossible(ctx)
+             : main_work(&o, ctx);
+    }
+    lh_context_free(ctx);
     free(memory);
     return code;
 }

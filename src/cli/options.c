@@ -31,15 +31,7 @@ const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 
 const cli_option_row cli_option_table[OPT_COUNT] = {
 #define OPTION(id, name, letter, value, holder, standard, who, help) \
-    { __LINE__, name, letter, value, holder, standard, who, help },
-#include "cli/options.def"
-};
-
-static const struct {
-    const char *heading;
-    int line;
-} options_group[] = {
-#define GROUP(heading) { heading, __LINE__ },
+    { name, letter, value, holder, standard, who, help },
 #include "cli/options.def"
 };
 
@@ -47,10 +39,9 @@ static const struct {
 const char *cli_option_heading(cli_option o)
 {
     const char *heading = "";
-    size_t groups = sizeof options_group / sizeof *options_group;
-    for (size_t i = 0; i < groups; i++)
-        if (options_group[i].line < cli_option_table[o].line)
-            heading = options_group[i].heading;
+#define GROUP(name) heading = name;
+#define OPTION(id, ...) if (o == OPT_##id) return heading;
+#include "cli/options.def"
     return heading;
 }
 

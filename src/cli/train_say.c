@@ -2,15 +2,6 @@
  * it has overfitted. */
 #include "cli/train.h"
 
-/* Where the products of bf16 run, and that they gain nothing there. */
-static void train_say_bf16(lh_context *ctx)
-{
-    bool fast;
-    const char *row = cli_bf16(ctx, &fast);
-    printf("dtype  bf16, %s%s kernels; other bits than on other CPUs\n",
-           fast ? "" : "emulated: no faster than f32 here; ", row);
-}
-
 const char *cli_train_name(const cli_train_run *r)
 {
     return r->o->given[OPT_from] ? r->o->text[OPT_from] : r->preset;
@@ -74,10 +65,13 @@ void cli_train_say(const cli_train_run *r)
     if (s->held_out > 0)
         printf(", %g%% held out", 100 * s->held_out);
     printf("\n");
+    bool fast;
+    const char *row = cli_bf16(r->ctx, &fast);
     if (s->dtype == LH_BF16)
-        train_say_bf16(r->ctx);
-    printf("memory %s at its peak", cli_bytes(a, r->peak));
-    printf("\nout    %s", r->dir.path ? r->dir.path
+        printf("dtype  bf16, %s%s kernels; other bits than on other CPUs\n",
+               fast ? "" : "emulated: no faster than f32 here; ", row);
+    printf("memory %s at its peak\n", cli_bytes(a, r->peak));
+    printf("out    %s", r->dir.path ? r->dir.path
            : "nothing is saved; --out DIR does");
     if (r->dir.resumes)
         printf(", going on from step %s", cli_count(a, r->begun));

@@ -314,15 +314,6 @@ static void view_plain(cli_view *v, const cli_step *r)
     v->sum = 0, v->summed = 0;
 }
 
-/* The loss that is shown is a mean over about the last 1% of the run. */
-static void view_recent(cli_view *v, const lh_progress *p)
-{
-    double span = (double)v->steps / 100 + 1;
-    double done = (double)(p->step - v->begun_step);
-    double share = 1 / (done < span ? done : span);
-    v->recent += share * (p->loss - v->recent);
-}
-
 void cli_view_step(cli_view *v, cli_step *r)
 {
     const lh_progress *p = &r->progress;
@@ -338,7 +329,10 @@ void cli_view_step(cli_view *v, cli_step *r)
     if (r->held_out - r->held_out == 0)
         v->bits = r->bits, v->fresh = true;
     cli_view_past(v, p->step, p->loss, r->held_out);
-    view_recent(v, p);
+    /* The loss that is shown is a mean over about the last 1% of the run. */
+    double span = (double)v->steps / 100 + 1;
+    double done = (double)(p->step - v->begun_step);
+    v->recent += (p->loss - v->recent) / (done < span ? done : span);
     v->sum += p->loss;
     v->summed++;
     int64_t every = v->steps / 20 > 0 ? v->steps / 20 : 1;
