@@ -11,27 +11,38 @@ static float VEC_SUFFIX(row_rsqrt)(float x)
     return result;
 }
 
+/* lanes_dot(), without the call where the row is one vector, to which the
+ * other lanes' +0 is added. */
+LANES_INLINE float VEC_SUFFIX(row_dot)(const float *p, const float *q,
+                                       int64_t n)
+{
+    const VEC zero = VEC_SET(0.0f);
+    return n == VEC_WIDTH
+        ? VEC_SUFFIX(fold_add)(FMA(VEC_LOAD(p), VEC_LOAD(q), zero) + zero)
+        : VEC_SUFFIX(lanes_dot)(p, q, n);
+}
+
 /* -------------------------------------------------------------- norms -- */
 
 LH_KERNEL(rms_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
+    const VEC index = VEC_LOAD(VEC_SUFFIX(lanes_index));
     const bool past = a->past;
     int64_t n = a->columns;
     /* A vector of rows at a time, for one square root and one quotient. */
     for (int64_t at = begin; at < end; at += VEC_WIDTH) {
-        int64_t last = lh_min64(at + VEC_WIDTH, end);
-        for (int64_t i = at; i < last; i++)
-            a->scale[i] = VEC_SUFFIX(lanes_dot)(a->x + i * n, a->x + i * n,
-                                                n);
-        VEC q = VEC_SUFFIX(row_load)(a->scale, at, last);
-        VEC_SUFFIX(row_store)(a->scale, at, last,
-                              RSQRT(q / VEC_SET((float)n) +
-                                    VEC_SET(a->eps)));
-        for (int64_t i = at; i < last; i++) {
-            const VEC scale = VEC_SET(a->scale[i]);
-            const float *x = a->x + i * n, *gain = a->gain;
-            float *y = a->y + i * n;
+        int64_t rows = lh_min64(VEC_WIDTH, end - at);
+        const float *x = a->x + at * n, *gain = a->gain;
+        float *y = a->y + at * n, scales[VEC_WIDTH];
+        VEC q = VEC_SET(0.0f);
+        for (int64_t i = 0; i < rows; i++)
+            q = SELECT(index == VEC_SET((float)i), VEC_SET(
+                VEC_SUFFIX(row_dot)(x + i * n, x + i * n, n)), q);
+        VEC_STORE(scales, RSQRT(q / VEC_SET((float)n) + VEC_SET(a->eps)));
+        VEC_SUFFIX(row_store)(a->scale, at, end, VEC_LOAD(scales));
+        for (int64_t i = 0; i < rows; i++, x += n, y += n) {
+            const VEC scale = VEC_SET(scales[i]);
             LANES_ROW(j, stop, n, VEC v = LANES_AT(x) * scale;
                 if (gain)
                     v = v * LANES_AT(gain);
@@ -51,7 +62,7 @@ LH_KERNEL(rms_norm_backward)
         float *dx = a->dx + i * n, r = a->scale[i];
         float d = gain ? VEC_SUFFIX(lanes)(LANES_DOT3, n, dy, gain, x, 0.0f,
                                            0.0f)
-                       : VEC_SUFFIX(lanes_dot)(dy, x, n);
+                       : VEC_SUFFIX(row_dot)(dy, x, n);
         const VEC e = VEC_SET(d * r * r / (float)n), scale = VEC_SET(r);
         LANES_ROW(j, stop, n, VEC h = LANES_AT(dy);
             if (gain)
