@@ -199,18 +199,31 @@ int cli_tokenizer_feed(lh_context *ctx, lh_tokenizer_trainer *t,
 int cli_model_load(lh_context *ctx, const char *path, lh_model **m,
                    lh_tokenizer **k);
 
-/* Writes one text: begins with `prompt` (may be NULL), ends at a border or
- * after `length` tokens (0: where the context is full; a longer text goes on
- * with the last half of the context).  *text is the caller's to free(). */
+/* Texts, one after the other: each begins with `prompt` (may be NULL), ends at
+ * a border or after `length` tokens (0: where the context is full; a longer
+ * text goes on with the last half of the context). */
 typedef struct cli_writing {
-    const lh_sampling *how;
+    lh_context *ctx;
+    lh_model *m;
+    const lh_tokenizer *k;
+    uint64_t seed;
+    lh_sampling how;
     const char *prompt;
     int64_t length;
+    int64_t count;                /* texts to come                         */
+    char *text;                   /* the last one, until the next          */
+    size_t size;
+    int code;
+    lh_session *s;
+    int32_t *token;               /* [tokens]: border, prompt, what came   */
+    int64_t tokens;
+    size_t room;                  /* of token                              */
+    FILE *file;                   /* `text` in the making                  */
 } cli_writing;
 
-int cli_write(lh_context *ctx, lh_session *s, const lh_model *m,
-              const lh_tokenizer *k, const cli_writing *w, char **text,
-              size_t *size);
+/* The next text; false: there is none, what was taken is given back, and
+ * w->code says whether that is a failure.  Call until then. */
+bool cli_write(cli_writing *w);
 
 /* ----------------------------------------------------------- settings -- */
 

@@ -178,8 +178,7 @@ static bool record_sample_due(const cli_record *r, const cli_view *v,
 int cli_record_sample(cli_record *r, const cli_view *v, const lh_progress *p)
 {
     bool lines = r->data->facts.by == LH_DOCUMENTS_LINES;
-    size_t size, all;
-    int code = CLI_DONE;
+    size_t size;
     r->fresh = !cli_stop && record_sample_due(r, v, p);
     if (!r->fresh)
         return CLI_DONE;
@@ -187,29 +186,24 @@ int cli_record_sample(cli_record *r, const cli_view *v, const lh_progress *p)
     r->sample = NULL;
     double start = cli_clock();
     lh_trainer_average(r->trainer, true);
-    FILE *f = open_memstream(&r->sample, &all);
-    lh_sampling how = { .temperature = r->o->real[OPT_temperature] };
-    cli_writing writing = { .how = &how,
-                            .length = lines ? 0 : RECORD_TOKENS };
-    lh_session *s = lh_session_new(r->ctx, r->m, r->settings->seed);
-    if (!f || !s)
-        code = cli_error(r->ctx);
-    for (int i = 0; i < (lines ? RECORD_NAMES : 1) && !code; i++) {
-        char *text;
-        code = cli_write(r->ctx, s, r->m, r->k, &writing, &text, &size);
-        if (code)
-            break;
-        if (i)
+    FILE *f = open_memstream(&r->sample, &size);
+    cli_writing w = {
+        .ctx = r->ctx, .m = r->m, .k = r->k, .seed = r->settings->seed,
+        .how = { .temperature = r->o->real[OPT_temperature] },
+        .length = lines ? 0 : RECORD_TOKENS,
+        .count = lines ? RECORD_NAMES : 1,
+        .code = f ? CLI_DONE : cli_fail("out of memory"),
+    };
+    while (cli_write(&w)) {
+        fwrite(w.text, 1, w.size, f);
+        if (w.count)
             fputc('\n', f);
-        fwrite(text, 1, size, f);
-        free(text);
     }
-    lh_session_free(s);
-    if (f && fclose(f) && !code)
-        code = cli_fail("out of memory");
+    if (f && fclose(f) && !w.code)
+        w.code = cli_fail("out of memory");
     r->sampled = cli_clock();
     r->sample_cost = r->sampled - start;
-    return code;
+    return w.code;
 }
 
 /* ------------------------------------------------------------- the line -- */

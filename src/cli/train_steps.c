@@ -186,41 +186,31 @@ static int train_write(cli_train_run *r)
 {
     const cli_options *o = r->o;
     bool json = o->given[OPT_json];
-    lh_sampling how = { .temperature = o->real[OPT_temperature] };
-    cli_writing writing = { .how = &how };
-    int64_t count = r->data.facts.by == LH_DOCUMENTS_LINES ? 20 : 1;
+    cli_writing w = { .ctx = r->ctx, .m = r->m, .k = r->k,
+                      .seed = r->settings.seed,
+                      .how = { .temperature = o->real[OPT_temperature] } };
+    w.count = r->data.facts.by == LH_DOCUMENTS_LINES ? 20 : 1;
     if (o->given[OPT_count] || json)     /* --json: steps, unless asked    */
-        count = o->integer[OPT_count];
+        w.count = o->integer[OPT_count];
     if (r->data.facts.by == LH_DOCUMENTS_WHOLE)
-        writing.length = 4 * r->config.context;
-    lh_session *s = lh_session_new(r->ctx, r->m, r->settings.seed);
-    if (!s)
-        return cli_error(r->ctx);
-    int code = CLI_DONE;
-    if (!json && r->view.mode != CLI_VIEW_QUIET && count)
+        w.length = 4 * r->config.context;
+    if (!json && r->view.mode != CLI_VIEW_QUIET && w.count)
         printf("\n");
-    for (int64_t i = 0; i < count && !code && !cli_stop; i++) {
-        char *text;
-        size_t size;
-        code = cli_write(r->ctx, s, r->m, r->k, &writing, &text, &size);
-        if (code)
-            break;
-        bool known = lh_dataset_contains(r->data.dataset, text, size);
+    while (w.count = cli_stop ? 0 : w.count, cli_write(&w)) {
+        bool known = lh_dataset_contains(r->data.dataset, w.text, w.size);
         if (json) {
             fputs("{\"text\": ", stdout);
-            cli_json_string(stdout, text, size);
+            cli_json_string(stdout, w.text, w.size);
             printf(", \"in_data\": %s}\n", known ? "true" : "false");
         } else {
             fputs("  ", stdout);
-            cli_text(stdout, text, size);
-            int pad = known && size < 18 ? (int)(18 - size) : 1;
+            cli_text(stdout, w.text, w.size);
+            int pad = known && w.size < 18 ? (int)(18 - w.size) : 1;
             printf("%*s%s\n", known ? pad : 0, "",
                    known ? "(in the data)" : "");
         }
-        free(text);
     }
-    lh_session_free(s);
-    return code;
+    return w.code;
 }
 
 int cli_train_end(cli_train_run *r)
