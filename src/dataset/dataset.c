@@ -305,9 +305,7 @@ static lh_status dataset_open(lh_dataset *d, const lh_sources *what)
 
 LH_API lh_dataset *lh_dataset_open(lh_context *ctx, const lh_sources *what)
 {
-    if (!ctx)
-        return NULL;
-    bool there = what && what->paths > 0 && what->path &&
+    bool there = ctx && what && what->paths > 0 && what->path &&
                  what->held_outs >= 0 && (what->held_out ||
                                           !what->held_outs);
     for (int64_t i = 0; there && i < what->paths + what->held_outs; i++)
@@ -365,9 +363,7 @@ LH_API lh_dataset *lh_dataset_names(lh_context *ctx)
 LH_API lh_dataset *lh_dataset_text(lh_context *ctx, const char *text,
                                    size_t size, lh_documents by)
 {
-    if (!ctx)
-        return NULL;
-    if (!text && size)
+    if (!ctx || (!text && size))
         return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_dataset_text: NULL"
                             " where a text is needed");
     return dataset_make(ctx, "the text", text, size, by);

@@ -279,11 +279,9 @@ static lh_status sources_pattern(lh_dataset *d, const char *path)
     int code = glob(path, GLOB_NOSORT, NULL, &found);
     lh_status status = LH_OK;
     if (code)
-        status = code == GLOB_NOMATCH
-            ? lh_fail(d->ctx, LH_ERROR_IO, "%s: no file has such a name",
-                      path)
-            : lh_fail(d->ctx, LH_ERROR_IO, "%s: the pattern cannot be looked"
-                      " up", path);
+        status = lh_fail(d->ctx, LH_ERROR_IO, "%s: %s", path, code ==
+                         GLOB_NOMATCH ? "no file has such a name"
+                         : "the pattern cannot be looked up");
     else
         lh_sort((const void **)(uintptr_t)found.gl_pathv, found.gl_pathc,
                 sources_order);

@@ -15,9 +15,7 @@ enum { SESSION_CACHE = 64 };
 LH_API lh_session *lh_session_new(lh_context *ctx, lh_model *m,
                                   uint64_t seed)
 {
-    if (!ctx)
-        return NULL;
-    if (!m)
+    if (!ctx || !m)
         return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_session_new: no"
                             " model");
     lh_session *s = lh_alloc(ctx, 1, sizeof *s);

@@ -163,9 +163,7 @@ static lh_status gpt_fill(void *user, const lh_parameter_spec *spec)
 LH_API lh_model *lh_model_new(lh_context *ctx, const lh_config *config,
                               uint64_t seed)
 {
-    if (!ctx)
-        return NULL;
-    if (!config)
+    if (!ctx || !config)
         return LH_FAIL_NULL(ctx, LH_ERROR_ARGUMENT, "lh_model_new: no config");
     lh_fpenv saved = lh_fpenv_enter();
     lh_model *m = lh_model_blank(ctx, config);

@@ -44,11 +44,9 @@ static const preset_row *preset_find(lh_context *ctx, const char *name)
 LH_API lh_status lh_preset(lh_context *ctx, const char *name,
                            lh_config *config)
 {
-    if (!config)
+    const preset_row *row = config ? preset_find(ctx, name) : NULL;
+    if (!row)                          /* of two failures the first stays  */
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_preset: no config");
-    const preset_row *row = preset_find(ctx, name);
-    if (!row)
-        return LH_ERROR_ARGUMENT;
     *config = row->config;
     return LH_OK;
 }
@@ -56,12 +54,10 @@ LH_API lh_status lh_preset(lh_context *ctx, const char *name,
 LH_API lh_status lh_train_preset(lh_context *ctx, const char *name,
                                  lh_train_settings *settings)
 {
-    if (!settings)
+    const preset_row *row = settings ? preset_find(ctx, name) : NULL;
+    if (!row)
         return lh_fail(ctx, LH_ERROR_ARGUMENT, "lh_train_preset: no"
                        " settings");
-    const preset_row *row = preset_find(ctx, name);
-    if (!row)
-        return LH_ERROR_ARGUMENT;
     *settings = row->train;
     return LH_OK;
 }
