@@ -6,7 +6,6 @@
 
 #include "base/json.h"
 #include "base/number.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 #include "hostile.h"
 

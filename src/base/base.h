@@ -185,6 +185,12 @@ static inline uint32_t lh_hash(const char *text, size_t size)
     return (uint32_t)(hash >> 32);
 }
 
+/* Sorts pointers so that compare(item[i], item[i + 1]) <= 0, not stable: takes
+ * no memory and n log n steps on the worst input, for lists whose length and
+ * order a file decides.  (The C library's qsort may do neither.) */
+LH_INTERNAL void lh_sort(const void **item, size_t count,
+                         int (*compare)(const void *a, const void *b));
+
 /* A growing byte buffer; all zeros is an empty one.  `data` is always
  * followed by a NUL byte that is not counted, once anything was added.  After
  * a failure nothing is added any more, and each call gives it again: who adds

@@ -9,7 +9,6 @@
 
 #include "base/bits.h"
 #include "base/number.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 
 typedef struct json_parser {

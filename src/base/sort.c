@@ -1,5 +1,5 @@
 /* Heapsort (Williams 1964, Floyd's way of building the heap). */
-#include "base/sort.h"
+#include "base/base.h"
 
 /* Moves item[at] down until no child is greater. */
 static void sort_sift(const void **item, size_t at, size_t count,

@@ -141,6 +141,8 @@ static int bench_barrier(bench *b, const bench_work *w)
     { #kernel " " #r "x" #c, bench_kernel, { r, c, 1, 1 }, #kernel },
 #define BENCH_BOTH(kernel) \
     BENCH_ROWS(kernel, 64, 768) BENCH_ROWS(kernel, 4096, 4096)
+#define BENCH_WAYS(op) \
+    BENCH_BOTH(op##_forward) BENCH_BOTH(op##_backward)
 
 #define BENCH_MICRO(width) \
     { "micro 1 width " #width, bench_micro, { 1, width, 0, 0 }, "micro" },
@@ -171,16 +173,10 @@ static const bench_work bench_table[] = {
     BENCH_ROWS(cross_entropy_forward, 256, 50257)
     BENCH_ROWS(cross_entropy_backward, 256, 50257)
     BENCH_ROWS(cross_entropy_in_place, 256, 50257)
-    BENCH_BOTH(layer_norm_forward) BENCH_BOTH(layer_norm_backward)
-    BENCH_BOTH(layer_norm_gain)
-    BENCH_BOTH(rms_norm_forward) BENCH_BOTH(rms_norm_backward)
-    BENCH_BOTH(gelu_tanh_forward) BENCH_BOTH(gelu_tanh_backward)
-    BENCH_BOTH(gelu_forward) BENCH_BOTH(gelu_backward)
-    BENCH_BOTH(silu_forward) BENCH_BOTH(silu_backward)
-    BENCH_BOTH(swiglu_forward) BENCH_BOTH(swiglu_backward)
-    BENCH_BOTH(exp_forward) BENCH_BOTH(exp_backward)
-    BENCH_BOTH(softmax_forward) BENCH_BOTH(softmax_backward)
-    BENCH_BOTH(dropout_forward) BENCH_BOTH(dropout_backward)
+    BENCH_WAYS(layer_norm) BENCH_BOTH(layer_norm_gain) BENCH_WAYS(rms_norm)
+    BENCH_WAYS(gelu_tanh) BENCH_WAYS(gelu) BENCH_WAYS(silu)
+    BENCH_WAYS(swiglu) BENCH_WAYS(exp) BENCH_WAYS(softmax)
+    BENCH_WAYS(dropout)
     BENCH_BOTH(sum_rows) BENCH_BOTH(square_sums) BENCH_BOTH(accumulate)
     BENCH_BOTH(adamw)
     { "embedding_forward 256x768", bench_kernel, { 256, 768, 256, 1 },

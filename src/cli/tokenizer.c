@@ -19,25 +19,6 @@ typedef struct tokenizer_input {
     bool end;                          /* of the file at hand              */
 } tokenizer_input;
 
-/* Opens the next file; false: there is none, or *code is not CLI_DONE. */
-static bool tokenizer_open(tokenizer_input *in, int *code)
-{
-    if (in->file && in->file != stdin)
-        fclose(in->file);
-    in->file = NULL;
-    in->size = 0;
-    in->end = false;
-    if (in->next >= (in->paths ? in->paths : 1))
-        return false;
-    in->name = in->paths ? in->path[in->next] : "standard input";
-    in->file = in->paths ? fopen(in->name, "rb") : stdin;
-    in->next++;
-    if (!in->file)
-        *code = cli_fail("%s: cannot be opened: %s", in->name,
-                         strerror(errno));
-    return in->file != NULL;
-}
-
 /* Reads a block behind what is left, or as much as is left: a text may have no
  * place to cut it, and shall not be looked through again with each block. */
 static int tokenizer_more(tokenizer_input *in)
@@ -52,6 +33,29 @@ static int tokenizer_more(tokenizer_input *in)
     if (ferror(in->file))
         return cli_fail("%s: cannot be read: %s", in->name, strerror(errno));
     return CLI_DONE;
+}
+
+/* More of the file at hand, if there is, or of the next one; false: there is
+ * none, or *code is not CLI_DONE. */
+static bool tokenizer_next(tokenizer_input *in, int *code)
+{
+    while (!*code && (!in->file || (in->end && !in->size))) {
+        if (in->file && in->file != stdin)
+            fclose(in->file);
+        in->file = NULL;
+        in->end = false;
+        if (in->next >= (in->paths ? in->paths : 1))
+            return false;
+        in->name = in->paths ? in->path[in->next] : "standard input";
+        in->file = in->paths ? fopen(in->name, "rb") : stdin;
+        in->next++;
+        if (!in->file)
+            *code = cli_fail("%s: cannot be opened: %s", in->name,
+                             strerror(errno));
+    }
+    if (!*code && !in->end)
+        *code = tokenizer_more(in);
+    return !*code;
 }
 
 static void tokenizer_used(tokenizer_input *in, size_t size)
@@ -388,16 +392,14 @@ static int tokenizer_encode(lh_context *ctx, const cli_options *o,
                 !o->given[OPT_only_count] && !o->given[OPT_show];
     if (json)
         putchar('[');
-    while (!code && tokenizer_open(&in, &code))
-        while (!code && !(in.end && !in.size)) {
-            code = in.end ? CLI_DONE : tokenizer_more(&in);
-            size_t part = in.end ? in.size : o->given[OPT_bos] ? 0
-                : lh_tokenizer_cut(k, in.text, in.size);
-            if (code || !part)
-                continue;
-            code = tokenizer_some(ctx, k, &out, in.text, part);
-            tokenizer_used(&in, part);
-        }
+    while (tokenizer_next(&in, &code)) {
+        size_t part = in.end ? in.size : o->given[OPT_bos] ? 0
+            : lh_tokenizer_cut(k, in.text, in.size);
+        if (!part)
+            continue;
+        code = tokenizer_some(ctx, k, &out, in.text, part);
+        tokenizer_used(&in, part);
+    }
     tokenizer_close(&in);
     if (!code && o->given[OPT_only_count])
         printf("%lld\n", (long long)out.count);
@@ -468,41 +470,37 @@ static int tokenizer_decode(lh_context *ctx, const cli_options *o,
     int code = CLI_DONE;
     int32_t *id = NULL, last = 0;
     int64_t total = 0;
-    while (!code && tokenizer_open(&in, &code))
-        while (!code && !(in.end && !in.size)) {
-            /* A block follows the last id of the one before, since what
-             * begins a text may be decoded in a way of its own. */
-            int64_t before = total > 0, skip[2] = { 0 };
-            size_t used = 0, size;
-            char *text;
-            code = in.end ? CLI_DONE : tokenizer_more(&in);
-            free(id);
-            id = malloc((in.size + 2) * sizeof *id);
-            if (id)
-                id[0] = last;
-            int64_t count = id ? tokenizer_ids(&in, o->integer[OPT_format],
-                                               id + before, &used)
-                               : -cli_fail("out of memory");
-            if (code || count < 0) {
-                code = CLI_FAILED;
-                break;
-            }
-            if (o->given[OPT_show])
-                tokenizer_show(k, id + before, count, total);
-            else if (lh_tokenizer_decode(ctx, k, id, count + before, &text,
-                                         &size, NULL))
-                code = cli_error(ctx);
-            else {
-                skip[1] = tokenizer_shown(ctx, k, last);
-                fwrite(text + skip[before], 1, size - (size_t)skip[before],
-                       stdout);
-                lh_memory_free(ctx, text);
-            }
-            if (count)
-                last = id[before + count - 1];
-            total += count;
-            tokenizer_used(&in, used);
+    while (tokenizer_next(&in, &code)) {
+        /* A block follows the last id of the one before, since what begins a
+         * text may be decoded in a way of its own. */
+        int64_t before = total > 0, skip[2] = { 0 };
+        size_t used = 0, size;
+        char *text;
+        free(id);
+        id = malloc((in.size + 2) * sizeof *id);
+        if (id)
+            id[0] = last;
+        int64_t count = id ? tokenizer_ids(&in, o->integer[OPT_format],
+                                           id + before, &used)
+                           : -cli_fail("out of memory");
+        if (count < 0) {
+            code = CLI_FAILED;
+        } else if (o->given[OPT_show]) {
+            tokenizer_show(k, id + before, count, total);
+        } else if (lh_tokenizer_decode(ctx, k, id, count + before, &text,
+                                       &size, NULL)) {
+            code = cli_error(ctx);
+        } else {
+            skip[1] = tokenizer_shown(ctx, k, last);
+            fwrite(text + skip[before], 1, size - (size_t)skip[before],
+                   stdout);
+            lh_memory_free(ctx, text);
         }
+        if (count > 0)
+            last = id[before + count - 1];
+        total += count;
+        tokenizer_used(&in, used);
+    }
     free(id);
     tokenizer_close(&in);
     return code;

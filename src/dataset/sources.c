@@ -8,7 +8,6 @@
 
 #include "base/bits.h"
 #include "base/file.h"
-#include "base/sort.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -11,7 +11,6 @@
 
 #include "base/bits.h"
 #include "base/fpenv.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 
 /* The format's reference implementation takes no longer header. */

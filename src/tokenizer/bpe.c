@@ -7,7 +7,6 @@
 #include "tokenizer/bpe.h"
 
 #include "base/context.h"
-#include "base/sort.h"
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
