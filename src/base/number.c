@@ -108,20 +108,10 @@ static int number_compare_sum(const number_big *a, const number_big *b,
 
 static int number_bits(const number_big *a)
 {
-    int bits = 0;
-    for (uint32_t top = a->size ? a->limb[a->size - 1] : 0; top; top >>= 1)
-        bits++;
-    return a->size ? 32 * (a->size - 1) + bits : 0;
+    return a->size ? 32 * a->size - __builtin_clz(a->limb[a->size - 1]) : 0;
 }
 
 /* ------------------------------------------------------------- writing -- */
-
-/* floor(log10(2^e)) or one less never, for |e| <= 1100. */
-static int number_log10(int e)
-{
-    int product = e * 78913;                     /* 2^18 log10 2, below    */
-    return product >= 0 ? product >> 18 : -((-product + (1 << 18) - 1) >> 18);
-}
 
 /* The shortest digits of mantissa * 2^e, that value = 0.DIGITS * 10^*point;
  * their number.  All that lies nearer to it than to its neighbours reads
@@ -132,9 +122,7 @@ static int number_digits(uint64_t mantissa, int e, char digits[20],
     number_big r, s, above, below;               /* value = r / s          */
     bool even = mantissa % 2 == 0;
     bool lopsided = mantissa == (uint64_t)1 << 52 && e > -1074;
-    int bits = 0, count = 0;
-    for (uint64_t rest = mantissa; rest; rest >>= 1)
-        bits++;
+    int bits = 64 - __builtin_clzll(mantissa), count = 0;
     number_set(&r, mantissa);
     number_set(&s, 1);
     number_set(&above, 1);
@@ -144,7 +132,9 @@ static int number_digits(uint64_t mantissa, int e, char digits[20],
     below = above;                               /* half way down ...      */
     number_shift(&above, lopsided);              /* ... and half way up    */
 
-    int k = number_log10(bits - 1 + e) + 1;
+    /* floor(log10(2^i)) + 1 for |i| <= 1100: 78913 is 2^18 log10 2, from
+     * below; 2^28 more, 1024 then, are shifted as no negative number is. */
+    int k = (((bits - 1 + e) * 78913 + (1 << 28)) >> 18) - 1023;
     if (k > 0)
         number_scale10(&s, k);
     number_scale10(&r, -k);

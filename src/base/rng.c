@@ -63,10 +63,6 @@ LH_INTERNAL double lh_rng_uniform(lh_rng *rng)
 /* 2^64 mod n words are refused, so that each residue has equally many. */
 LH_INTERNAL uint64_t lh_rng_below(lh_rng *rng, uint64_t n)
 {
-    if (n < 2) {
-        rng->position++;
-        return 0;
-    }
     uint64_t refused = (0 - n) % n, word;
     do
         word = lh_rng_word(rng);
