@@ -7,9 +7,10 @@ Ids: for each tokenizer of DATA/tokenizers, for pipelines made here and for
 the GGUF vocabularies, all of DATA/text, every code point alone and between
 letters, digits, spaces and apostrophes, STRINGS random strings of nasty
 pieces, source code and JSON; where the library takes bytes, strings that are
-no UTF-8 as well.  Decoding: the text again, or its normal form.  Training:
-the merges of BpeTrainer.  Writing: what is saved, loaded there, gives the
-same ids.  LH_CODES=16 takes every sixteenth code point from U+3000 on; NAMEs
+no UTF-8 as well; special tokens as tokens, and what stands around a text.
+Decoding: the text again, or its normal form.  Training: the merges of
+BpeTrainer.  Writing: what is saved, loaded there, gives the same ids.
+LH_CODES=16 takes every sixteenth code point from U+3000 on; NAMEs
 choose tokenizers.
 """
 import array
@@ -28,7 +29,7 @@ import sentencepiece
 import tiktoken
 from tiktoken_ext import openai_public
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models,
-                        normalizers, pre_tokenizers, trainers)
+                        normalizers, pre_tokenizers, processors, trainers)
 
 BUILD, DATA = sys.argv[1:3]
 ONLY = sys.argv[4:]
@@ -46,9 +47,9 @@ def tool(*arguments, texts=()):
                           check=True).stdout
 
 
-def ours(path, texts):
+def ours(path, texts, what="ids"):
     """The ids of each of the texts (bytes), by tool_tokenizer."""
-    out, at, lists = tool("ids", path, texts=texts), 0, []
+    out, at, lists = tool(what, path, texts=texts), 0, []
     for _ in texts:
         n, = struct.unpack_from("<I", out, at)
         lists.append(list(struct.unpack_from(f"<{n}i", out, at + 4)))
@@ -58,37 +59,45 @@ def ours(path, texts):
 
 class Ranks:
     """A .tiktoken file in the library it was made for."""
-    def __init__(self, path, name, pattern=None):
+    def __init__(self, path, name):
         ranks = {}
         for line in open(path, "rb"):
             token, rank = line.split()
             ranks[base64.b64decode(token)] = int(rank)
-        if not pattern:
-            openai_public.load_tiktoken_bpe = lambda *a, **k: ranks
-            openai_public.data_gym_to_mergeable_bpe_ranks = lambda *a, **k: \
-                ranks
-            pattern = getattr(openai_public, name)()["pat_str"]
-        self.encoding = tiktoken.Encoding(name, pat_str=pattern,
-                                          mergeable_ranks=ranks,
-                                          special_tokens={})
+        openai_public.load_tiktoken_bpe = lambda *a, **k: ranks
+        openai_public.data_gym_to_mergeable_bpe_ranks = lambda *a, **k: ranks
+        known = getattr(openai_public, name)()
+        self.encoding = tiktoken.Encoding(
+            name, pat_str=known["pat_str"], mergeable_ranks=ranks,
+            special_tokens=known["special_tokens"])
 
     def encode(self, texts):
         return [self.encoding.encode_ordinary(t) for t in texts]
 
+    def special(self, texts):
+        return [self.encoding.encode(t, allowed_special="all") for t in texts]
+
     normal = str
+    framed = encode                     # a list of ranks has no template
 
 
 class Library:
     """A tokenizer of `tokenizers`, special tokens in texts being text.  What
     a text's ids are decoded to is normal(text), if that can be said."""
     def __init__(self, tokenizer, normal=None):
-        tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.normal = normal
 
-    def encode(self, texts):
+    def encode(self, texts, special=False, frame=False):
+        self.tokenizer.encode_special_tokens = not special
         return [e.ids for e in self.tokenizer.encode_batch_fast(
-            texts, add_special_tokens=False)]
+            texts, add_special_tokens=frame)]
+
+    def special(self, texts):
+        return self.encode(texts, special=True)
+
+    def framed(self, texts):
+        return self.encode(texts, frame=True)
 
 
 class Pieces:
@@ -99,8 +108,13 @@ class Pieces:
         self.normal = None if "made" in path else \
             lambda text: text.replace("\u2581", " ")
 
-    def encode(self, texts):
-        return self.model.encode(texts, num_threads=1)
+    def encode(self, texts, **how):
+        return self.model.encode(texts, num_threads=1, **how)
+
+    def framed(self, texts):
+        return self.encode(texts, add_bos=True)
+
+    special = None                      # which it finds in no text
 
 
 QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
@@ -108,7 +122,7 @@ QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
 LLAMA3 = QWEN2.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
 
 
-def pair(vocab, merges, pattern, form=None, whole=False):
+def pair(vocab, merges, pattern, form=None, whole=False, special=()):
     merges = [tuple(line.rstrip("\r\n").split(" "))
               for line in open(merges, encoding="utf-8", newline="\n")
               if not line.startswith("#version") and line.strip()]
@@ -118,6 +132,9 @@ def pair(vocab, merges, pattern, form=None, whole=False):
         pre_tokenizers.Split(Regex(pattern), "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]) \
         if pattern else pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for token in special:               # plain ones as AddedToken
+        (t.add_special_tokens if isinstance(token, str) else
+         t.add_tokens)([token])
     if not form:
         return Library(t, str)
     t.normalizer = form
@@ -132,11 +149,19 @@ ALL = {
     "r50k_base.tiktoken": lambda p: Ranks(p, "r50k_base"),
     "cl100k_base.tiktoken": lambda p: Ranks(p, "cl100k_base"),
     "o200k_base.tiktoken": lambda p: Ranks(p, "o200k_base"),
-    "gpt2/encoder.json": lambda p: pair(p, T + "gpt2/vocab.bpe", None),
-    "qwen2/vocab.json": lambda p: pair(p, T + "qwen2/merges.txt", QWEN2,
-                                       normalizers.NFC()),
-    "llama3.2/encoder.json": lambda p: pair(p, T + "llama3.2/vocab.bpe",
-                                            LLAMA3, whole=True),
+    "gpt2/encoder.json": lambda p: pair(p, T + "gpt2/vocab.bpe", None,
+                                        special=["<|endoftext|>"]),
+    "qwen2/vocab.json": lambda p: pair(
+        p, T + "qwen2/merges.txt", QWEN2, normalizers.NFC(), special=[
+            t["content"] if t["special"] else AddedToken(t["content"],
+                                                         normalized=False)
+            for t in json.load(open(T + "qwen2/tokenizer_config.json"))[
+                "added_tokens_decoder"].values()]),
+    "llama3.2/encoder.json": lambda p: pair(
+        p, T + "llama3.2/vocab.bpe", LLAMA3, whole=True, special=[
+            "<|begin_of_text|>", "<|end_of_text|>", "<2>", "<3>", "<4>",
+            "<5>", "<|start_header_id|>", "<|end_header_id|>", "<8>",
+            "<|eot_id|>"]),
 }
 
 
@@ -219,6 +244,12 @@ def pipeline(name):
         t = Tokenizer.from_file(T + "minimind/tokenizer.json")
         t.normalizer, t.pre_tokenizer = form, before
         t.add_tokens(added)
+        t.add_special_tokens([AddedToken("<s>", lstrip=name == "nfd"),
+                              AddedToken("</s>", rstrip=name == "nfkc",
+                                         single_word=name == "nfd")])
+        t.post_processor = processors.TemplateProcessing(
+            "<s> </s> $A </s>" if name == "nfd" else "<s> $A", special_tokens=[
+                (token, t.token_to_id(token)) for token in ("<s>", "</s>")])
         t.save(path)
         return Library(Tokenizer.from_file(path))
     return make
@@ -241,6 +272,13 @@ PIECES = ["a", "B", "the", " the", "Hello", "'s", "'S", "'\u017f", "'ll",
           "\ufb01", "\u212b", "McDonald", "ABCdef", "aBcD", "<|endoftext|>",
           "<|im_start|>", "return x;", "{\"a\": 1}", "    if", "\u2581",
           "\ue000", "\ud7a5", "\U000e0041", "\U00020000", "\U0010ffff"]
+
+
+# What spells special tokens, some of them not quite.
+SPECIAL = ["<s>", "</s>", " <s> ", "<s", "<|endoftext|>", "<|endoftext|",
+           "<|im_start|>", "\n<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>",
+           "<|endofprompt|>", "<|begin_of_text|>", "<|end_of_text|>",
+           "<|start_header_id|>", "<|eot_id|>"]
 
 
 # Source code: what Python's own library has at its top.
@@ -299,6 +337,32 @@ def gguf():
             if a != b:
                 bad += 1
                 print(f"{path}: {text!r}: {a}, not {b}")
+    return bad
+
+
+def known():
+    """The lines of tests/vocabularies.txt, which tests/test_vocabularies.c
+    compares with where there is no library: hashes of the ids of texts."""
+    some = [open(f"{DATA}/text/{name}.txt", encoding="utf-8",
+                 newline="").read()
+            for name in ("names", "botchan", "tinyshakespeare")]
+    some.append("".join(
+        " @ \n1@1\n@@\na@b\nA@\n '@s 's@".replace("@", chr(code))
+        for code in [*range(0, 0x3000), *range(0x3000, 0x110000, 31)]
+        if not 0xd800 <= code < 0xe000))
+    bad, lines = 0, open("tests/vocabularies.txt").read().split("\n")
+    for name in ALL:
+        if name.startswith("made"):
+            continue
+        line = f"{name:24}"
+        for ids in ALL[name](T + name).encode(some):
+            value = 0xcbf29ce484222325
+            for i in ids:
+                value = (value ^ i) * 0x100000001b3 & (1 << 64) - 1
+            line += f" {(value ^ value >> 32) & (1 << 32) - 1:08x}"
+        if line not in lines:
+            bad += 1
+            print(f"tests/vocabularies.txt lacks: {line}")
     return bad
 
 
@@ -369,6 +433,24 @@ def place(name):
     return (BUILD + "/" if name.startswith("made-") else T) + name
 
 
+def specials(name, theirs):
+    """How many texts have other ids where special tokens are tokens, and
+    where those around a text are asked for."""
+    bad = 0
+    some = list(strings(20000, PIECES + 4 * SPECIAL, ""))
+    for what, encode in (("special", theirs.special),
+                         ("frame", theirs.framed)):
+        for text, a, b in zip(some, ours(place(name), [
+                t.encode() for t in some], what),
+                encode(some) if encode else ()):
+            if a != b:
+                bad += 1
+                if bad <= 3:
+                    print(f"{name}, {what}: {text[:60]!r}: {a[:12]}, not"
+                          f" {b[:12]}")
+    return bad
+
+
 def differing(name, theirs, some):
     """How many of the texts, str or bytes, have other ids, or another text
     when decoded."""
@@ -402,7 +484,7 @@ def compare(name):
     if isinstance(theirs, Pieces):
         every.append(strings(STRINGS // 10, BROKEN + [p.encode() for p in
                                                       PIECES], b""))
-    count = bad = 0
+    count, bad = 0, specials(name, theirs)
     for kind in every:
         while some := list(itertools.islice(kind, 100000)):
             count += len(some)
@@ -413,7 +495,8 @@ def compare(name):
 def check(job):
     if job in ALL:
         return compare(job)
-    bad = {"gguf": gguf, "training": training, "saving": saving}[job]()
+    bad = {"gguf": gguf, "known": known, "training": training,
+           "saving": saving}[job]()
     return f"{job}: {bad} differ", bad
 
 
@@ -422,14 +505,15 @@ def main():
     jobs = [name for name in ALL if not ONLY or name in ONLY]
     failed = 0
     with multiprocessing.Pool() as pool:
-        for said, bad in pool.imap(check, ["training", "gguf", *jobs]):
+        for said, bad in pool.imap(check, ["training", "gguf", "known",
+                                           *jobs]):
             print(said, flush=True)
             failed += bad > 0
     if not ONLY:
         said, bad = check("saving")          # the files made by the others
         print(said)
         failed += bad > 0
-    print(f"{len(jobs) + 2 + (not ONLY) - failed} passed, {failed} failed")
+    print(f"{len(jobs) + 3 + (not ONLY) - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
 

@@ -160,13 +160,13 @@ static const fixture fixtures[] = {
     { "json-metaspace", NULL, make_json_metaspace, 0,
       "A 11 \u2460\u2581\u2581b a  ", 8, { 4, 3, 2, 2, 3, 2, 5, 4 } },
     { "ranks", "gpt2", make_ranks, -1, "ab abba", 4, { 256, 257, 98, 97 } },
-    { "sentencepiece", NULL, make_sentencepiece, -1, "the \u4e2d\u00e9", 5,
+    { "sentencepiece", NULL, make_sentencepiece, 1, "the \u4e2d\u00e9", 5,
       { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
-    { "squeezed", NULL, make_squeezed, -1, "  the  \u2581 a \u2581 ", 5,
+    { "squeezed", NULL, make_squeezed, 1, "  the  \u2581 a \u2581 ", 5,
       { 261, 262, 262, 262, 266 } },
-    { "defaults", NULL, make_defaults, -1, "  a  a ", 4,
+    { "defaults", NULL, make_defaults, 1, "  a  a ", 4,
       { 262, 266, 262, 266 } },
-    { "llama2c", NULL, make_llama2c, -1, "the \u4e2d\u00e9", 5,
+    { "llama2c", NULL, make_llama2c, 1, "the \u4e2d\u00e9", 5,
       { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
     { "gguf-spaced", NULL, make_gguf_spaced, 1, "the \u4e2d\u00e9", 5,
       { 261, 262, 267, 3 + 0xc3, 3 + 0xa9 } },
@@ -383,6 +383,120 @@ static void test_symbol(lh_context *ctx)
     lh_buffer_free(maker, &b);
 }
 
+/* What is not known here is refused by its name: this part of a
+ * tokenizer.json, or of its model. */
+static void refused(lh_context *ctx, const char *name, const char *text,
+                    size_t size, const char *pre, const char *wanted)
+{
+    lh_tokenizer *k = lh_tokenizer_from(ctx, name, text, size, pre);
+    bool said = !k && strstr(lh_error_message(ctx), wanted) &&
+                strstr(lh_error_message(ctx), name) == lh_error_message(ctx);
+    CHECK(said);
+    if (!said)
+        printf("    %s: \"%s\", not \"%s\"\n", name, lh_error_message(ctx),
+               wanted);
+    lh_tokenizer_free(k);
+    lh_error_clear(ctx);
+}
+
+static void test_refused_json(lh_context *ctx)
+{
+    static const struct { const char *part, *value, *wanted; } bad[] = {
+        { "model", "{\"type\": \"WordPiece\", \"vocab\": {}}", "WordPiece" },
+        { "model", "{\"type\": \"WordLevel\", \"vocab\": {}}", "WordLevel" },
+        { "model", "{\"type\": \"Unigram\", \"vocab\": []}", "Unigram" },
+        { "normalizer", "{\"type\": \"Precompiled\","
+          " \"precompiled_charsmap\": \"AAAA\"}", "\"Precompiled\"" },
+        { "normalizer", "{\"type\": \"Sequence\", \"normalizers\":"
+          " [{\"type\": \"NFC\"}, {\"type\": \"StripAccents\"}]}",
+          "\"StripAccents\"" },
+        { "normalizer", "{\"type\": \"Replace\", \"pattern\": {\"String\":"
+          " \"``\"}, \"content\": \"''\"}", "\"Replace\"" },
+        { "normalizer", "{\"type\": \"Prepend\", \"prepend\": \"_\"}",
+          "\"Prepend\"" },
+        { "pre_tokenizer", "{\"type\": \"Whitespace\"}", "\"Whitespace\"" },
+        { "pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\":"
+          " \"[a-z]+\"}, \"behavior\": \"Isolated\"}", "\"[a-z]+\"" },
+        { "pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"String\":"
+          " \" \"}, \"behavior\": \"Isolated\"}", "no regular expression" },
+        { "pre_tokenizer", "{\"type\": \"Split\", \"pattern\": {\"Regex\":"
+          " \"[0-9][0-9][0-9]\"}, \"behavior\": \"MergedWithNext\"}",
+          "neither Isolated nor" },
+        { "pre_tokenizer", "{\"type\": \"Punctuation\", \"behavior\":"
+          " \"Removed\"}", "\"Punctuation\"" },
+        { "post_processor", "{\"type\": \"RobertaProcessing\"}",
+          "\"RobertaProcessing\"" },
+        { "decoder", "{\"type\": \"BPEDecoder\", \"suffix\": \"</w>\"}",
+          "\"BPEDecoder\"" },
+        { "truncation", "{\"max_length\": 512}", "\"truncation\"" },
+        { "padding", "{\"strategy\": \"BatchLongest\"}", "\"padding\"" },
+        { "dropout", "0.1", "\"dropout\"" },
+        { "continuing_subword_prefix", "\"##\"",
+          "\"continuing_subword_prefix\"" },
+        { "end_of_word_suffix", "\"</w>\"", "\"end_of_word_suffix\"" },
+    };
+    for (size_t i = 0; i < LH_COUNT(bad); i++) {
+        char text[1000];
+        const char *part = bad[i].part, *value = bad[i].value;
+        bool model = !strcmp(part, "model"), within = i > 15;
+        int size = snprintf(
+            text, sizeof text, "{\"version\": \"1.0\", \"model\": %s%s%s%s%s",
+            model ? value : "{\"type\": \"BPE\", \"vocab\": {\"a\": 0},"
+            " \"merges\": []", model ? "" : within ? ", \"" : "}, \"",
+            model ? "" : part, model ? "" : "\": ", model ? "" : value);
+        size += snprintf(text + size, sizeof text - (size_t)size, within
+                         ? "}}" : "}");
+        refused(ctx, part, text, (size_t)size, NULL, bad[i].wanted);
+    }
+}
+
+/* The fixture of a format with these bytes for those. */
+static void refused_with(lh_context *ctx, const char *name,
+                         void (*make)(lh_buffer *b), const char *bytes,
+                         const char *by, size_t size, const char *wanted)
+{
+    lh_buffer b = { 0 };
+    make(&b);
+    size_t at = b.size - size;
+    while (at && memcmp(b.data + at, bytes, size))
+        at--;
+    CHECK(!memcmp(b.data + at, bytes, size));
+    memcpy(b.data + at, by, size);
+    refused(ctx, name, b.data, b.size, NULL, wanted);
+    lh_buffer_free(maker, &b);
+}
+
+static void test_refused(lh_context *ctx)
+{
+    static const struct { const char *type, *wanted; } kinds[] = {
+        { "\x12\x05\x18\x01", "Unigram" }, { "\x12\x05\x18\x03", "a word or" },
+        { "\x12\x05\x18\x04", "character model" },
+    };
+    test_refused_json(ctx);
+    for (size_t i = 0; i < LH_COUNT(kinds); i++)
+        refused_with(ctx, "model", make_sentencepiece, "\x12\x05\x18\x02",
+                     kinds[i].type, 4, kinds[i].wanted);
+    refused_with(ctx, "behind", make_sentencepiece, "\x18\x02\xd0\x02\x02",
+                 "\x18\x02\xc0\x01\x01", 5, "spaces behind words");
+    refused_with(ctx, "map", make_sentencepiece, "\x1a\x04\x18\x01\x20\x00",
+                 "\x1a\x04\x12\x02zz", 6, "precompiled_charsmap");
+    refused_with(ctx, "spaces", make_sentencepiece, "\x18\x01\x20\x00",
+                 "\x18\x01\x28\x00", 4, "leaves spaces");
+    refused_with(ctx, "unused", make_sentencepiece, "\x18\x01\x12\x05",
+                 "\x18\x05\x12\x05", 4, "unused pieces");
+    refused_with(ctx, "bert", make_gguf_spaced, "llama", "albrt", 5,
+                 "a \"albrt\"");
+    refused_with(ctx, "pre", make_gguf_pairs, "gpt-2", "gpt-9", 5,
+                 "\"gpt-9\"");
+    refused_with(ctx, "version", make_gguf_pairs, "GGUF\3", "GGUF\1", 5,
+                 "version 1");
+    lh_buffer b = { 0 };
+    make_ranks(&b);
+    refused(ctx, "ranks", b.data, b.size, NULL, "(--pre)");
+    refused(ctx, "ranks", b.data, b.size, "p50k", "no way \"p50k\"");
+    lh_buffer_free(maker, &b);
+}
+
 /* ------------------------------------------------------------ settings -- */
 
 static void leave(const char *directory, const char *name, const char *text,
@@ -485,6 +599,10 @@ static void test_settings(lh_context *ctx)
     leave(directory, "tokenizer_config.json", spaces, sizeof spaces - 1);
     settings_give(ctx, directory, 2, 5,
                   (const int32_t[]){ 1, 262, 266, 3 + 'b', 300 });
+    static const char bare[] = "{\"add_bos_token\": false}";
+    leave(directory, "tokenizer_config.json", bare, sizeof bare - 1);
+    settings_give(ctx, directory, 2, 7, (const int32_t[]){
+        262, 266, 3 + 'b', 263, 3 + 'o', 3 + 'o', 3 + 'l' });
     /* An error that is there already stays. */
     lh_fail(ctx, LH_ERROR_IO, "earlier");
     lh_tokenizer_free(lh_tokenizer_load(ctx, directory, NULL));
@@ -561,6 +679,7 @@ int main(void)
     test_template(ctx);
     test_unknown(ctx);
     test_symbol(ctx);
+    test_refused(ctx);
     test_foreign(ctx);
     test_foreign_made(ctx);
     test_settings(ctx);

@@ -3,6 +3,8 @@
  *
  *   tool_tokenizer ids FILE          each text's count of ids, and the ids
  *   tool_tokenizer back FILE         and its size when decoded, and the bytes
+ *   tool_tokenizer special FILE      the ids where special tokens are tokens
+ *   tool_tokenizer frame FILE        and with those that stand around a text
  *   tool_tokenizer train VOCABULARY FILE    trains on the texts into FILE
  *   tool_tokenizer save FILE OTHER          writes it as tokenizer.json
  */
@@ -32,14 +34,17 @@ static void put(const void *what, int64_t count, size_t size)
     fwrite(what, size, n, stdout);
 }
 
-static int encode(lh_context *ctx, const char *path, bool back)
+static int encode(lh_context *ctx, const char *path, const char *what)
 {
+    bool back = !strcmp(what, "back");
+    lh_encoding how = { .special = !strcmp(what, "special"),
+                        .frame = !strcmp(what, "frame") };
     lh_tokenizer *k = lh_tokenizer_load(ctx, path, NULL);
     uint32_t size;
     for (char *text; k && (text = next_text(&size)); free(text)) {
         int32_t *ids;
         int64_t count;
-        if (lh_tokenizer_encode(ctx, k, text, size, &ids, &count))
+        if (lh_tokenizer_encode_as(ctx, k, text, size, &how, &ids, &count))
             break;
         put(ids, count, 4);
         char *decoded = NULL;
@@ -85,7 +90,7 @@ int main(int argc, char **argv)
     int code = argc == 4 && !strcmp(argv[1], "train")
         ? train(ctx, strtoll(argv[2], NULL, 10), argv[3])
         : argc == 4 ? save(ctx, argv[2], argv[3])
-        : argc == 3 ? encode(ctx, argv[2], !strcmp(argv[1], "back")) : 2;
+        : argc == 3 ? encode(ctx, argv[2], argv[1]) : 2;
     if (code)
         fprintf(stderr, "%s\n", lh_error_message(ctx));
     lh_context_free(ctx);

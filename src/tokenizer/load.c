@@ -16,19 +16,43 @@ typedef struct load_family {
     int32_t ranks, pairs;              /* tokens in either kind of file    */
     int form;
     bool whole;                        /* a piece that is a token is it    */
-    const char *special[6];            /* behind the ranks, "" for a gap   */
+    /* Behind the ranks: how far, as a byte, and the name; the first of them
+     * ends documents. */
+    const char *special[6];
 } load_family;
 
 static const load_family load_families[] = {
-    { "gpt2", 50256, 50257, -1, false, { "<|endoftext|>" } },
+    { "gpt2", 50256, 50257, -1, false, { "\0<|endoftext|>" } },
     { "cl100k", 100256, 0, -1, true,
-      { "", "<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>",
-        "<|fim_suffix|>" } },
-    { "o200k", 199998, 0, -1, true, { "", "<|endoftext|>" } },
+      { "\1<|endoftext|>", "\2<|fim_prefix|>", "\3<|fim_middle|>",
+        "\4<|fim_suffix|>", "\24<|endofprompt|>" } },
+    { "o200k", 199998, 0, -1, true,
+      { "\1<|endoftext|>", "\24<|endofprompt|>" } },
     { "llama3", 128000, 128000, -1, true,
-      { "<|begin_of_text|>", "<|end_of_text|>" } },
-    { "qwen2", 0, 151643, LH_FORM_COMPOSED, false, { "<|endoftext|>" } },
+      { "\1<|end_of_text|>", "\0<|begin_of_text|>", "\6<|start_header_id|>",
+        "\7<|end_header_id|>", "\11<|eot_id|>" } },
+    { "qwen2", 0, 151643, LH_FORM_COMPOSED, false, { "\0<|endoftext|>" } },
 };
+
+/* The special tokens of a family, behind id `end`, until one's place is taken
+ * by another: then it is only of the same size. */
+static lh_status load_special(lh_gather *g, const load_family *f, int32_t end,
+                              int32_t *border)
+{
+    lh_status status = LH_OK;
+    for (int i = 0; f->special[i] && !status; i++) {
+        const char *name = f->special[i] + 1;
+        lh_added a = { .text = name, .size = strlen(name), .special = true,
+                       .id = end + name[-1] };
+        if (a.id < g->count && g->piece[a.id] &&
+            !lh_text_is(g->piece[a.id], g->piece_size[a.id], name))
+            return LH_OK;
+        status = lh_gather_added(g, LH_SPELLED_PLAIN, &a);
+        if (!i)
+            *border = a.id;
+    }
+    return status;
+}
 
 /* NULL: none, and an error that says what could be given. */
 static const load_family *load_family_of(const lh_gather *g, const char *pre,
@@ -123,21 +147,8 @@ static lh_tokenizer *load_ranks(lh_context *ctx, const char *where,
                              where, (int)id);
     const load_family *family = status ? NULL
                                        : load_family_of(&g, pre, true);
-    if (!family)
-        status = status ? status : LH_ERROR_FORMAT;
-    int32_t ranks = g.count;
     int32_t border = -1;
-    for (int i = 0; i < 6 && !status && family->special[i]; i++) {
-        const char *name = family->special[i];
-        if (!*name)
-            continue;
-        int32_t id = ranks + i;
-        if (strstr(name, "end_of_text") || strstr(name, "endoftext"))
-            border = id;
-        status = lh_gather_added(&g, LH_SPELLED_PLAIN, &(lh_added){
-            .text = name, .size = strlen(name), .id = id, .special = true });
-    }
-    if (!status) {
+    if (family && !load_special(&g, family, g.count, &border)) {
         rules.by_rank = rules.whole_first = true;
         rules.form = family->form;
         rules.step[rules.steps++] = lh_scanner_named(
@@ -209,7 +220,11 @@ static lh_tokenizer *load_vocabulary(lh_context *ctx, const char *where,
         rules.whole_first = family->whole;
         rules.step[rules.steps++] = lh_scanner_named(
             family->name, strlen(family->name));
-        if (!lh_gather_settings(&g, &rules, &border))
+        int32_t end = family->ranks ? family->ranks : g.count;
+        bool whole = g.count == family->pairs &&
+                     !lh_json_get(settings, "added_tokens_decoder");
+        if (!(whole && load_special(&g, family, end, &border)) &&
+            !lh_gather_settings(&g, &rules, &border))
             k = lh_gather_make(&g, &rules, border);
     }
     if (k) {
@@ -232,13 +247,11 @@ static char *load_path_beside(lh_context *ctx, const char *path,
 {
     const char *slash = strrchr(path, '/');
     size_t head = slash ? (size_t)(slash - path) + 1 : 0;
-    char *directory = lh_alloc(ctx, head + 1, 1);
-    if (!directory)
+    char *beside = lh_alloc(ctx, head + strlen(name) + 1, 1);
+    if (!beside)
         return NULL;
-    memcpy(directory, path, head);
-    char *beside = lh_path_join(ctx, directory, name);
-    lh_free(ctx, directory);
-    return beside;
+    memcpy(beside, path, head);
+    return strcpy(beside + head, name) - head;
 }
 
 /* The merges that lie beside a vocabulary: merges.txt or vocab.bpe. */
