@@ -169,6 +169,41 @@ spaced() {
         --tokenizer "$out/spaced.json" | cmp -s - "$out/spaced.txt"
 }
 check "spaces at the borders of blocks of ids" spaced
+# What a file's template puts around a text, and special tokens within it.
+printf '%s' '{"version": "1.0", "pre_tokenizer": {"type": "ByteLevel",
+ "add_prefix_space": false}, "model": {"vocab": {"a": 0, "b": 1},
+ "merges": []}, "added_tokens": [{"id": 2, "content": "<s>", "special": true},
+ {"id": 70000, "content": "</s>", "special": true}], "post_processor":
+ {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}},
+ {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "</s>"}}],
+ "special_tokens": {"<s>": {"ids": [2]}, "</s>": {"ids": [70000]}}}}' \
+    >"$out/framed.json"
+printf 'ab<s>a' >"$out/framed.txt"
+framed() {
+    want=$1
+    shift
+    $LONGHAND tokenizer encode "$out/framed.txt" "$@" --tokenizer \
+        "$out/framed.json" >"$out/stdout" && [ "$(cat "$out/stdout")" = "$want" ]
+}
+check "a special token's letters" framed "0 1 0"
+check "--allow-special" framed "0 1 2 0" --allow-special
+check "--bos" framed "2 0 1 0 70000" --bos
+check "--bos --allow-special" framed "2 0 1 2 0 70000" --bos --allow-special
+check "--bos --format json" framed "[2, 0, 1, 0, 70000]" --bos --format json
+check "--show --allow-special" framed "a|b|<s>|a" --show --allow-special
+check "ids that are too high for u16" refuses 2 "u32 has room" tokenizer \
+    encode "$out/framed.txt" --tokenizer "$out/framed.json" --format u16
+# More than there is memory for passes through it.
+streamed() {
+    yes "the cat and the hat, on a mat" | head -c 80000000 |
+        (ulimit -v 60000 && $LONGHAND tokenizer "$@" --threads 1) \
+        >"$out/stdout" 2>"$out/stderr"
+}
+check "trained on more than memory" streamed train --vocab 270 \
+    --out "$out/streamed.json"
+check "trained on more than memory" says '^270 tokens from 77,333,334 bytes'
+check "more than memory encoded" streamed encode --count \
+    --tokenizer "$out/streamed.json"
 # Stopped at whatever point, it leaves a whole file or none: the signal may
 # come before it can say so, or when the file lies there already.  (Without
 # --foreground it comes twice, and the second one kills.)

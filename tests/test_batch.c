@@ -123,6 +123,56 @@ static void test_same(const lh_tokenizer *k, const texts *t, int threads,
     lh_context_free(ctx);
 }
 
+/* Threads of the host's that encode with one tokenizer, each with a context of
+ * its own, while its cache fills: each the same. */
+enum { HOSTS = 3 };
+
+typedef struct sharing {
+    const lh_tokenizer *k;
+    const texts *t;
+    int64_t count;
+    uint64_t hash;
+    bool failed;
+} sharing;
+
+static void *share(void *arg)
+{
+    sharing *s = arg;
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 1 });
+    s->count = 0;
+    s->hash = 5;
+    s->failed = !ctx;
+    for (int i = 0; i < TEXTS && !s->failed; i++) {
+        int32_t *ids;
+        int64_t count;
+        s->failed = lh_tokenizer_encode(ctx, s->k, s->t->text[i],
+                                        s->t->size[i], &ids, &count);
+        for (int64_t j = 0; j < count; j++)
+            s->hash = (s->hash ^ (uint32_t)ids[j]) * 0x100000001b3u;
+        s->count += count;
+        lh_memory_free(ctx, ids);
+    }
+    lh_context_free(ctx);
+    return NULL;
+}
+
+static void test_shared(const lh_tokenizer *k, const texts *t)
+{
+    sharing each[HOSTS + 1];
+    pthread_t thread[HOSTS];
+    for (int i = 0; i <= HOSTS; i++)
+        each[i] = (sharing){ .k = k, .t = t };
+    for (int i = 0; i < HOSTS; i++)
+        CHECK(!pthread_create(&thread[i], NULL, share, &each[i]));
+    for (int i = 0; i < HOSTS; i++)
+        pthread_join(thread[i], NULL);
+    share(&each[HOSTS]);
+    for (int i = 0; i <= HOSTS; i++) {
+        CHECK(!each[i].failed && each[i].hash == each[HOSTS].hash);
+        CHECK_EQ_INT(each[i].count, each[HOSTS].count);
+    }
+}
+
 /* The first text that cannot be encoded is named, whoever came upon it. */
 static void test_failure(lh_context *ctx)
 {
@@ -167,6 +217,7 @@ int main(void)
     test_trained(kinds[1], &t);
     for (int i = 0; i < 3; i++) {
         CHECK(kinds[i] != NULL);
+        test_shared(kinds[i], &t);
         for (int threads = 1; threads < 4; threads++)
             test_same(kinds[i], &t, threads, threads == 3 ? &special : NULL);
         lh_tokenizer_free(kinds[i]);

@@ -187,6 +187,12 @@ asan="-fsanitize=address,undefined -fno-sanitize-recover=all"
 step asan-ubsan sanitized asan gcc "$asan" all
 step damaged damaged asan gcc "$asan" test_formats test_claims \
     test_vocabularies
+# A million of each format.
+mutations() {
+    LH_MUTATIONS=10000000 "$BUILD/tests/test_formats" &&
+    LH_MUTATIONS=10000000 "$BUILD/tests/test_claims"
+}
+step mutations mutations
 # What reads and learns, where a pointer has four bytes.
 step asan-i686 sanitized asan-i686 i686-linux-gnu-gcc "-msse2 -mfpmath=sse \
     -static-libasan -static-libubsan \
@@ -195,8 +201,8 @@ step asan-i686 sanitized asan-i686 i686-linux-gnu-gcc "-msse2 -mfpmath=sse \
     test_tokenizer test_bpe test_words test_batch test_dataset test_data \
     test_spool
 step msan sanitized msan clang "-fsanitize=memory" all
-step tsan sanitized tsan gcc "-fsanitize=thread" \
-    test_base test_cpu test_train test_infer test_words test_batch
+step tsan sanitized tsan gcc "-fsanitize=thread" test_base test_cpu \
+    test_threads test_launch test_train test_infer test_words test_batch
 step valgrind under_valgrind
 # All 2^32 inputs of the functions, where fma need not be emulated.
 every_float() {
