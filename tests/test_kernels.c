@@ -375,12 +375,14 @@ static void make_attention(trial *t, bool forward)
     a->heads = a->kv_heads * (chance(t, 50) ? 1 : 1 + below(t, 3));
     a->head_size = chance(t, 50) ? size_of(t, 12) : size_of(t, 70);
     if (chance(t, 50))
-        a->head_size = (a->head_size + 3) / 4 * 4;
+        a->head_size = chance(t, 20) ? 32 : (a->head_size + 3) / 4 * 4;
     a->scale = 0.25f;
     a->span_count = 1 + below(t, 3);
     for (int64_t i = 0; i < a->span_count; i++) {
         int64_t count = size_of(t, chance(t, 3) ? 220 :
                                    chance(t, 20) ? 90 : 14);
+        if (a->head_size == 32)        /* the most that is "short"         */
+            count = 30 + below(t, 3);
         int64_t past = forward && chance(t, 50) ? below(t, 70) : 0;
         t->spans[i] = (lh_span){ rows, count, key_rows, past };
         rows += count;

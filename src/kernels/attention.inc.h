@@ -322,7 +322,8 @@ LH_KERNEL(attention_forward)
 #ifndef GENERAL_ALONE
         const lh_span *span = &a->spans[item / a->heads];
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t n = lh_min64(a->heads - h, end - item);
+            int64_t n = lh_min64(VEC_WIDTH / 4,
+                                 lh_min64(a->heads - h, end - item));
             VEC_SUFFIX(attention_short)(a, span, h, n, true, scratch);
             item += n - 1;
             packed = -1;
@@ -501,7 +502,8 @@ LH_KERNEL(attention_backward)
         int64_t kv_head = item % a->kv_heads;
 #ifndef GENERAL_ALONE
         if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t n = lh_min64(a->kv_heads - kv_head, end - item);
+            int64_t n = lh_min64(VEC_WIDTH / 4,
+                                 lh_min64(a->heads - kv_head, end - item));
             VEC_SUFFIX(attention_short)(a, span, kv_head, n, false, scratch);
             item += n - 1;
             continue;

@@ -1,347 +1,398 @@
 /* Attention over short documents (names, lines), where the general way's
- * tiles are mostly edge.  Here a vector is a few heads by four queries: its
- * lanes 4 g .. 4 g + 3 belong to the g-th head of some, VEC_WIDTH / 4 of them.
- * Scores, softmax and mixture of all these go side by side, nothing is summed
- * across a register, and of the masked half only what is beside the diagonal
- * is computed.  The 64 virtual lanes over the keys are an array of vectors,
- * and the halving tree is a loop over it.  A lane whose query does not see a
- * key keeps what it had.
+ * tiles are mostly edge.  A vector is VEC_WIDTH / 4 heads by four: by four
+ * channels of a row, or, for scores and all of softmax, by the four queries of
+ * a block, so that its lanes 4 g .. 4 g + 3 belong to the g-th head.
+ * VEC_SPLAT(x, i) gives every lane of a head element i of the head's four.
  *
- * "Turned" is [channel][head][query], as the lanes lie; rows are
- * [query][head][channel], of which a vector holds four channels.  VEC_SPLAT(x,
- * i) gives every lane of a head element i of the head's four.
+ * So nothing is summed across a register: a score is a chain of a key's
+ * channels by a block of queries turned over; a mixture, and a gradient, is
+ * one of a query's weights by rows as they lie.  The 64 virtual lanes over
+ * the keys are an array of vectors, and the halving tree is a loop over it.
+ *
+ *         keys 0 ..            Blocks end with the document's last query; the
+ *   q  -2 | .                  first one may begin before query 0.  What is
+ *   u  -1 | .                  before it sees no key, so the diagonal's rule
+ *   e   0 | \ .     block i    alone keeps it out: of the block's last four
+ *   r   1 | x \      = -2      keys the e-th one, key i + e, is seen from
+ *   i   2 | x x \ . . .        query i + e on.  Such a query is read from row
+ *   e   3 | x x x \ . .        0, and written there, before row 0's own.
+ *   s   4 | x x x x \ .  i
+ *       5 | x x x x x \  = 2
+ *
+ * The phases go over all blocks, one after another: each waits long for its
+ * first results, and blocks wait side by side.
  *
  * The same bytes as attention.inc.h, which asks attention_is_short() and
  * holds the rest.  Needs turn4() of the including file and lanes.inc.h. */
 
 #define SHORT_KEYS 32
 #define SHORT_SIZE 32
-/* Heads in a vector. */
-#define SHORT_HEADS (VEC_WIDTH / 4)
+/* Vectors of scores of a document at most. */
+#define SHORT_UNITS (SHORT_KEYS * (SHORT_KEYS + 4) / 8)
 
-/* In scratch: q, dy and y turned, the scores or p [keys], t [keys]. */
+/* Rows of a vector for each four channels; tensors' own where a row is one
+ * vector, or in scratch, [count][wide]. */
 typedef struct VEC_SUFFIX(short_work) {
     const lh_attention_args *a;
-    int64_t size, h, heads;            /* heads h .. h + heads - 1         */
-    int64_t row, queries, keys, first; /* query i sees keys <= first + i   */
-    int64_t key_row;                   /* of key 0                         */
-    bool whole;                        /* a row's vector lies together     */
-    int64_t step[3];                   /* to heads 1, 2, 3 of it           */
-    float *q, *dy, *y, *p, *t;
+    int64_t h, heads;                  /* heads h .. h + heads - 1         */
+    int64_t count, start, wide;        /* start: where the first block is  */
+    int64_t step[3];                   /* to heads 1, 2, 3                 */
+    const float *q, *k, *v, *dy;
+    float *y, *stats, *dq, *dk, *dv;
+    int64_t q_row, k_row, y_row;
+    float *p, *t;                      /* [blocks][keys]                   */
+    float *max;                        /* [blocks][4]                      */
+    float *sums;                       /* [size]: of dy y in a block       */
+    float *room;                       /* for rows                         */
 } VEC_SUFFIX(short_work);
 
-/* Few keys, small heads of whole fours, each with keys of its own; and not
- * decoding, where one lane would work. */
+/* Few keys, small heads of whole fours, each with keys of its own, and no
+ * past. */
 static bool VEC_SUFFIX(attention_is_short)(const lh_attention_args *a,
                                            const lh_span *s)
 {
-    int64_t keys = s->past + s->count;
-    return keys <= SHORT_KEYS && a->head_size <= SHORT_SIZE &&
-           a->head_size % 4 == 0 && a->heads == a->kv_heads &&
-           4 * s->count >= keys;
+    return s->count <= SHORT_KEYS && !s->past && a->head_size <= SHORT_SIZE &&
+           a->head_size % 4 == 0 && a->heads == a->kv_heads;
 }
 
-/* The queries from i of the heads from h, at most SHORT_HEADS. */
-static void VEC_SUFFIX(short_start)(VEC_SUFFIX(short_work) *w,
-                                    const lh_attention_args *a,
-                                    const lh_span *s, int64_t h, int64_t n,
-                                    int64_t i, float *scratch)
+/* ----------------------------------------------- rows to scratch, back -- */
+
+/* Rows to scratch, with the last head's in place of heads that are not there;
+ * x NULL: room for them. */
+static float *VEC_SUFFIX(short_in)(VEC_SUFFIX(short_work) *w,
+                                   const float *x, int64_t row)
 {
-    w->a = a;
-    w->size = a->head_size;
-    w->h = h;
-    w->heads = n;
-    w->row = s->q_row + i;
-    w->queries = lh_min64(4, s->count - i);
-    w->first = s->past + i;
-    w->keys = w->first + w->queries;
-    w->key_row = s->k_row;
-    w->whole = w->size == 4 && n == SHORT_HEADS;
-    for (int g = 0; g < 3; g++)
-        w->step[g] = lh_min64(g + 1, n - 1) * w->size;
-    w->q = scratch;
-    w->dy = w->q + SHORT_SIZE * VEC_WIDTH;
-    w->y = w->dy + SHORT_SIZE * VEC_WIDTH;
-    w->p = w->y + SHORT_SIZE * VEC_WIDTH;
-    w->t = w->p + SHORT_KEYS * VEC_WIDTH;
+    float *to = w->room, *from = to;
+    w->room += w->count * w->wide;
+    for (int64_t i = 0; x && i < w->count; i++, x += row)
+        for (int64_t c = 0; c < w->a->head_size; c += 4, to += VEC_WIDTH)
+            VEC_STORE(to, VEC_SUFFIX(load_fours)(x + c, w->step));
+    return from;
 }
 
-/* Four channels of each head, from those of the first one; heads that are not
- * there get the last one's. */
-LANES_INLINE VEC VEC_SUFFIX(short_load)(const VEC_SUFFIX(short_work) *w,
-                                        const float *p)
+static void VEC_SUFFIX(short_out)(const VEC_SUFFIX(short_work) *w, float *x,
+                                  int64_t row, const float *from)
 {
-    return w->whole ? VEC_LOAD(p)
-                    : VEC_SUFFIX(load_fours)(p, w->step);
+    const int64_t size = w->a->head_size;
+    for (int64_t i = 0; x && i < w->count; i++, x += row)
+        for (int64_t c = 0; c < size; c += 4, from += VEC_WIDTH)
+            for (int g = 0; g < w->heads; g++)
+                memcpy(x + c + g * size, from + 4 * g, 4 * sizeof *x);
 }
 
-LANES_INLINE void VEC_SUFFIX(short_store)(const VEC_SUFFIX(short_work) *w,
-                                          float *p, VEC v)
-{
-    float four[VEC_WIDTH];
-    if (w->whole) {
-        VEC_STORE(p, v);
-        return;
-    }
-    VEC_STORE(four, v);
-    for (int g = 0; g < w->heads; g++)
-        memcpy(p + g * w->size, four + 4 * g, 4 * sizeof *p);
-}
+/* -------------------------------------------------------------- blocks -- */
 
-/* Row i of the queries; one that is not there is the last one again. */
-#define SHORT_ROW(w, x, row, i) \
-    VEC_SUFFIX(short_load)(w, (x) + lh_min64(i, (w)->queries - 1) * (row))
+#define SHORT_EACH(X) X(0) X(1) X(2) X(3)
+/* Query i + r of a block's row in x; X of the four, turned over. */
+#define SHORT_ROW(x, i, row) ((x) + lh_max64(0, i) * (row))
+#define SHORT_TURN(u, X) VEC_SUFFIX(turn4)(u, X(0), X(1), X(2), X(3))
 
-/* Rows of the queries to their turned form. */
-static void VEC_SUFFIX(short_turn)(const VEC_SUFFIX(short_work) *w,
-                                   float *to, const float *x, int64_t row)
+/* For all keys j that block i sees, to[j] = chain over d of x[d] * k[j][d],
+ * from +0, x being the block's rows. */
+LANES_INLINE void VEC_SUFFIX(short_scores)(
+    const VEC_SUFFIX(short_work) *w, int64_t i, const float *x, int64_t row,
+    const float *k, float *to)
 {
-    for (int64_t c = 0; c < w->size; c += 4) {
+    const int64_t wide = w->wide, k_row = w->k_row;
+#define SHORT_LOAD(r) VEC_LOAD(SHORT_ROW(x, i + r, row) + c)
+#define SHORT_STEP(e) sum = FMA(VEC_SPLAT(four, e), u[e], sum);
+    for (int64_t c = 0; c < wide; c += VEC_WIDTH, k += VEC_WIDTH) {
         VEC u[4];
-        VEC_SUFFIX(turn4)(u, SHORT_ROW(w, x + c, row, 0),
-                          SHORT_ROW(w, x + c, row, 1),
-                          SHORT_ROW(w, x + c, row, 2),
-                          SHORT_ROW(w, x + c, row, 3));
-        for (int i = 0; i < 4; i++)
-            VEC_STORE(to + (c + i) * VEC_WIDTH, u[i]);
+        SHORT_TURN(u, SHORT_LOAD);
+        for (int64_t j = 0; j < i + 4; j++) {
+            VEC four = VEC_LOAD(k + j * k_row), sum = VEC_SET(0.0f);
+            if (c)
+                sum = VEC_LOAD(to + j * VEC_WIDTH);
+            SHORT_EACH(SHORT_STEP)
+            VEC_STORE(to + j * VEC_WIDTH, sum);
+        }
     }
+#undef SHORT_LOAD
+#undef SHORT_STEP
 }
 
-/* The chain over d of x[d] * turned[d], from +0, for all lanes. */
-LANES_INLINE VEC VEC_SUFFIX(short_dot)(const VEC_SUFFIX(short_work) *w,
-                                       const float *x, const float *turned)
+/* The lanes of a block's queries from e on; all below 0. */
+LANES_INLINE VEC_INT VEC_SUFFIX(short_from)(int64_t e)
 {
-    VEC sum = VEC_SET(0.0f);
-    for (int64_t c = 0; c < w->size; c += 4, turned += 4 * VEC_WIDTH) {
-        VEC four = VEC_SUFFIX(short_load)(w, x + c);
-        sum = FMA(VEC_SPLAT(four, 0), VEC_LOAD(turned), sum);
-        sum = FMA(VEC_SPLAT(four, 1), VEC_LOAD(turned + VEC_WIDTH), sum);
-        sum = FMA(VEC_SPLAT(four, 2), VEC_LOAD(turned + 2 * VEC_WIDTH), sum);
-        sum = FMA(VEC_SPLAT(four, 3), VEC_LOAD(turned + 3 * VEC_WIDTH), sum);
-    }
-    return sum;
+#define SHORT_FOUR(n) -(n < 1), -(n < 2), -(n < 3), -1
+#define SHORT_LANES(n) \
+    { SHORT_FOUR(n), SHORT_FOUR(n), SHORT_FOUR(n), SHORT_FOUR(n) }
+    static const int32_t lanes[4][16] = {
+        SHORT_LANES(0), SHORT_LANES(1), SHORT_LANES(2), SHORT_LANES(3),
+    };
+#undef SHORT_FOUR
+#undef SHORT_LANES
+    return VEC_BITS(VEC_LOAD((const float *)lanes[lh_max64(0, e)]));
 }
 
-/* The lanes whose query sees key first + past. */
-LANES_INLINE VEC_INT VEC_SUFFIX(short_seen)(int64_t past)
-{
-    static const float index[16] = { 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
-                                     0, 1, 2, 3 };
-    return (VEC_INT)(VEC_LOAD(index) >= VEC_SET((float)past));
-}
-
-/* The halving tree over x[0 .. n-1], n <= 32.  A lane without a partner meets
- * the start value, as it does in 64 lanes: once is enough for all levels
- * above n, and it matters (max(NaN, -inf) is -inf, and -0 + 0 is +0). */
-#define SHORT_LANE(j) \
-    ((j) < n ? VEC_SUFFIX(lanes_join)(what, VEC_LOAD(x + (j) * VEC_WIDTH), \
-                                      start) : start)
-#define SHORT_JOIN(a, b) VEC_SUFFIX(lanes_join)(what, a, b)
-#define SHORT_FOLD(j) \
-    VEC x##j = SHORT_LANE(j); \
-    if (n > 16) \
-        x##j = SHORT_JOIN(SHORT_JOIN(x##j, SHORT_LANE(j + 16)), \
-                          SHORT_JOIN(SHORT_LANE(j + 8), \
-                                     SHORT_LANE(j + 24))); \
-    else if (n > 8) \
-        x##j = SHORT_JOIN(x##j, SHORT_LANE(j + 8));
-LANES_INLINE VEC VEC_SUFFIX(short_tree)(int what, const float *x,
-                                        int64_t n)
+/* The halving tree over x[0 .. n-1], which it destroys.  Each has met the
+ * start value, as one without a partner does in 64 lanes: once is enough, and
+ * matters (max(NaN, -inf) is -inf, and -0 + 0 is +0). */
+LANES_INLINE VEC VEC_SUFFIX(short_tree)(int what, float *x, int64_t n)
 {
     const VEC start = VEC_SET(what == LANES_MAX ? -__builtin_inff() : 0.0f);
-    SHORT_FOLD(0) SHORT_FOLD(1) SHORT_FOLD(2) SHORT_FOLD(3)
-    SHORT_FOLD(4) SHORT_FOLD(5) SHORT_FOLD(6) SHORT_FOLD(7)
-    x0 = SHORT_JOIN(x0, x4);
-    x1 = SHORT_JOIN(x1, x5);
-    x2 = SHORT_JOIN(x2, x6);
-    x3 = SHORT_JOIN(x3, x7);
-    return SHORT_JOIN(SHORT_JOIN(x0, x2), SHORT_JOIN(x1, x3));
-}
+#define SHORT_LANE(j) VEC_LOAD(x + (j) * VEC_WIDTH)
+#define SHORT_LAST(j) VEC x##j = j < n ? SHORT_LANE(j) : start;
+    for (int64_t half = 16; half > 2; half /= 2) {
+        for (int64_t j = 0; j + half < n; j++)
+            VEC_STORE(x + j * VEC_WIDTH,
+                      VEC_SUFFIX(lanes_join)(what, SHORT_LANE(j),
+                                             SHORT_LANE(j + half)));
+        n = lh_min64(n, half);
+    }
+    SHORT_EACH(SHORT_LAST)
+    return VEC_SUFFIX(lanes_join)(what,
+                                  VEC_SUFFIX(lanes_join)(what, x0, x2),
+                                  VEC_SUFFIX(lanes_join)(what, x1, x3));
 #undef SHORT_LANE
-#undef SHORT_JOIN
-#undef SHORT_FOLD
+#undef SHORT_LAST
+}
 
-/* Rows to[i] = (chain over the keys j seen, from +0, of p[j] * x[j]) * by,
- * or that added to what they hold: +0 where `first`. */
-static void VEC_SUFFIX(short_mix)(const VEC_SUFFIX(short_work) *w, float *to,
-                                  int64_t row, const float *x, const float *p,
-                                  VEC by, bool add, bool first)
+/* D of block i's queries. */
+LANES_INLINE VEC VEC_SUFFIX(short_slope)(const VEC_SUFFIX(short_work) *w,
+                                         int64_t i)
 {
     const VEC zero = VEC_SET(0.0f);
-    const int64_t x_row = w->a->k_row;
-    for (int64_t c = 0; c < w->size; c += 4) {
-        const float *xj = x + c, *pj = p;
-        VEC u[4], s0 = zero, s1 = zero, s2 = zero, s3 = zero;
-        int64_t j = 0;
-        for (; j <= w->first; j++, xj += x_row, pj += VEC_WIDTH) {
-            VEC four = VEC_SUFFIX(short_load)(w, xj), q = VEC_LOAD(pj);
-            s0 = FMA(q, VEC_SPLAT(four, 0), s0);
-            s1 = FMA(q, VEC_SPLAT(four, 1), s1);
-            s2 = FMA(q, VEC_SPLAT(four, 2), s2);
-            s3 = FMA(q, VEC_SPLAT(four, 3), s3);
-        }
-        for (; j < w->keys; j++, xj += x_row, pj += VEC_WIDTH) {
-            VEC_INT seen = VEC_SUFFIX(short_seen)(j - w->first);
-            VEC four = VEC_SUFFIX(short_load)(w, xj), q = VEC_LOAD(pj);
-            s0 = SELECT(seen, FMA(q, VEC_SPLAT(four, 0), s0), s0);
-            s1 = SELECT(seen, FMA(q, VEC_SPLAT(four, 1), s1), s1);
-            s2 = SELECT(seen, FMA(q, VEC_SPLAT(four, 2), s2), s2);
-            s3 = SELECT(seen, FMA(q, VEC_SPLAT(four, 3), s3), s3);
-        }
-        VEC_SUFFIX(turn4)(u, s0 * by, s1 * by, s2 * by, s3 * by);
-        for (int64_t i = 0; i < w->queries; i++) {
-            float *at = to + i * row + c;
-            if (add)
-                u[i] = (first ? zero : VEC_SUFFIX(short_load)(w, at)) + u[i];
-            VEC_SUFFIX(short_store)(w, at, u[i]);
-        }
+    float *to = w->sums;
+#define SHORT_PART(r) \
+    (FMA(VEC_LOAD(SHORT_ROW(w->dy, i + r, w->y_row) + c), \
+         VEC_LOAD(SHORT_ROW(w->y, i + r, w->y_row) + c), zero) + zero)
+#define SHORT_STORE(r) VEC_STORE(to + r * VEC_WIDTH, u[r]);
+    for (int64_t c = 0; c < w->wide; c += VEC_WIDTH, to += 4 * VEC_WIDTH) {
+        VEC u[4];
+        SHORT_TURN(u, SHORT_PART);
+        SHORT_EACH(SHORT_STORE)
     }
+#undef SHORT_PART
+#undef SHORT_STORE
+    return VEC_SUFFIX(short_tree)(LANES_SUM, w->sums, w->a->head_size);
 }
 
-/* dx[j] = chain over the queries i that see key j, from dx[j] (from +0 where
- * no query before these does and `first`), of p[j][i] * f[i]. */
-static void VEC_SUFFIX(short_spread)(const VEC_SUFFIX(short_work) *w,
-                                     float *dx, const float *p,
-                                     const float *f, int64_t f_row,
-                                     bool first)
+/* Rows of stats, m and r of each head, are pairs: turned over as vectors they
+ * are m of the heads 0, 2, r of these, m of the heads 1, 3, r of these. */
+LANES_INLINE void VEC_SUFFIX(short_stats)(
+    const VEC_SUFFIX(short_work) *w, int64_t i, VEC *m, VEC *r, bool forward)
 {
-    for (int64_t c = 0; c < w->size; c += 4) {
-        const VEC f0 = SHORT_ROW(w, f + c, f_row, 0);
-        const VEC f1 = SHORT_ROW(w, f + c, f_row, 1);
-        const VEC f2 = SHORT_ROW(w, f + c, f_row, 2);
-        const VEC f3 = SHORT_ROW(w, f + c, f_row, 3);
-        float *at = dx + c;
-        for (int64_t j = 0; j < w->keys; j++, at += w->a->k_row) {
-            VEC q = VEC_LOAD(p + j * VEC_WIDTH), x = VEC_SET(0.0f);
-            if (!first || j < w->first)
-                x = VEC_SUFFIX(short_load)(w, at);
-            if (j <= w->first)
-                x = FMA(VEC_SPLAT(q, 0), f0, x);
-            if (j <= w->first + 1 && w->queries > 1)
-                x = FMA(VEC_SPLAT(q, 1), f1, x);
-            if (j <= w->first + 2 && w->queries > 2)
-                x = FMA(VEC_SPLAT(q, 2), f2, x);
-            if (w->queries > 3)
-                x = FMA(VEC_SPLAT(q, 3), f3, x);
-            VEC_SUFFIX(short_store)(w, at, x);
-        }
+    const int64_t even[3] = { 8, 8, 8 }, both[3] = { 16, 4, 20 };
+    const int pairs = (int)w->heads * 2;
+    float side[36] = { 0 };
+    VEC u[4];
+#define SHORT_PAIRS(r) SHORT_ROW(w->stats, i + r, w->a->heads * 2)
+#define SHORT_LOAD(r) VEC_LOAD_PART(SHORT_PAIRS(r), pairs)
+#define SHORT_SIDE(r) \
+    VEC_SUFFIX(load_fours)(side + r % 2 * 16 + r / 2 * 4, even)
+#define SHORT_STORE(r) VEC_STORE_PART(SHORT_PAIRS(r), u[r], pairs);
+    if (forward) {
+        VEC_STORE(side, *m);
+        VEC_STORE(side + 16, *r);
+        SHORT_TURN(u, SHORT_SIDE);
+        SHORT_EACH(SHORT_STORE)
+    } else {
+        SHORT_TURN(u, SHORT_LOAD);
+        VEC_STORE(side, u[0]);
+        VEC_STORE(side + 16, u[2]);
+        *m = VEC_SUFFIX(load_fours)(side, both);
+        VEC_STORE(side, u[1]);
+        VEC_STORE(side + 16, u[3]);
+        *r = VEC_SUFFIX(load_fours)(side, both);
     }
+#undef SHORT_PAIRS
+#undef SHORT_LOAD
+#undef SHORT_SIDE
+#undef SHORT_STORE
+}
+
+/* Chains over the keys j that block i's queries see, from +0: forward of
+ * p[j] * v[j], times `by` to y; backward of t[j] * k[j], added to dq.  There
+ * dk and dv go on with what these queries add to them. */
+LANES_INLINE void VEC_SUFFIX(short_mix)(
+    const VEC_SUFFIX(short_work) *w, int64_t i, const float *p,
+    const float *t, bool forward, VEC by)
+{
+    const VEC zero = VEC_SET(0.0f);
+    const int64_t wide = w->wide, k_row = w->k_row;
+    const float *x = forward ? w->v : w->k;
+    float *to_k = w->dk, *to_v = w->dv;
+#define SHORT_LOAD(r) \
+    VEC s##r = zero, q##r = zero, f##r = zero; \
+    if (!forward) { \
+        q##r = VEC_LOAD(SHORT_ROW(w->q, i + r, w->q_row) + c); \
+        f##r = VEC_LOAD(SHORT_ROW(w->dy, i + r, w->y_row) + c); \
+    }
+#define SHORT_STEP(r) \
+    if (r >= first) { \
+        VEC share = VEC_SPLAT(weight, r); \
+        s##r = FMA(share, row, s##r); \
+        if (!forward) { \
+            dk = FMA(share, q##r, dk); \
+            dv = FMA(VEC_SPLAT(chance, r), f##r, dv); \
+        } \
+    }
+#define SHORT_KEY(from, j, new) { \
+        const int first = from; \
+        const int64_t key = (j) * k_row + c, lane = (j) * VEC_WIDTH; \
+        VEC row = VEC_LOAD(x + key), dk = zero, dv = zero; \
+        VEC weight = VEC_LOAD((forward ? p : t) + lane), chance = weight; \
+        if (!forward) { \
+            chance = VEC_LOAD(p + lane); \
+            if (!(new && w->a->first_k)) \
+                dk = VEC_LOAD(to_k + key); \
+            if (!(new && w->a->first_v)) \
+                dv = VEC_LOAD(to_v + key); \
+        } \
+        SHORT_STEP(0) SHORT_STEP(1) SHORT_STEP(2) SHORT_STEP(3) \
+        if (!forward) { \
+            VEC_STORE(to_k + key, dk); \
+            VEC_STORE(to_v + key, dv); \
+        } \
+    }
+#define SHORT_NEW(e) \
+    if (i + e >= 0) \
+        SHORT_KEY(e, i + e, true)
+#define SHORT_PUT(r) \
+    if (i + r >= 0 && forward) { \
+        VEC_STORE(w->y + (i + r) * w->y_row + c, s##r * VEC_SPLAT(by, r)); \
+    } else if (i + r >= 0) { \
+        float *to = w->dq + (i + r) * w->q_row + c; \
+        VEC_STORE(to, (w->a->first_q ? zero : VEC_LOAD(to)) + s##r); \
+    }
+    for (int64_t c = 0; c < wide; c += VEC_WIDTH) {
+        SHORT_EACH(SHORT_LOAD)
+        for (int64_t j = 0; j < i; j++)
+            SHORT_KEY(0, j, false)
+        SHORT_EACH(SHORT_NEW)
+        SHORT_EACH(SHORT_PUT)
+    }
+#undef SHORT_LOAD
+#undef SHORT_STEP
+#undef SHORT_KEY
+#undef SHORT_NEW
+#undef SHORT_PUT
 }
 
 /* -------------------------------------------------------- the kernels -- */
 
-/* Row i of stats: m and r for each head, from the first one on. */
-LANES_INLINE float *VEC_SUFFIX(short_stats)(const VEC_SUFFIX(short_work) *w,
-                                            int64_t i)
-{
-    return w->a->stats + ((w->row + lh_min64(i, w->queries - 1)) *
-                          w->a->heads + w->h) * 2;
-}
+/* All blocks i, with their place in p and t. */
+#define SHORT_BLOCKS \
+    for (int64_t i = w->start, at = 0; i < w->count; \
+         at += (i + 4) * VEC_WIDTH, i += 4)
+#define SHORT_MAX(i) (w->max + ((i) - w->start) * VEC_WIDTH)
 
 static void VEC_SUFFIX(short_forward)(const VEC_SUFFIX(short_work) *w)
 {
-    const VEC least = VEC_SET(-__builtin_inff()), zero = VEC_SET(0.0f);
-    const lh_attention_args *a = w->a;
-    int64_t y_row = a->heads * w->size, at = w->h * w->size;
-    const float *k = a->k + w->key_row * a->k_row + at;
-    VEC_SUFFIX(short_turn)(w, w->q, a->q + w->row * a->q_row + at, a->q_row);
-    for (int64_t j = 0; j < w->keys; j++) {
-        VEC x = VEC_SUFFIX(short_dot)(w, k + j * a->k_row, w->q) *
-                VEC_SET(a->scale);
-        VEC_STORE(w->p + j * VEC_WIDTH, x);
-        if (j > w->first)
-            x = SELECT(VEC_SUFFIX(short_seen)(j - w->first), x, least);
-        VEC_STORE(w->t + j * VEC_WIDTH, x);
+    const VEC least = VEC_SET(-__builtin_inff());
+    const VEC scale = VEC_SET(w->a->scale);
+    SHORT_BLOCKS {
+        const float *p = w->p + at;
+        float *t = w->t + at;
+        VEC_SUFFIX(short_scores)(w, i, w->q, w->q_row, w->k, w->p + at);
+        for (int64_t j = 0; j < i + 4; j++, p += VEC_WIDTH, t += VEC_WIDTH)
+            VEC_STORE(t, SELECT(VEC_SUFFIX(short_from)(j - i),
+                                MAX(VEC_LOAD(p) * scale, least), least));
     }
+    SHORT_BLOCKS
+        VEC_STORE(SHORT_MAX(i), VEC_SUFFIX(short_tree)(LANES_MAX, w->t + at,
+                                                       i + 4));
     /* exp of what is not seen is taken too, for nothing; of -inf it would be
      * slow on many CPUs, which take a detour where a product underflows. */
-    VEC max = VEC_SUFFIX(short_tree)(LANES_MAX, w->t, w->keys), u[4];
-    for (int64_t j = 0; j < w->keys; j++) {
-        VEC e = EXP(VEC_LOAD(w->p + j * VEC_WIDTH) - max);
-        if (j > w->first)
-            e = SELECT(VEC_SUFFIX(short_seen)(j - w->first), e, zero);
-        VEC_STORE(w->p + j * VEC_WIDTH, e);
+    SHORT_BLOCKS {
+        const VEC max = VEC_LOAD(SHORT_MAX(i));
+        float *p = w->p + at, *t = w->t + at;
+        for (int64_t j = 0; j < i + 4; j++, p += VEC_WIDTH, t += VEC_WIDTH) {
+            VEC e = EXP(VEC_LOAD(p) * scale - max);
+            e = (VEC)((VEC_INT)e & VEC_SUFFIX(short_from)(j - i));
+            VEC_STORE(p, e);
+            VEC_STORE(t, e);
+        }
     }
-    VEC sum = VEC_SUFFIX(short_tree)(LANES_SUM, w->p, w->keys);
-    VEC inverse = VEC_SET(1.0f) / sum;
-    VEC_SUFFIX(short_mix)(w, a->y + w->row * y_row + at, y_row,
-                          a->v + w->key_row * a->k_row + at, w->p, inverse,
-                          false, false);
-    VEC_SUFFIX(turn4)(u, max, inverse, max, inverse);
-    for (int64_t i = 0; i < w->queries; i++) {
-        float stats[VEC_WIDTH], *to = VEC_SUFFIX(short_stats)(w, i);
-        VEC_STORE(stats, u[i]);
-        for (int64_t g = 0; g < w->heads; g++)
-            memcpy(to + 2 * g, stats + 4 * g, 2 * sizeof *stats);
-    }
-}
-
-/* p and t of the kernel's formulas for all keys. */
-static void VEC_SUFFIX(short_slopes)(const VEC_SUFFIX(short_work) *w,
-                                     const float *k, const float *v)
-{
-    const VEC scale = VEC_SET(w->a->scale);
-    float stats[4][VEC_WIDTH] = { { 0 } };
-    VEC u[4];
-    for (int i = 0; i < 4; i++) {
-        const float *from = VEC_SUFFIX(short_stats)(w, i);
-        for (int64_t g = 0; g < w->heads; g++)
-            memcpy(stats[i] + 4 * g, from + 2 * g, 2 * sizeof **stats);
-    }
-    VEC_SUFFIX(turn4)(u, VEC_LOAD(stats[0]), VEC_LOAD(stats[1]),
-                      VEC_LOAD(stats[2]), VEC_LOAD(stats[3]));
-    for (int64_t d = 0; d < w->size * VEC_WIDTH; d += VEC_WIDTH)
-        VEC_STORE(w->t + d, FMA(VEC_LOAD(w->dy + d), VEC_LOAD(w->y + d),
-                                VEC_SET(0.0f)));         /* t comes after  */
-    VEC dot = VEC_SUFFIX(short_tree)(LANES_SUM, w->t, w->size);
-    for (int64_t j = 0; j < w->keys; j++) {
-        VEC x = VEC_SUFFIX(short_dot)(w, k + j * w->a->k_row, w->q);
-        VEC s = VEC_SUFFIX(short_dot)(w, v + j * w->a->k_row, w->dy);
-        VEC p = EXP(x * scale - u[0]) * u[1];
-        VEC_STORE(w->p + j * VEC_WIDTH, p);
-        VEC_STORE(w->t + j * VEC_WIDTH, (p * (s - dot)) * scale);
+    SHORT_BLOCKS {
+        VEC max = VEC_LOAD(SHORT_MAX(i)), r = VEC_SET(1.0f) /
+            VEC_SUFFIX(short_tree)(LANES_SUM, w->t + at, i + 4);
+        VEC_SUFFIX(short_mix)(w, i, w->p + at, NULL, true, r);
+        VEC_SUFFIX(short_stats)(w, i, &max, &r, true);
     }
 }
 
 static void VEC_SUFFIX(short_backward)(const VEC_SUFFIX(short_work) *w)
 {
-    const lh_attention_args *a = w->a;
-    int64_t y_row = a->heads * w->size, head = w->h * w->size;
-    int64_t at = w->row * a->q_row + head, key = w->key_row * a->k_row + head;
-    const float *q = a->q + at, *dy = a->dy + w->row * y_row + head;
-    VEC_SUFFIX(short_turn)(w, w->q, q, a->q_row);
-    VEC_SUFFIX(short_turn)(w, w->dy, dy, y_row);
-    VEC_SUFFIX(short_turn)(w, w->y, a->y + w->row * y_row + head, y_row);
-    VEC_SUFFIX(short_slopes)(w, a->k + key, a->v + key);
-    if (a->dv)
-        VEC_SUFFIX(short_spread)(w, a->dv + key, w->p, dy, y_row, a->first_v);
-    if (a->dk)
-        VEC_SUFFIX(short_spread)(w, a->dk + key, w->t, q, a->q_row,
-                                 a->first_k);
-    if (a->dq)
-        VEC_SUFFIX(short_mix)(w, a->dq + at, a->q_row, a->k + key, w->t,
-                              VEC_SET(1.0f), true, a->first_q);
+    const VEC scale = VEC_SET(w->a->scale);
+    SHORT_BLOCKS {
+        float *p = w->p + at, *t = w->t + at;
+        VEC m, r, dot = VEC_SUFFIX(short_slope)(w, i);
+        VEC_SUFFIX(short_stats)(w, i, &m, &r, false);
+        VEC_SUFFIX(short_scores)(w, i, w->q, w->q_row, w->k, p);
+        VEC_SUFFIX(short_scores)(w, i, w->dy, w->y_row, w->v, t);
+        for (int64_t j = 0; j < i + 4; j++, p += VEC_WIDTH, t += VEC_WIDTH) {
+            VEC e = EXP(VEC_LOAD(p) * scale - m) * r;
+            VEC_STORE(p, e);
+            VEC_STORE(t, (e * (VEC_LOAD(t) - dot)) * scale);
+        }
+    }
+    SHORT_BLOCKS
+        VEC_SUFFIX(short_mix)(w, i, w->p + at, w->t + at, false, scale);
 }
 
-/* The heads h .. h + n - 1 of a span, one way or backward. */
+/* The heads h .. h + n - 1 of a span, at most a vector's, one way or
+ * backward. */
 static void VEC_SUFFIX(attention_short)(const lh_attention_args *a,
                                         const lh_span *s, int64_t h,
                                         int64_t n, bool forward,
                                         float *scratch)
 {
-    VEC_SUFFIX(short_work) w;
-    for (; n > 0; h += SHORT_HEADS, n -= SHORT_HEADS)
-        for (int64_t i = 0; i < s->count; i += 4) {
-            VEC_SUFFIX(short_start)(&w, a, s, h, lh_min64(SHORT_HEADS, n), i,
-                                    scratch);
-            if (forward)
-                VEC_SUFFIX(short_forward)(&w);
-            else
-                VEC_SUFFIX(short_backward)(&w);
-        }
+    const int64_t at = h * a->head_size, y_row = a->heads * a->head_size;
+    const int64_t q = s->q_row * a->q_row + at;
+    const int64_t k = s->k_row * a->k_row + at, y = s->q_row * y_row + at;
+    VEC_SUFFIX(short_work) w = {
+        .a = a, .h = h, .heads = n, .count = s->count,
+        .start = -(-s->count & 3), .wide = a->head_size / 4 * VEC_WIDTH,
+        .q = a->q + q, .k = a->k + k, .v = a->v + k, .y = a->y + y,
+        .stats = a->stats + (s->q_row * a->heads + h) * 2,
+        .dy = forward ? NULL : a->dy + y,
+        .dq = a->dq ? a->dq + q : NULL, .dk = a->dk ? a->dk + k : NULL,
+        .dv = a->dv ? a->dv + k : NULL,
+        .q_row = a->q_row, .k_row = a->k_row, .y_row = y_row,
+        .p = scratch, .t = scratch + SHORT_UNITS * VEC_WIDTH,
+        .max = scratch + 2 * SHORT_UNITS * VEC_WIDTH,
+    }, own;
+    w.sums = w.max + SHORT_KEYS * VEC_WIDTH;
+    w.room = w.sums + SHORT_SIZE * VEC_WIDTH;
+    bool whole = w.wide == VEC_WIDTH && 4 * n == VEC_WIDTH &&
+                 (forward || (w.dq && w.dk && w.dv));
+    if (!whole) {
+        own = w;
+        for (int g = 0; g < 3; g++)
+            w.step[g] = lh_min64(g + 1, n - 1) * a->head_size;
+        w.q = VEC_SUFFIX(short_in)(&w, w.q, w.q_row);
+        w.k = VEC_SUFFIX(short_in)(&w, w.k, w.k_row);
+        w.v = VEC_SUFFIX(short_in)(&w, w.v, w.k_row);
+        w.y = VEC_SUFFIX(short_in)(&w, forward ? NULL : w.y, y_row);
+        w.q_row = w.k_row = w.y_row = w.wide;
+    }
+    if (forward) {
+        VEC_SUFFIX(short_forward)(&w);
+        if (!whole)
+            VEC_SUFFIX(short_out)(&w, own.y, y_row, w.y);
+        return;
+    }
+    if (!whole) {
+        w.dy = VEC_SUFFIX(short_in)(&w, w.dy, y_row);
+        w.dq = VEC_SUFFIX(short_in)(&w, a->first_q ? NULL : w.dq, own.q_row);
+        w.dk = VEC_SUFFIX(short_in)(&w, a->first_k ? NULL : w.dk, own.k_row);
+        w.dv = VEC_SUFFIX(short_in)(&w, a->first_v ? NULL : w.dv, own.k_row);
+    }
+    VEC_SUFFIX(short_backward)(&w);
+    if (!whole) {
+        VEC_SUFFIX(short_out)(&w, own.dq, own.q_row, w.dq);
+        VEC_SUFFIX(short_out)(&w, own.dk, own.k_row, w.dk);
+        VEC_SUFFIX(short_out)(&w, own.dv, own.k_row, w.dv);
+    }
 }
 
 #undef SHORT_KEYS
 #undef SHORT_SIZE
-#undef SHORT_HEADS
+#undef SHORT_UNITS
+#undef SHORT_EACH
 #undef SHORT_ROW
+#undef SHORT_TURN
+#undef SHORT_BLOCKS
+#undef SHORT_MAX

@@ -419,14 +419,15 @@ typedef struct lh_attention_args {
 
 /* Floats of scratch for at most `keys` keys in a span: keys turned over,
  * values, and LH_ATTENTION_QUERIES rows of scores; or, backward, five blocks
- * of rows, four that are turned over or scores, and dq. */
+ * of rows, four that are turned over or scores, and dq; or all of a short
+ * document (attention_short.inc.h), for which one block more is asked. */
 #define LH_ATTENTION_QUERIES 32
 #define LH_ATTENTION_BLOCK 64
 static inline int64_t lh_attention_scratch(int64_t keys, int64_t head_size)
 {
     const int64_t block = LH_ATTENTION_BLOCK, wide = (head_size + 15) & ~15;
     return (2 * wide + LH_ATTENTION_QUERIES) * (keys + 2 * block) +
-           block * (7 * wide + 2 * block);
+           block * (8 * wide + 2 * block);
 }
 
 /* Softmax of each row: m = lanes max; e[j] = exp(x[j] - m); z = lanes sum;
