@@ -220,7 +220,7 @@ static lh_status read_text(read_state *r)
                read_is(front[by], r->text[begin]))
             begin++;
         read_used(r, begin);
-        char *text = r->text + r->at;
+        char *text = r->text ? r->text + r->at : NULL;
         size_t size = r->size - r->at;
         bool last = read_border(r, text, size, &from, &to);
         if (!last && !r->end) {
@@ -301,7 +301,7 @@ static lh_status read_jsonl(read_state *r)
     bool skips = false;                /* within a line that is too long   */
     r->line = 1;
     while (!status && !(r->end && r->at == r->size)) {
-        const char *line = r->text + r->at;
+        const char *line = r->text ? r->text + r->at : NULL;
         size_t size = r->size - r->at;
         const char *found = size ? memchr(line, '\n', size) : NULL;
         size = found ? (size_t)(found - line) : size;
