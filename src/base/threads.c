@@ -153,15 +153,6 @@ struct lh_pool {
     _Alignas(THREADS_PAD) threads_gate done;     /* the last one opens it  */
 };
 
-/* A build with faults looks for races too: there a worker falls asleep where
- * others may overtake it. */
-static void threads_linger(void)
-{
-#ifdef LH_SABOTAGE
-    usleep(1);
-#endif
-}
-
 static void *threads_work(void *arg)
 {
     threads_worker *me = arg;
@@ -173,7 +164,11 @@ static void *threads_work(void *arg)
         pool->fn(pool->arg, me->number);
         if (atomic_fetch_sub_explicit(&pool->working, 1,
                                       memory_order_acq_rel) == 1) {
-            threads_linger();
+#ifdef LH_SABOTAGE
+            /* A build with faults looks for races too: there a worker falls
+             * asleep where others may overtake it. */
+            usleep(1);
+#endif
             threads_gate_open(&pool->done, THREADS_OPEN);
         }
     }

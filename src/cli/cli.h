@@ -34,10 +34,13 @@ typedef enum cli_subcommand {
     CLI_SUBCOMMANDS
 } cli_subcommand;
 
+struct cli_options;
+
 typedef struct cli_subcommand_row {
     const char *name, *operands;
     int least, most;
     const char *what, *more, *example;
+    int (*run)(const struct cli_options *o, lh_context *ctx);
 } cli_subcommand_row;
 
 extern const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS];
@@ -234,7 +237,7 @@ int cli_config(lh_context *ctx, const cli_options *o, const char *preset,
 int cli_settings(lh_context *ctx, const cli_options *o, const char *preset,
                  lh_train_settings *s);
 
-const char *cli_schedule(lh_schedule schedule);
+extern const char *const cli_schedule[];      /* names of lh_schedule      */
 
 /* The instruction set that bf16's products run on, and whether they are the
  * CPU's own; else they are emulated. */

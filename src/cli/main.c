@@ -5,17 +5,6 @@
  * command line has been read, so that --version takes about a millisecond. */
 #include "cli/cli.h"
 
-static int main_work(const cli_options *o, lh_context *ctx)
-{
-    switch (o->subcommand) {
-#define SUBCOMMAND(name, operands, least, most, what, more, example) \
-    case CLI_##name: return cli_##name(o, ctx);
-#include "cli/subcommands.def"
-    case CLI_SUBCOMMANDS: break;
-    }
-    return CLI_FAILED;
-}
-
 /* The work, on a context with the options' threads. */
 static int main_run(cli_subcommand s, int argc, char **argv)
 {
@@ -31,7 +20,7 @@ static int main_run(cli_subcommand s, int argc, char **argv)
             s == CLI_bench ? OPT_bench_threads : OPT_threads] });
         code = !ctx ? cli_fail("out of memory")
              : lh_error_status(ctx) ? cli_impossible(ctx)
-             : main_work(&o, ctx);
+             : cli_subcommand_table[s].run(&o, ctx);
     }
     lh_context_free(ctx);
     free(memory);

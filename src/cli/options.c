@@ -8,7 +8,7 @@
 
 const cli_subcommand_row cli_subcommand_table[CLI_SUBCOMMANDS] = {
 #define SUBCOMMAND(name, operands, least, most, what, more, example) \
-    { #name, operands, least, most, what, more, example },
+    { #name, operands, least, most, what, more, example, cli_##name },
 #include "cli/subcommands.def"
 };
 

@@ -114,7 +114,7 @@ static void record_settings(const cli_record *r, FILE *f)
     cli_json_integer(f, "micro-batch", s->micro_batch ? s->micro_batch
                                                       : s->batch);
     record_real(f, "learning rate", w->learning_rate);
-    cli_json_text(f, "schedule", cli_schedule(s->schedule));
+    cli_json_text(f, "schedule", cli_schedule[s->schedule]);
     cli_json_integer(f, "warm-up", s->warm_up);
     cli_json_integer(f, "cool-down", s->cool_down);
     record_real(f, "beta 1", w->beta1);

@@ -20,12 +20,9 @@ typedef struct report_page {
 } report_page;
 
 /* A run's colour.  Of one alone c0 is what is held out, c1 (grey) the rest. */
-static const char *report_colour(int i)
-{
-    static const char *const colour[] = { "c0", "c2", "c3", "c4", "c5", "c6",
-                                          "c7", "c8", "c1" };
-    return colour[i];
-}
+static const char *const report_colour[REPORT_RUNS] = {
+    "c0", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c1",
+};
 
 /* ----------------------------------------------------------------- axes -- */
 
@@ -85,7 +82,7 @@ static void report_loss(report_page *p, report_axis axis)
     for (int i = 0; i < p->count; i++) {
         const cli_log *r = &p->run[i];
         bool held = r->best >= 0, one = p->count == 1;
-        const char *style = report_colour(i);
+        const char *style = report_colour[i];
         const char *train = one ? held ? "c1" : "c0" : style;
         if (one || held)
             report_line(p, axis, i, REPORT_FIELD(loss), CLI_LINE_FAINT,
@@ -129,7 +126,7 @@ static void report_small(report_page *p, const char *title, const char *unit,
     p->chart.log_y = logarithmic;
     for (int i = 0; i < p->count; i++)
         report_line(p, REPORT_STEPS, i, field, CLI_LINE_PLAIN, smooth,
-                    report_colour(i));
+                    report_colour[i]);
     cli_page_chart_end(&p->chart);
 }
 
@@ -256,7 +253,7 @@ static void report_runs(report_page *p)
         const cli_log *r = &p->run[i];
         const cli_log_point *l = r->last, *best = r->best < 0 ? NULL
                                                 : &r->point[r->best];
-        fprintf(p->f, "<tr><th class=\"%s\">", report_colour(i));
+        fprintf(p->f, "<tr><th class=\"%s\">", report_colour[i]);
         cli_log_escape(p->f, r->name, strlen(r->name));
         fprintf(p->f, "</th><td>%s</td><td>%.0f</td>", cli_page_number(
             a, cli_log_number(cli_log_get(cli_log_get(
@@ -290,7 +287,7 @@ static void report_samples(report_page *p)
                 fputs("<h2>Samples</h2><section class=\"samples\">", p->f);
             any = true;
             fprintf(p->f, "<div><h3 class=\"%s\">",
-                    p->count > 1 ? report_colour(i) : "");
+                    p->count > 1 ? report_colour[i] : "");
             if (p->count > 1)
                 cli_log_escape(p->f, p->name[i], strlen(p->name[i]));
             fprintf(p->f, " step %.0f</h3><pre>", at->step);

@@ -72,12 +72,8 @@ int cli_settings(lh_context *ctx, const cli_options *o, const char *name,
     return CLI_DONE;
 }
 
-const char *cli_schedule(lh_schedule schedule)
-{
-    static const char *const name[] = { "constant", "linear", "cosine",
-                                        "trapezoid" };
-    return name[schedule];
-}
+const char *const cli_schedule[] = { "constant", "linear", "cosine",
+                                     "trapezoid" };
 
 const char *cli_bf16(lh_context *ctx, bool *fast)
 {

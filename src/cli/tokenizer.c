@@ -71,21 +71,6 @@ static void tokenizer_close(tokenizer_input *in)
     free(in->text);
 }
 
-/* The tokenizer of --tokenizer: a file, or a model's directory. */
-static lh_tokenizer *tokenizer_load(lh_context *ctx, const cli_options *o,
-                                    int *code)
-{
-    if (!o->given[OPT_pieces]) {
-        *code = cli_usage("--tokenizer FILE is needed: which tokenizer?");
-        return NULL;
-    }
-    lh_tokenizer *k = lh_tokenizer_load(ctx, o->text[OPT_pieces],
-                                        o->text[OPT_pre]);
-    if (!k)
-        *code = cli_error(ctx);
-    return k;
-}
-
 /* --------------------------------------------------------------- train -- */
 
 /* How far it is: a bar on a terminal, a line every ten seconds elsewhere. */
@@ -509,17 +494,18 @@ static int tokenizer_decode(lh_context *ctx, const cli_options *o,
 int cli_tokenizer(const cli_options *o, lh_context *ctx)
 {
     const char *action = o->operand[0];
-    int code = CLI_DONE;
-    bool train = !strcmp(action, "train");
     bool encode = !strcmp(action, "encode");
-    if (!train && !encode && strcmp(action, "decode") != 0)
+    if (!strcmp(action, "train"))
+        return tokenizer_train(ctx, o);
+    if (!encode && strcmp(action, "decode") != 0)
         return cli_usage("tokenizer %s: there are train, encode and decode",
                          action);
-    lh_tokenizer *k = train ? NULL : tokenizer_load(ctx, o, &code);
-    if (!code)
-        code = train ? tokenizer_train(ctx, o)
-             : encode ? tokenizer_encode(ctx, o, k)
-             : tokenizer_decode(ctx, o, k);
+    if (!o->given[OPT_pieces])
+        return cli_usage("--tokenizer FILE is needed: which tokenizer?");
+    lh_tokenizer *k = lh_tokenizer_load(ctx, o->text[OPT_pieces],
+                                        o->text[OPT_pre]);
+    int code = !k ? cli_error(ctx) : (encode ? tokenizer_encode
+                                             : tokenizer_decode)(ctx, o, k);
     lh_tokenizer_free(k);
     return code;
 }

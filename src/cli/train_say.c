@@ -58,7 +58,7 @@ void cli_train_say(const cli_train_run *r)
            (long long)c->heads, (long long)c->context,
            cli_count(a, lh_params_size(lh_model_params(r->m))));
     printf("train  %s steps of %lld, %s rate from %g", cli_count(a, s->steps),
-           (long long)s->batch, cli_schedule(s->schedule),
+           (long long)s->batch, cli_schedule[s->schedule],
            s->adamw.learning_rate);
     if (s->muon.learning_rate > 0)
         printf(", Muon's from %g", s->muon.learning_rate);

@@ -207,18 +207,6 @@ LH_API lh_status lh_trainer_save(lh_trainer *r, const char *path)
 
 /* ------------------------------------------------------------- loading -- */
 
-static lh_status checkpoint_same(lh_context *ctx, const lh_safetensors *file,
-                                 const char *path, const char *key,
-                                 const char *here)
-{
-    const char *there = lh_safetensors_text(file, key);
-    if (there && strcmp(there, here) == 0)
-        return LH_OK;
-    return lh_fail(ctx, LH_ERROR_STATE, "%s is of another run: %s is %s"
-                   " there and %s here; give what it was begun with", path,
-                   key, there ? there : "missing", here);
-}
-
 static lh_status checkpoint_count(lh_context *ctx, const lh_safetensors *file,
                                   const char *path, const char *key,
                                   int64_t least, int64_t most,
@@ -264,23 +252,27 @@ static lh_status checkpoint_check(lh_trainer *r, const lh_safetensors *file,
     lh_train_settings settings = r->settings;
     checkpoint_length(r, file, &settings);
     checkpoint_pairs(r, &settings, pair);
-    lh_status status = LH_OK;
-    for (int i = CHECKPOINT_FIRST; i < CHECKPOINT_PAIRS && !status; i++)
-        status = checkpoint_same(r->ctx, file, path, pair[i].key,
-                                 pair[i].value);
+    for (int i = CHECKPOINT_FIRST; i < CHECKPOINT_PAIRS; i++) {
+        const char *there = lh_safetensors_text(file, pair[i].key);
+        if (!there || strcmp(there, pair[i].value) != 0)
+            return lh_fail(r->ctx, LH_ERROR_STATE, "%s is of another run: %s"
+                           " is %s there and %s here; give what it was begun"
+                           " with", path, pair[i].key, there ? there
+                           : "missing", pair[i].value);
+    }
     const char *there = lh_safetensors_text(file, "dtype");
     const char *here = pair[CHECKPOINT_DTYPE].value;
-    if (!status && strcmp(there ? there : "f32", here) != 0)
-        status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run in %s, this"
-                         " one is in %s: go on with the dtype that it was"
-                         " begun with", path, there ? there : "f32", here);
+    if (strcmp(there ? there : "f32", here) != 0)
+        return lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run in %s, this"
+                       " one is in %s: go on with the dtype that it was"
+                       " begun with", path, there ? there : "f32", here);
     there = lh_safetensors_text(file, "data");
     here = pair[CHECKPOINT_DATA].value;
-    if (!status && !(there && strcmp(there, here) == 0))
-        status = lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
-                         " data, or tokenized otherwise; give what it was"
-                         " begun with", path);
-    return status;
+    if (!there || strcmp(there, here) != 0)
+        return lh_fail(r->ctx, LH_ERROR_STATE, "%s is of a run on other"
+                       " data, or tokenized otherwise; give what it was"
+                       " begun with", path);
+    return LH_OK;
 }
 
 /* The file's tensor for entry i, which must have its shape. */
