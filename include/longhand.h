@@ -544,8 +544,7 @@ LH_API lh_status lh_tokenizer_encode(lh_context *ctx, const lh_tokenizer *k,
                                      int32_t **ids, int64_t *count);
 /* The same as told: `special`, what spells a special token is that token and
  * not its letters (a text from elsewhere could inject them); `frame`, with
- * the tokens that the file's template puts around a text, or its model before
- * one. */
+ * the tokens that the file's template puts around a text. */
 typedef struct lh_encoding {
     bool special, frame;
 } lh_encoding;

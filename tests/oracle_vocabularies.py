@@ -108,12 +108,10 @@ class Pieces:
         self.normal = None if "made" in path else \
             lambda text: text.replace("\u2581", " ")
 
-    def encode(self, texts, **how):
-        return self.model.encode(texts, num_threads=1, **how)
+    def encode(self, texts):
+        return self.model.encode(texts, num_threads=1)
 
-    def framed(self, texts):
-        return self.encode(texts, add_bos=True)
-
+    framed = encode                     # a model has no template
     special = None                      # which it finds in no text
 
 

@@ -349,15 +349,21 @@ static int tokenizer_some(lh_context *ctx, const lh_tokenizer *k,
     const cli_options *o = out->o;
     lh_encoding how = { .special = o->given[OPT_allow_special],
                         .frame = o->given[OPT_bos] };
+    const char *const texts[] = { text, "" };    /* with --bos the second  */
+    const size_t sizes[] = { size, 0 };
     int32_t *ids;
     int64_t *offsets, count;
-    if (lh_tokenizer_encode_batch(ctx, k, &text, &size, 1, &how, &ids,
-                                  &offsets))
+    if (lh_tokenizer_encode_batch(ctx, k, texts, sizes, 1 + how.frame, &how,
+                                  &ids, &offsets))
         return cli_error(ctx);
     count = offsets[1];
+    bool bare = how.frame && offsets[2] == count;
     lh_memory_free(ctx, offsets);
     int code = CLI_DONE;
-    if (o->given[OPT_show])
+    if (bare)
+        code = cli_usage("--bos: %s says of no token that it begins or ends"
+                         " a text", o->text[OPT_pieces]);
+    else if (o->given[OPT_show])
         tokenizer_show(k, ids, count, out->count);
     else if (!o->given[OPT_only_count])
         code = tokenizer_put(out, k, ids, count);

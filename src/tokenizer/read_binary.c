@@ -176,9 +176,9 @@ static lh_status binary_piece(lh_gather *g, lh_bpe *rules, binary_cursor c)
                         LH_SPELLED_MARKS);
 }
 
-/* TrainerSpec: what kind of model; which pieces begin texts and end them. */
+/* TrainerSpec: what kind of model; where the special pieces are. */
 static lh_status binary_trainer(lh_gather *g, binary_cursor c,
-                                uint64_t *begin, int32_t *border)
+                                int32_t *border)
 {
     uint64_t type = 1, suffix = 0;
     for (binary_field f; binary_next(&c, &f);) {
@@ -186,8 +186,6 @@ static lh_status binary_trainer(lh_gather *g, binary_cursor c,
             type = f.value;
         else if (f.number == 24)
             suffix = f.value;
-        else if (f.number == 41)
-            *begin = f.value;
         else if (f.number == 42)
             *border = f.value < LH_VOCABULARY_MOST ? (int32_t)f.value : -1;
     }
@@ -241,14 +239,13 @@ LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
                         (const unsigned char *)text + size, false };
     lh_status status = LH_OK;
     int32_t border = 2;
-    uint64_t begin = 1;
     bool trainer = false;
     rules.squeezed = true;                       /* as it is if not said   */
     for (binary_field f; !status && binary_next(&c, &f);) {
         if (f.number == 1)
             status = binary_piece(&g, &rules, f.bytes);
         else if (f.number == 2) {
-            status = binary_trainer(&g, f.bytes, &begin, &border);
+            status = binary_trainer(&g, f.bytes, &border);
             trainer = true;
         } else if (f.number == 3)
             status = binary_normalizer(&g, &rules, f.bytes);
@@ -258,9 +255,6 @@ LH_INTERNAL lh_tokenizer *lh_read_sentencepiece(lh_context *ctx,
                          " model, or cut off", where);
     if (!status)
         status = lh_gather_settings(&g, &rules, &border);
-    if (begin < (uint64_t)g.count && !rules.before_count &&
-        !lh_json_get(settings, "add_bos_token"))
-        rules.before[rules.before_count++] = (int32_t)begin;
     lh_tokenizer *k = status ? NULL : binary_make(&g, &rules, border);
     lh_gather_free(&g);
     return k;
@@ -298,7 +292,6 @@ LH_INTERNAL lh_tokenizer *lh_read_llama2c(lh_context *ctx, const char *where,
                       " read here: tokenizer.json, vocab.json beside"
                       " merges.txt, .tiktoken, a SentencePiece model,"
                       " tokenizer.bin, GGUF", where);
-    rules.before[0] = rules.before_count = g.count > 1;
     lh_tokenizer *k = status ? NULL : binary_make(&g, &rules, 1);
     lh_gather_free(&g);
     return k;
