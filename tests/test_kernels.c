@@ -446,6 +446,7 @@ static void make_cross_entropy(trial *t)
     a->stats = floats(t, a->rows * 2);
     a->grads = floats(t, a->rows);
     a->dx = floats(t, a->rows * a->vocabulary);
+    a->exps = chance(t, 50) ? floats(t, a->rows * a->vocabulary) : NULL;
 }
 
 static void make_dropout(trial *t)

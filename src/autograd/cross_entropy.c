@@ -10,6 +10,7 @@ enum { CROSS_ENTROPY_COST = 32 };
 typedef struct cross_entropy_extra {
     const int32_t *targets;              /* [rows]                         */
     float *losses, *stats, *grads;       /* [rows], [rows, 2], [rows]      */
+    float *exps;                         /* [rows, V]; NULL: not kept      */
     int64_t step_targets;
     float weight, start;                 /* weight: 1 / step_targets       */
 } cross_entropy_extra;
@@ -21,6 +22,7 @@ static lh_cross_entropy_args cross_entropy_args(lh_tensor *n)
     return (lh_cross_entropy_args){
         .x = x->data, .targets = e->targets, .rows = lh_rows(x),
         .vocabulary = lh_columns(x), .losses = e->losses, .stats = e->stats,
+        .exps = e->exps,
     };
 }
 
@@ -28,10 +30,15 @@ static lh_status cross_entropy_forward(lh_tensor *n)
 {
     cross_entropy_extra *e = n->extra;
     const lh_tensor *x = n->input[0].tensor;
-    size_t rows = (size_t)lh_rows(x);
-    e->losses = lh_tape_room(n->tape, 4 * rows * sizeof(float));
+    size_t rows = (size_t)lh_rows(x), size = (size_t)x->size;
+    /* A few are kept for backward, which is quicker than to compute them. */
+    bool keeps = n->needs_grad && x->dtype == LH_F32 &&
+                 size * sizeof(float) < n->tape->large;
+    e->losses = lh_tape_room(n->tape, (4 * rows + (keeps ? size : 0)) *
+                                      sizeof(float));
     if (!e->losses)
         return LH_ERROR_MEMORY;
+    e->exps = keeps ? e->losses + 4 * rows : NULL;
     e->weight = 1.0f / (float)e->step_targets;
     e->stats = e->losses + rows;
     e->grads = e->losses + 3 * rows;
@@ -77,11 +84,13 @@ LH_OP(cross_entropy)
 /* The logits are a product's output that nobody else has and that its own
  * backward does not look at: their gradient takes their place, so they are
  * not stored twice and no gradient has to be zeroed.  A second backward
- * computes them again. */
+ * computes them again where it needs them. */
 static lh_status linear_cross_entropy_backward(lh_tensor *n)
 {
     lh_tensor *logits = n->input[0].tensor;
-    lh_status status = logits->grad ? logits->op->forward(logits) : LH_OK;
+    const cross_entropy_extra *e = n->extra;
+    lh_status status = logits->grad && !e->exps
+        ? logits->op->forward(logits) : LH_OK;
     if (status)
         return status;
     logits->grad = logits->data;

@@ -447,13 +447,16 @@ typedef struct lh_softmax_args {
  * g = grads[row]: dx[j] = fma(g, e[j] * (1/z) - (j == target ? 1 : 0),
  * dx[j]); rows without a target are untouched.  In place dx holds the logits,
  * is overwritten by the same with dx = +0, and becomes +0 in rows without a
- * target; x is not looked at.  Items: rows. */
+ * target; x is not looked at.  Where exps is given forward leaves e there, of
+ * rows with a target, and the others take it for exp(x[j] - m).
+ * Items: rows. */
 typedef struct lh_cross_entropy_args {
     const float *x;                        /* [rows, vocabulary]: logits   */
     const int32_t *targets;                /* [rows], below vocabulary     */
     int64_t rows, vocabulary;
     float *losses;                         /* [rows]                       */
     float *stats;                          /* [rows, 2]                    */
+    float *exps;                           /* [rows, vocabulary] or NULL   */
     const float *grads;                    /* [rows]: d(loss)/d(losses)    */
     float *dx;
 } lh_cross_entropy_args;

@@ -453,8 +453,12 @@ LH_KERNEL(cross_entropy_forward)
             continue;
         float m = plain_most(x, a->vocabulary);
         plain_lanes lanes = plain_start(0);
-        for (int64_t j = 0; j < a->vocabulary; j++)
-            lanes.lane[j % 64] = lanes.lane[j % 64] + EXP(x[j] - m);
+        for (int64_t j = 0; j < a->vocabulary; j++) {
+            float e = EXP(x[j] - m);
+            lanes.lane[j % 64] = lanes.lane[j % 64] + e;
+            if (a->exps)
+                a->exps[i * a->vocabulary + j] = e;
+        }
         float z = plain_total(lanes);
         a->losses[i] = LOG(z) - (x[a->targets[i]] - m);
         a->stats[2 * i] = m;
@@ -462,32 +466,35 @@ LH_KERNEL(cross_entropy_forward)
     }
 }
 
+/* Of the logit x, element j of row i. */
+static float plain_slope(const lh_cross_entropy_args *a, int64_t i, int64_t j,
+                         float x)
+{
+    float e = a->exps ? a->exps[i * a->vocabulary + j]
+                      : EXP(x - a->stats[2 * i]);
+    return e * a->stats[2 * i + 1] - (j == a->targets[i] ? 1.0f : 0.0f);
+}
+
 LH_KERNEL(cross_entropy_backward)
 {
     LH_KERNEL_ARGS(cross_entropy);
-    for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * a->vocabulary;
-        float *dx = a->dx + i * a->vocabulary;
-        float m = a->stats[2 * i], r = a->stats[2 * i + 1];
+    for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->vocabulary && a->targets[i] >= 0; j++) {
-            float one = j == a->targets[i] ? 1.0f : 0.0f;
-            dx[j] = lh_fmaf(a->grads[i], EXP(x[j] - m) * r - one, dx[j]);
+            int64_t at = i * a->vocabulary + j;
+            a->dx[at] = lh_fmaf(a->grads[i], plain_slope(a, i, j, a->x[at]),
+                                a->dx[at]);
         }
-    }
 }
 
 LH_KERNEL(cross_entropy_in_place)
 {
     LH_KERNEL_ARGS(cross_entropy);
-    for (int64_t i = begin; i < end; i++) {
-        float *dx = a->dx + i * a->vocabulary;
-        float m = a->stats[2 * i], r = a->stats[2 * i + 1];
+    for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->vocabulary; j++) {
-            float one = j == a->targets[i] ? 1.0f : 0.0f;
-            float slope = EXP(dx[j] - m) * r - one;
-            dx[j] = a->targets[i] < 0 ? 0 : lh_fmaf(a->grads[i], slope, 0);
+            float *dx = a->dx + i * a->vocabulary + j;
+            *dx = a->targets[i] < 0 ? 0
+                : lh_fmaf(a->grads[i], plain_slope(a, i, j, *dx), 0);
         }
-    }
 }
 
 /* ------------------------------------------------------------ the rest -- */

@@ -190,6 +190,26 @@ static float VEC_SUFFIX(exp_sum)(const float *x, float max, int64_t n)
     return VEC_SUFFIX(lanes_sum)(lane, 64);
 }
 
+/* exp_row(), if e is given, and the maximum of a row of more than a vector,
+ * two at most: behind its end stands what is below all else, and whose exp is
+ * the lane's +0. */
+static float VEC_SUFFIX(exp_two)(float *e, const float *x, float *max,
+                                 int64_t n)
+{
+    const VEC least = VEC_SET(-__builtin_inff());
+    VEC u = VEC_LOAD(x), v = VEC_SUFFIX(row_load)(x, VEC_WIDTH, n);
+    v = SELECT(VEC_LOAD(VEC_SUFFIX(lanes_index)) <
+               VEC_SET((float)(n - VEC_WIDTH)), v, least);
+    *max = VEC_SUFFIX(fold_max)(MAX(MAX(u, least), MAX(v, least)));
+    u = EXP(u - VEC_SET(*max));
+    v = EXP(v - VEC_SET(*max));
+    if (e) {
+        VEC_STORE(e, u);
+        VEC_SUFFIX(row_store)(e, VEC_WIDTH, n, v);
+    }
+    return VEC_SUFFIX(fold_add)(u + v);
+}
+
 LH_KERNEL(cross_entropy_forward)
 {
     LH_KERNEL_ARGS(cross_entropy);
@@ -203,8 +223,12 @@ LH_KERNEL(cross_entropy_forward)
             const float *x = a->x + i * n;
             float max = 0.0f, sum = 1.0f;
             if (a->targets[i] >= 0) {
-                max = VEC_SUFFIX(lanes_max)(x, n);
-                sum = VEC_SUFFIX(exp_sum)(x, max, n);
+                float *e = a->exps ? a->exps + i * n : NULL;
+                bool two = n > VEC_WIDTH && n <= 2 * VEC_WIDTH;
+                max = two ? 0.0f : VEC_SUFFIX(lanes_max)(x, n);
+                sum = two ? VEC_SUFFIX(exp_two)(e, x, &max, n)
+                    : e ? VEC_SUFFIX(exp_row)(e, x, max, n)
+                        : VEC_SUFFIX(exp_sum)(x, max, n);
             }
             a->stats[2 * i] = max;
             a->losses[i] = sum;
@@ -222,60 +246,42 @@ LH_KERNEL(cross_entropy_forward)
     }
 }
 
-/* Elements j .. end - 1, a vector at most: dx = fma(g, their slope, old). */
-LANES_INLINE VEC VEC_SUFFIX(cross_entropy_vector)(
-    const float *x, int64_t j, int64_t end, VEC max, VEC inverse, VEC g,
-    VEC old, int64_t target)
+/* dx of row i: fma(g, the slope, +0 or what dx holds). */
+LANES_INLINE void VEC_SUFFIX(cross_entropy_row)(
+    const lh_cross_entropy_args *a, int64_t i, const float *x, bool first)
 {
     static const float one[3 * VEC_WIDTH] = { [VEC_WIDTH] = 1.0f };
-    VEC p = EXP(VEC_SUFFIX(row_load)(x, j, end) - max) * inverse;
+    const int64_t n = a->vocabulary, target = a->targets[i];
+    const float *exps = a->exps ? a->exps + i * n : NULL;
+    float *dx = a->dx + i * n;
+    const VEC max = VEC_SET(a->stats[2 * i]), g = VEC_SET(a->grads[i]);
+    const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
     /* No branch, which would go the wrong way half of the time. */
-    int64_t at = lh_max64(-VEC_WIDTH, lh_min64(target - j, VEC_WIDTH));
-    p = p - VEC_LOAD(one + VEC_WIDTH - at);
-    return FMA(g, p, old);
+    LANES_ROW(j, stop, n,
+        int64_t at = lh_max64(-VEC_WIDTH, lh_min64(target - j, VEC_WIDTH));
+        VEC p = exps ? LANES_AT(exps) : EXP(LANES_AT(x) - max);
+        p = p * inverse - VEC_LOAD(one + VEC_WIDTH - at);
+        VEC_SUFFIX(row_store)(dx, j, stop, FMA(g, p,
+            VEC_SUFFIX(row_sum)(dx, j, stop, first))))
 }
 
 LH_KERNEL(cross_entropy_backward)
 {
     LH_KERNEL_ARGS(cross_entropy);
-    int64_t n = a->vocabulary;
-    for (int64_t i = begin; i < end; i++) {
-        const float *x = a->x + i * n;
-        float *dx = a->dx + i * n;
-        const VEC max = VEC_SET(a->stats[2 * i]);
-        const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
-        const VEC g = VEC_SET(a->grads[i]);
+    for (int64_t i = begin; i < end; i++)
         if (a->targets[i] >= 0)
-            LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
-                VEC_SUFFIX(cross_entropy_vector)(
-                    x, j, stop, max, inverse, g, LANES_AT(dx),
-                    a->targets[i])))
-    }
+            VEC_SUFFIX(cross_entropy_row)(a, i, a->x + i * a->vocabulary,
+                                          false);
 }
 
 LH_KERNEL(cross_entropy_in_place)
 {
     LH_KERNEL_ARGS(cross_entropy);
-    const VEC zero = VEC_SET(0.0f);
     const int64_t n = a->vocabulary;
-    const bool brief = n <= 64;
-    float copy[16 * 64];
     for (int64_t i = begin; i < end; i++) {
-        /* Short rows are read from a copy of some: one that begins in the
-         * vector which another ends in would wait for that to be stored. */
-        const int64_t at = (i - begin) % 16;
         float *dx = a->dx + i * n;
-        const float *x = brief ? copy + at * n : dx;
-        const VEC max = VEC_SET(a->stats[2 * i]);
-        const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
-        const VEC g = VEC_SET(a->grads[i]);
-        if (brief && !at)
-            memcpy(copy, dx, (size_t)(lh_min64(16, end - i) * n) *
-                             sizeof *dx);
         if (a->targets[i] >= 0)
-            LANES_ROW(j, stop, n, VEC_SUFFIX(row_store)(dx, j, stop,
-                VEC_SUFFIX(cross_entropy_vector)(
-                    x, j, stop, max, inverse, g, zero, a->targets[i])))
+            VEC_SUFFIX(cross_entropy_row)(a, i, dx, true);
         else
             memset(dx, 0, (size_t)n * sizeof *dx);
     }
