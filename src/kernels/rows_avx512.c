@@ -60,6 +60,22 @@ static inline void VEC_SUFFIX(turn4)(VEC u[4], VEC r0, VEC r1, VEC r2,
     u[3] = (VEC)_mm512_unpackhi_pd(b, d);
 }
 
+/* Four rows of 8 from p and, behind them, the four below, turned over within
+ * each 128 bits; and the element l of two such: of 16 rows. */
+static inline __attribute__((always_inline)) void VEC_SUFFIX(turn_eights)(
+    VEC u[4], const float *p, int64_t row)
+{
+#define ROWS_EIGHTS(p) \
+    (VEC)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)), \
+                            _mm256_loadu_ps((p) + 4 * row), 1)
+    VEC_SUFFIX(turn4)(u, ROWS_EIGHTS(p), ROWS_EIGHTS(p + row),
+                      ROWS_EIGHTS(p + 2 * row), ROWS_EIGHTS(p + 3 * row));
+#undef ROWS_EIGHTS
+}
+#define TURNED(u, v, l) \
+    (VEC)_mm512_shuffle_f32x4((__m512)u[(l) % 4], (__m512)v[(l) % 4], \
+                              (l) < 4 ? 0x88 : 0xdd)
+
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 16
  * each; whole vectors are stored, zeros behind count. */
 static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
