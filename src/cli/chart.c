@@ -3,6 +3,8 @@
  * has no UTF-8. */
 #include "cli/chart.h"
 
+#include <math.h>
+
 /* ------------------------------------------------------------ smoothing -- */
 
 enum { CHART_DOTS = 2 * CLI_CHART_WIDTH, CHART_RADIUS = 2 };

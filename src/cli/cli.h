@@ -11,9 +11,8 @@
 #define _GNU_SOURCE
 #endif
 
-/* What most files need. */
+/* What most files need, and is quickly read. */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

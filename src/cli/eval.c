@@ -2,6 +2,8 @@
  * document, and where best and worst.  docs/eval.md has the protocol. */
 #include "cli/cli.h"
 
+#include <math.h>
+
 /* A passage is so many tokens of a window (its last one fewer), and at least
  * so many, unless it is a whole document: a few tokens say little. */
 enum { EVAL_PASSAGE = 32, EVAL_LEAST = 8, EVAL_SHOWN = 3 };

@@ -3,6 +3,7 @@
 #include "cli/record.h"
 #include "cli/report_log.h"
 
+#include <math.h>
 #include <time.h>
 
 /* Tokens of a sample; norms of so many steps of a run. */

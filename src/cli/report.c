@@ -7,6 +7,8 @@
 #include "cli/report_data.inc.h"
 #include "cli/report_log.h"
 
+#include <math.h>
+
 enum { REPORT_RUNS = 9 };         /* two lines each on a chart             */
 
 typedef struct report_page {

@@ -4,6 +4,8 @@
 #include "cli/report_chart.h"
 #include "cli/report_log.h"
 
+#include <math.h>
+
 /* The plane that lines are drawn in, stretched to the page's; alone it stands
  * within an SVG of these sizes. */
 enum { PLANE = 1000, SVG_WIDTH = 760, SVG_HEIGHT = 400, SVG_LEFT = 48,

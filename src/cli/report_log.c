@@ -5,6 +5,8 @@
  * gives what came before.  Refuses: nothing but what cannot be read. */
 #include "cli/report_log.h"
 
+#include <math.h>
+
 /* ----------------------------------------------------------------- JSON -- */
 
 /* Behind the value at p; NULL where none ends. */

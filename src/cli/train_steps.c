@@ -1,6 +1,8 @@
 /* The steps of a run, what comes behind each, and the end. */
 #include "cli/train.h"
 
+#include <math.h>
+
 /* ---------------------------------------------------------------- steps -- */
 
 static int train_failed(const cli_train_run *r)

@@ -6,6 +6,7 @@
 #include "cli/view.h"
 #include "cli/chart.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
