@@ -1,8 +1,9 @@
 """The polynomials of src/kernels/math.inc.h, fitted anew.
 
 Prints each one's coefficients, lowest first, as they stand there, and the
-largest error of the fit (relative to the function's value).  By the exchange
-algorithm of Remez in 120 bits.  Needs Python 3 and mpmath; a few seconds.
+largest error of the fit (relative to the function's value; GELU's absolute).
+By the exchange algorithm of Remez in 120 bits.  Needs Python 3 and mpmath; a
+few seconds.
 """
 
 import mpmath as mp
@@ -45,7 +46,7 @@ def fit(name, f, low, high, degree, weight):
     table = [(x, f(x), weight(x)) for x in grid]
     xs = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (n - 1))
           for i in range(n)]
-    for _ in range(8):
+    for _ in range(16):
         p = solve(f, weight, degree, xs)
         errors = [w * (mp.polyval(p[::-1], x) - y) for x, y, w in table]
         turns = extrema(errors)
@@ -85,20 +86,40 @@ fit("erf, large: p(x)", lambda x: -mp.log(mp.erfc(x)),
     "0.9", "3.95", 7, lambda x: mp.erfc(x) / mp.erf(x))
 
 
+def fit_power(name, f, factor, m, high, degree, more=lambda c: 1):
+    """c p(c) so that f(c) is factor(c) (1 - c p(c))^m within an equal error,
+    but less where `more` is more than 1."""
+    def root(c):
+        return (f(c) / factor(c))**(mp.mpf(1) / m)
+    fit(name, lambda c: (1 - root(c)) / c, "1e-6", high, degree - 1,
+        lambda c: c * m * root(c)**(m - 1) * abs(factor(c)) * more(c))
+
+
 def tail(c):
     """The normal distribution at -c."""
     return mp.erfc(c / mp.sqrt(2)) / 2
 
 
-# The slope takes the tail times 1 + c N'/N.  With 0.0009 the second coefficient
-# rounds to another float than with 0.001, one by which gelu errs less.
-fit("gelu: p(c)",
-    near_zero(lambda c: mp.log(2 * tail(c), 2) / c,
-              -mp.sqrt(2 / mp.pi) / mp.log(2)),
-    0, 8, 8, lambda c: (c + mp.mpf("0.0009")) * mp.log(2) * 2 *
-    (tail(c) + c * mp.npdf(c) + mp.mpf(2)**-28))
-fit("gelu: (2^r - 1) / 2r",
-    near_zero(lambda r: (mp.mpf(2)**r - 1) / 2 / r, mp.log(2) / 2),
-    "-0.5", "0.5", 5, lambda r: (abs(r) + TINY) * (2 if r < 0 else 1))
-fit("gelu's slope: q(c)", lambda c: mp.npdf(c) / tail(c),
-    0, 6, 8, lambda c: (c + mp.mpf("0.001")) * tail(c))
+def slope(c):
+    """The slope of gelu at -c."""
+    return tail(c) - c * mp.npdf(c)
+
+
+def tail_tanh(c):
+    """What gelu_tanh has for tail()."""
+    return 1 / (1 + mp.exp(mp.sqrt(8 / mp.pi) * (c + TANH_CUBE * c**3)))
+
+
+def more_tanh(c):
+    """Its slope takes the tail times 1 + 2 c v'; near 1 the roundings add up
+    to the most."""
+    return (1 + 2 * mp.exp(-(c - 1.1)**2) +
+            mp.sqrt(mp.mpf("0.08") / mp.pi) * (c + 3 * TANH_CUBE * c**3))
+
+
+TANH_CUBE = mp.mpf("0.044715")
+ZERO = mp.findroot(slope, 0.75)
+fit_power("gelu: p(c)", tail, lambda c: 0.5, 8, 6, 8)
+fit_power(f"gelu's slope, 0.5 / z = {mp.nstr(0.5 / ZERO, 10)}: p(c)", slope,
+          lambda c: (1 - c / ZERO) / 2, 8, "6.5", 8)
+fit_power("gelu_tanh: p(c)", tail_tanh, lambda c: 0.5, 4, 6, 12, more_tanh)

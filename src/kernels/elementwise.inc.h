@@ -8,7 +8,6 @@
  * into the branches behind them, each for itself.  The others, and what is
  * left, go vector by vector: loads and stores branch for the last one, and
  * the lanes behind it are computed and dropped. */
-#include "kernels/language.h"
 
 /* X(v, x, y) for each vector v of a turn. */
 #define ELEMENTWISE_ONE(X, x, y) X(0, x, y)

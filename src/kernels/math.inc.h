@@ -4,8 +4,8 @@
  *
  * Bounds in ulp, which tests/test_math.c holds, and in brackets the largest
  * errors seen: EXP 1.0 (0.775), LOG 1.0 (0.822), TANH 1.5 (1.343), ERF 1.5
- * (1.189), SIGMOID 1.5 (1.480), RSQRT 1.5 (1.491: two roundings).  GELU's, and
- * its slope's, are with them.
+ * (1.189), SIGMOID 1.5 (1.480), RSQRT 1.5 (1.491: two roundings).  The
+ * GELUs', and their slopes', are with them.
  * tools/fit_math.py fits the polynomials anew.  Needs the macros of
  * vec_<isa>.h. */
 
@@ -13,6 +13,10 @@
  * the low bits of the sum. */
 #define MATH_ROUND 12582912.0f
 #define MATH_ROUND_BITS 0x4b400000u
+
+/* Three steps of Horner's rule for a polynomial of x. */
+#define MATH_STEPS(q, x, a, b, c) \
+    FMA(FMA(FMA(q, x, K(a)), x, K(b)), x, K(c))
 
 /* e^x = 2^n e^r, |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r), with 1 + r kept in
  * two parts.  2^n is applied by one instruction, or in two halves, so that a
@@ -25,9 +29,7 @@ LANES_INLINE VEC VEC_SUFFIX(math_exp_within)(VEC x)
     VEC r = FNMA(n, K(0.693147182464599609375), x);
     r = FNMA(n, K(-1.90465429995776804525e-9), r);
     VEC q = K(0.00019918785);
-    q = FMA(q, r, K(0.0013946368279));
-    q = FMA(q, r, K(0.0083332636383));
-    q = FMA(q, r, K(0.0416662658430));
+    q = MATH_STEPS(q, r, 0.0013946368279, 0.0083332636383, 0.0416662658430);
     q = FMA(q, r, K(0.1666666686372));
     q = FMA(q, r, K(0.5000000079112));
     VEC high = K(1) + r, low = (K(1) - high) + r;
@@ -64,12 +66,8 @@ LANES_INLINE VEC VEC_SUFFIX(math_log)(VEC x)
             K(MATH_ROUND) - less;
     VEC f = m - K(1), s = f * f;
     VEC q = K(0.06917401872);
-    q = FMA(q, f, K(-0.1179203614));
-    q = FMA(q, f, K(0.1187325989));
-    q = FMA(q, f, K(-0.1238401305));
-    q = FMA(q, f, K(0.1421858300));
-    q = FMA(q, f, K(-0.1666926651));
-    q = FMA(q, f, K(0.2000223037));
+    q = MATH_STEPS(q, f, -0.1179203614, 0.1187325989, -0.1238401305);
+    q = MATH_STEPS(q, f, 0.1421858300, -0.1666926651, 0.2000223037);
     q = FMA(q, f, K(-0.2499998637));
     q = FMA(q, f, K(0.3333331039));
     VEC r = FMA(f * s, q, n * K(-1.90465429995776804525e-9));
@@ -81,15 +79,14 @@ LANES_INLINE VEC VEC_SUFFIX(math_log)(VEC x)
 }
 
 #define MATH_SIGN VEC_INT_SET(0x80000000u)
+#define MATH_ABS(x) VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN)
 
 /* |x| < 0.63: x + x^3 q(x^2); beyond: 1 - 2 / (e^(2|x|) + 1). */
 LANES_INLINE VEC VEC_SUFFIX(math_tanh)(VEC x)
 {
-    VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
+    VEC a = MATH_ABS(x), s = x * x;
     VEC q = K(0.0021227455694);
-    q = FMA(q, s, K(-0.0081562801990));
-    q = FMA(q, s, K(0.0216926069669));
-    q = FMA(q, s, K(-0.0539453783875));
+    q = MATH_STEPS(q, s, -0.0081562801990, 0.0216926069669, -0.0539453783875);
     q = FMA(q, s, K(0.1333319591131));
     q = FMA(q, s, K(-0.3333333057136));
     VEC low = FMA(x * s, q, x);
@@ -102,23 +99,15 @@ LANES_INLINE VEC VEC_SUFFIX(math_tanh)(VEC x)
 /* |x| < 0.92: x + x q(x^2); beyond: 1 - e^-p(|x|), 1 from 4 on. */
 LANES_INLINE VEC VEC_SUFFIX(math_erf)(VEC x)
 {
-    VEC a = VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN), s = x * x;
+    VEC a = MATH_ABS(x), s = x * x;
     VEC q = K(8.362309830572713e-05);
-    q = FMA(q, s, K(-0.0008141480986));
-    q = FMA(q, s, K(0.0052009900394));
-    q = FMA(q, s, K(-0.0268594135081));
-    q = FMA(q, s, K(0.1128369649645));
-    q = FMA(q, s, K(-0.3761263386149));
-    q = FMA(q, s, K(0.1283791666591));
+    q = MATH_STEPS(q, s, -0.0008141480986, 0.0052009900394, -0.0268594135081);
+    q = MATH_STEPS(q, s, 0.1128369649645, -0.3761263386149, 0.1283791666591);
     VEC low = FMA(x, q, x);
     VEC c = MIN(K(4), a);
     VEC p = K(2.0828616572372796e-05);
-    p = FMA(p, c, K(-0.0004313935931));
-    p = FMA(p, c, K(0.0041562552646));
-    p = FMA(p, c, K(-0.0250806179235));
-    p = FMA(p, c, K(0.1082203869547));
-    p = FMA(p, c, K(0.6334008476682));
-    p = FMA(p, c, K(1.1294884082345));
+    p = MATH_STEPS(p, c, -0.0004313935931, 0.0041562552646, -0.0250806179235);
+    p = MATH_STEPS(p, c, 0.1082203869547, 0.6334008476682, 1.1294884082345);
     p = FMA(p, c, K(-0.0001692055403));
     VEC high = K(1) - VEC_SUFFIX(math_exp_within)(-p);
     VEC y = SELECT(a < K(0.92), low, high);
@@ -139,57 +128,70 @@ LANES_INLINE VEC VEC_SUFFIX(math_sigmoid)(VEC x)
     return FMA(rest, SELECT(x > K(0), q, K(1) - q), q);
 }
 
-/* The normal distribution at -c, 0 <= c <= 8: 2^(c p(c)) / 2, but 0 at 8.  Of
- * 2^n 2^r / 2, by n and r as in exp, 2^r / 2 is a normal number and the whole
- * too: n is added to the exponent. */
-LANES_INLINE VEC VEC_SUFFIX(math_normal_tail)(VEC c)
-{
-    VEC p = K(3.939921984e-7);
-    p = FMA(p, c, K(-7.860191258e-6));
-    p = FMA(p, c, K(6.508299379e-5));
-    p = FMA(p, c, K(-0.0002540895107));
-    p = FMA(p, c, K(-3.751582973e-5));
-    p = FMA(p, c, K(0.006983047092));
-    p = FMA(p, c, K(-0.05246256664));
-    p = FMA(p, c, K(-0.4592143976));
-    p = FMA(p, c, K(-1.151104868));
-    VEC t = FMA(p, c, K(MATH_ROUND)), r = FMA(p, c, K(MATH_ROUND) - t);
-    VEC q = K(7.661274989e-5);
-    q = FMA(q, r, K(0.0006698641138));
-    q = FMA(q, r, K(0.004809280083));
-    q = FMA(q, r, K(0.02775169093));
-    q = FMA(q, r, K(0.1201132337));
-    q = FMA(q, r, K(0.3465735991));
-    q = FMA(q, r, K(0.5));
-    q = VEC_FLOAT(VEC_BITS(q) + (VEC_BITS(t) << 23));
-    return SELECT(c < K(8), q, K(0));
-}
+/* What the square of 1 - u lacks of 1, for a variable u. */
+#define MATH_LACK(u) FNMA(u, u, (u) + (u))
 
-/* x N(x), N the normal distribution, as max(0, x) - |x| N(-|x|), which does
- * not cancel: 1.5 ulp (1.294) above 0, 2^-24 |x| (0.879 of it) below, and 0
- * from -8 on, where the truth is -5e-15. */
+/* x N(x), N the normal distribution: (x + |x| e) / 2 with e = erf(|x| / 2^.5).
+ * 1 - e is (1 - c p(c))^8 with c = |x|, so there is no exponential.  Within
+ * 1.5 ulp (1.398) above 0, 1.1 * 2^-24 |x| (1.059) below; 0 from -6 on, where
+ * the truth is -6e-9. */
 LANES_INLINE VEC VEC_SUFFIX(math_gelu)(VEC x)
 {
-    VEC c = MIN(K(8), VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN));
-    return FNMA(c, VEC_SUFFIX(math_normal_tail)(c), MAX(K(0), x));
+    VEC above = MAX(K(-6), x), h = K(0.5) * above;
+    VEC c = MIN(K(6), MATH_ABS(above));
+    VEC u = K(3.076004346e-7);
+    u = MATH_STEPS(u, c, -7.948274281e-6, 6.455097088e-5, -3.403611163e-5);
+    u = MATH_STEPS(u, c, -0.001645972358, 0.000737729037, 0.03481542815);
+    u = c * FMA(u, c, K(0.09973554768));
+    u = MATH_LACK(u), u = MATH_LACK(u);
+    return FMA(MATH_ABS(h), MATH_LACK(u), h);
 }
 
-/* Its slope, within 1.01 * 2^-23 (1.006): below 0, with c = |x|,
- * N(x) + x N'(x) = N(x) (1 - c q(c)); those of x and -x add up to 1. */
+/* Its slope, within 1.6 * 2^-23 (1.526).  Below 0 it has one zero, -z, and is
+ * (1 - c / z) (1 - c p(c))^8 / 2; those of x and -x add up to 1. */
 LANES_INLINE VEC VEC_SUFFIX(math_gelu_slope)(VEC x)
 {
-    VEC c = MIN(K(8), VEC_FLOAT(VEC_BITS(x) & ~MATH_SIGN));
-    VEC q = K(-2.581962026e-6);
-    q = FMA(q, c, K(4.502548284e-5));
-    q = FMA(q, c, K(-0.0003220807922));
-    q = FMA(q, c, K(0.001069216157));
-    q = FMA(q, c, K(0.000120896288));
-    q = FMA(q, c, K(-0.01936536155));
-    q = FMA(q, c, K(0.1091027225));
-    q = FMA(q, c, K(0.6366017505));
-    q = FMA(q, c, K(0.7978856735));
-    VEC y = VEC_SUFFIX(math_normal_tail)(c) * FNMA(q, c, K(1));
-    return SELECT(x > K(0), K(1) - y, y);
+    VEC c = MIN(K(6.5), MATH_ABS(x));
+    VEC u = K(1.280030214e-7);
+    u = MATH_STEPS(u, c, -5.022479157e-6, 4.415322991e-5, 9.999512213e-5);
+    u = MATH_STEPS(u, c, -0.002591983226, 0.003147969808, 0.04802550737);
+    u = c * FMA(u, c, K(0.03320123802));
+    u = MATH_LACK(u), u = K(1) - MATH_LACK(u);
+    VEC y = FNMA(u * u, FNMA(c, K(0.6650779951), K(0.5)), K(0.5));
+    return K(0.5) + VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
+}
+
+/* GPT-2's GELU has e = tanh(v), v = sqrt(2 / pi) (c + 0.044715 c^3), in place
+ * of erf: 1 - e is (1 - c p(c))^4, and this what its root lacks of 1.  Within
+ * 1.5 ulp (1.355) above 0, 2^-24 |x| (0.950) below; 0 from -5.5 on. */
+LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh_lack)(VEC c)
+{
+    VEC u = K(-1.896791534e-8);
+    u = MATH_STEPS(u, c, 6.19473098e-7, -8.19030876e-6, 5.670705381e-5);
+    u = MATH_STEPS(u, c, -0.0002166269314, 0.0004167481975, -0.0002702049234);
+    u = MATH_STEPS(u, c, 0.000701298272, -0.004972633727, -0.005569554439);
+    u = FMA(u, c, K(0.05967442523));
+    u = c * FMA(u, c, K(0.1994715646));
+    return MATH_LACK(u);
+}
+
+LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh)(VEC x)
+{
+    VEC above = MAX(K(-5.5), x), h = K(0.5) * above;
+    VEC u = VEC_SUFFIX(math_gelu_tanh_lack)(MIN(K(5.5), MATH_ABS(above)));
+    return FMA(MATH_ABS(h), MATH_LACK(u), h);
+}
+
+/* Its slope, above 0 (1 + e + c v'(c) (1 - e^2)) / 2, by w = 1 - e.  Within
+ * 2.5 * 2^-23 (2.168): what 1 - e errs times c v'. */
+LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh_slope)(VEC x)
+{
+    VEC c = MIN(K(5.5), MATH_ABS(x));
+    VEC root = K(1) - VEC_SUFFIX(math_gelu_tanh_lack)(c), w = root * root;
+    VEC v = c * FMA(c * c, K(0.10703222440890037), K(0.79788456080286536));
+    VEC y = FMA(v, MATH_LACK(w), K(1) - w);
+    y = VEC_FLOAT(VEC_BITS(y) | (VEC_BITS(x) & MATH_SIGN));
+    return FMA(K(0.5), y, K(0.5));
 }
 
 LANES_INLINE VEC VEC_SUFFIX(math_rsqrt)(VEC x)
@@ -204,8 +206,13 @@ LANES_INLINE VEC VEC_SUFFIX(math_rsqrt)(VEC x)
 #define SIGMOID(x) VEC_SUFFIX(math_sigmoid)(x)
 #define GELU(x) VEC_SUFFIX(math_gelu)(x)
 #define GELU_SLOPE(x) VEC_SUFFIX(math_gelu_slope)(x)
+#define GELU_TANH(x) VEC_SUFFIX(math_gelu_tanh)(x)
+#define GELU_TANH_SLOPE(x) VEC_SUFFIX(math_gelu_tanh_slope)(x)
 #define RSQRT(x) VEC_SUFFIX(math_rsqrt)(x)
 
 #undef MATH_ROUND
 #undef MATH_ROUND_BITS
 #undef MATH_SIGN
+#undef MATH_ABS
+#undef MATH_LACK
+#undef MATH_STEPS

@@ -42,4 +42,6 @@
 #undef SIGMOID
 #undef GELU
 #undef GELU_SLOPE
+#undef GELU_TANH
+#undef GELU_TANH_SLOPE
 #undef RSQRT
