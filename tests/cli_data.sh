@@ -191,6 +191,11 @@ check "--bos" framed "2 0 1 0 70000" --bos
 check "--bos --allow-special" framed "2 0 1 2 0 70000" --bos --allow-special
 check "--bos --format json" framed "[2, 0, 1, 0, 70000]" --bos --format json
 check "--show --allow-special" framed "a|b|<s>|a" --show --allow-special
+if [ $terminal = true ]; then
+    check "colours on a terminal" on_terminal tokenizer encode --show \
+        --tokenizer "$out/framed.json" "$out/framed.txt"
+    check "colours on a terminal" says '[[]48;5;24ma.*[[]48;5;238mb'
+fi
 check "--bos of what has no template" refuses 2 "says of no token" \
     tokenizer encode "$out/odd.txt" --tokenizer "$words" --bos
 check "ids that are too high for u16" refuses 2 "u32 has room" tokenizer \

@@ -176,6 +176,12 @@ check "20 and the last" [ "$(grep -c '^step ' "$out/stdout")" -eq 20 ]
 check "no escape sequences in a pipe" [ "$(tr -cd '\033' <"$out/stdout" |
     wc -c)" -eq 0 ]
 check "it says what it does" says 'seed 42'
+if [ $terminal = true ]; then
+    check "a terminal" on_terminal train --steps 60 --batch 4 --count 1
+    check "has a bar" says '100 %  .*━━━━'
+    check "and the loss as a chart" says '⡀\|⢀\|⣀\|⠉\|⠁\|⠈\|⠒\|⠤'
+    check "which is drawn in place" says '[[][0-9]*A'
+fi
 check "train --json" succeeds train --steps 30 --batch 4 --json
 object='^{"step": [0-9]*, "tokens": [0-9]*, "loss": [0-9.]*, "lr": [-0-9.e]*'
 check "one object a step" [ "$(grep -c "$object.*}\$" "$out/stdout")" -eq 30 ]
