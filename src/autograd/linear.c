@@ -146,8 +146,8 @@ static lh_status linear_then_backward(lh_tensor *n)
 {
     lh_tape *t = n->tape;
     lh_tensor *last = n->input[n->inputs - 1].tensor;
-    lh_map_args args = { .a = n->data, .dy = n->grad, .da = n->grad,
-                         .first_a = true };
+    lh_map_args args = { .a = n->data, .b = n->data, .y = n->data,
+                         .dy = n->grad, .da = n->grad, .first_a = true };
     bool onto = n->op == &linear_onto_op;
     bool hands = onto && last->op && last->needs_grad &&
                  last->pass != t->pass && !t->outer;
