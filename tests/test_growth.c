@@ -212,8 +212,8 @@ static lh_tokenizer *crafted_tokens(lh_context *ctx, const lh_tokenizer *from)
     lh_buffer vocab = { 0 };
     int made = 0, count = from ? CRAFTED : 26 * 26 * 26;
     for (int i = 0; i < 26 * 26 * 26 && made < count; i++)
-        if (!from || place_of(from->bpe->slot_spread, from->bpe->hash[i]) <
-            PLACES / 10)
+        if (!from || place_of(from->bpe->slot_spread,
+                              from->bpe->hash[i].hash) < PLACES / 10)
             lh_buffer_printf(maker, &vocab, "%s\"x%c%c%c\": %d",
                              made ? ", " : "", 'a' + i / 676,
                              'a' + i / 26 % 26, 'a' + i % 26, made), made++;

@@ -10,7 +10,6 @@
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
-
 /* ------------------------------------------------------------- hashing -- */
 
 /* A polynomial over bytes, modulo 2^61 - 1: the hash of two texts together
@@ -96,7 +95,7 @@ static lh_status bpe_make_maybe(lh_tokenizer *k, const lh_bpe_spread *s,
     b->maybe_spread = (lh_bpe_spread){ s->factor, s->shift - 2 };
     b->maybe = lh_alloc(k->ctx, ((size_t)1 << (63 - s->shift)) + 1, 1);
     for (size_t i = 0; i < count && b->maybe; i++) {
-        size_t bit = bpe_spread(&b->maybe_spread, !merge ? b->hash[i]
+        size_t bit = bpe_spread(&b->maybe_spread, !merge ? b->hash[i].hash
                                 : bpe_two(merge[i].left, merge[i].right));
         b->maybe[bit / 8] |= (uint8_t)(1 << bit % 8);
     }
@@ -140,23 +139,24 @@ static lh_bpe_slot *bpe_slot(const lh_tokenizer *k, uint64_t hash,
 LH_INTERNAL int32_t lh_bpe_find(const lh_tokenizer *k, const char *text,
                                 size_t size)
 {
-    return !size || size > k->bpe->longest
-        ? -1 : bpe_slot(k, bpe_hash(k->bpe, text, size), text, size, NULL,
-                        0)->id;
+    const lh_bpe *b = k->bpe;
+    if (!size || size > b->longest)
+        return -1;
+    uint64_t hash = bpe_hash(b, text, size);
+    return b->by_rank && !bpe_maybe(b, hash) ? -1
+         : bpe_slot(k, hash, text, size, NULL, 0)->id;
 }
 
 LH_INTERNAL int32_t lh_bpe_both(const lh_tokenizer *k, int32_t left,
                                 int32_t right)
 {
     const lh_bpe *b = k->bpe;
-    size_t head = bpe_size(k, left), tail = bpe_size(k, right);
-    if (head + tail > b->longest)
-        return -1;
-    uint64_t hash = bpe_fold(bpe_mul(b->hash[left], b->power[tail]) +
-                             b->hash[right]);
+    const lh_bpe_hash *tail = &b->hash[right];
+    uint64_t hash = bpe_fold(bpe_mul(b->hash[left].hash, tail->power) +
+                             tail->hash);
     return b->by_rank && !bpe_maybe(b, hash) ? -1
-         : bpe_slot(k, hash, k->pieces + k->starts[left], head,
-                    k->pieces + k->starts[right], tail)->id;
+         : bpe_slot(k, hash, k->pieces + k->starts[left], bpe_size(k, left),
+                    k->pieces + k->starts[right], bpe_size(k, right))->id;
 }
 
 static lh_bpe_pair *bpe_place(const lh_bpe *b, int32_t left, int32_t right)
@@ -458,7 +458,7 @@ static size_t bpe_splits(const lh_tokenizer *k, lh_bpe_pair *pair)
     for (int32_t id = 0; id < k->vocabulary; id++) {
         const char *text = k->pieces + k->starts[id];
         size_t size = bpe_size(k, id);
-        uint64_t head = 0, all = b->hash[id];
+        uint64_t head = 0, all = b->hash[id].hash;
         if (!size || lh_bpe_find(k, text, size) != id)
             continue;
         for (size_t at = 1; at < size; at++) {
@@ -570,12 +570,12 @@ static lh_status bpe_make_slots(lh_tokenizer *k, const lh_bpe_parts *p)
             size_t size = bpe_size(k, id);
             if (!size || (p->hidden && p->hidden[id]))
                 continue;
-            lh_bpe_slot *slot = bpe_slot(k, b->hash[id], p->piece[id], size,
-                                         NULL, 0);
+            lh_bpe_slot *slot = bpe_slot(k, b->hash[id].hash, p->piece[id],
+                                         size, NULL, 0);
             if (slot == b->slot)
                 break;
             if (slot->id < 0)
-                *slot = (lh_bpe_slot){ (uint32_t)b->hash[id], id };
+                *slot = (lh_bpe_slot){ (uint32_t)b->hash[id].hash, id };
             else if (p->hidden)
                 p->hidden[id] = true;
         }
@@ -609,9 +609,9 @@ static lh_status bpe_make_vocabulary(lh_tokenizer *k, const lh_bpe_parts *p)
         k->starts[id] = (uint32_t)at;
         if (size)
             memcpy(k->pieces + at, p->piece[id], size);
-        k->starts[id + 1] = (uint32_t)(at + size);
-        at += size;
-        b->hash[id] = bpe_hash(b, p->piece[id], size);
+        k->starts[id + 1] = (uint32_t)(at += size);
+        b->hash[id] = (lh_bpe_hash){ bpe_hash(b, p->piece[id], size),
+                                     b->power[size] };
     }
     return bpe_make_slots(k, p);
 }

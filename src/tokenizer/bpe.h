@@ -32,6 +32,11 @@ typedef struct lh_bpe_slot {
     int32_t id;                        /* below 0: an empty place          */
 } lh_bpe_slot;
 
+/* Of a token's bytes, and what one before them is multiplied with. */
+typedef struct lh_bpe_hash {
+    uint64_t hash, power;
+} lh_bpe_hash;
+
 /* The place of a key in a table with open addressing. */
 typedef struct lh_bpe_spread {
     uint64_t factor;
@@ -98,7 +103,7 @@ typedef struct lh_bpe {
     uint8_t *maybe;                    /* bits: which keys of the pairs, or
                                           by_rank of the slots, may be there */
     lh_bpe_spread pair_spread, slot_spread, maybe_spread;
-    uint64_t *hash;                    /* [vocabulary]: of the bytes       */
+    lh_bpe_hash *hash;                 /* [vocabulary]                     */
     uint64_t *power;                   /* [longest + 1]: see bpe.c         */
     uint64_t (*spelled)[256];          /* [8]: of a byte with so many behind
                                           it                               */
