@@ -1,10 +1,12 @@
 /* Encoding many texts, or a large one, by all threads of a context.
  *
  * Threads take the next part in turn: some short texts, or a slice of a long
- * one that ends where it may be cut.  Each encodes into memory of its own,
- * waits until the parts before have their places, takes the next one and
- * copies what it has; so ids are in order, and there only once.  What may be
- * cut where depends on the texts alone, and so do the ids. */
+ * one that ends where it may be cut.  Each encodes into memory of its own.
+ * When the parts before have their places it takes the next one and copies
+ * what it has; until then it encodes further parts, some megabytes at most, so
+ * that no thread stands still because another has no core.  So ids are in
+ * order, and there only once.  What may be cut where depends on the texts
+ * alone, and so do the ids. */
 #include "base/context.h"
 #include "base/threads.h"
 #include "tokenizer/bpe.h"
@@ -13,16 +15,25 @@
 
 /* About so many bytes are a part. */
 #define BATCH_PART ((size_t)1 << 16)
+/* No more is taken where so many parts or ids have no place yet. */
+#define BATCH_AHEAD 64
+#define BATCH_IDS ((size_t)1 << 21)
 
-typedef struct batch_worker {
-    lh_context ctx;                    /* failures, and memory             */
-    lh_status status;                  /* of this part                     */
-    lh_ids ids;                        /* of this part                     */
-    bool has;                          /* a part that has no place yet     */
-    int64_t part;                      /* its number                       */
+typedef struct batch_part {
+    int64_t number;
     int64_t from, to;                  /* texts: all of from .. to - 1,    */
     size_t from_at, to_at;             /* but from this byte on, and of
                                           `to` what is before that one     */
+    size_t first, count;               /* of the thread's ids              */
+    lh_status status;
+} batch_part;
+
+typedef struct batch_worker {
+    lh_context ctx;                    /* failures, and memory             */
+    lh_status status;                  /* of the last part                 */
+    lh_ids ids;
+    batch_part part[BATCH_AHEAD];      /* taken, but up to `put` they have */
+    int put, taken;                    /* their places                     */
     int64_t at;                        /* the text at hand                 */
 } batch_worker;
 
@@ -44,15 +55,18 @@ typedef struct batch_job {
     batch_worker *failed;              /* the first by its part            */
 } batch_job;
 
-/* Takes a part; false: there is none.  Locked. */
+/* Takes a part; false: there is none, or no room.  Locked. */
 static bool batch_take(batch_job *job, batch_worker *w)
 {
     size_t bytes = 0;
-    if (job->failed || job->next == job->count)
+    batch_part *p = &w->part[w->taken];
+    if (job->failed || job->wanted || job->next == job->count || w->status ||
+        w->taken == BATCH_AHEAD || w->ids.count > BATCH_IDS)
         return false;
-    w->part = job->parts++;
-    w->from = job->next;
-    w->from_at = job->next_at;
+    w->taken++;
+    p->number = job->parts++;
+    p->from = job->next;
+    p->from_at = job->next_at;
     while (job->next < job->count) {
         size_t left = job->size[job->next] - job->next_at, cut = 0;
         if (left > BATCH_PART - bytes && bytes)
@@ -70,24 +84,25 @@ static bool batch_take(batch_job *job, batch_worker *w)
         job->next_at = 0;
         bytes += left < BATCH_PART ? left : BATCH_PART;
     }
-    w->to = job->next;
-    w->to_at = job->next_at;
-    return w->has = true;
+    p->to = job->next;
+    p->to_at = job->next_at;
+    return true;
 }
 
-/* Encodes a part; the offsets of texts are within it for now. */
+/* Encodes a part; the offsets of texts are within the thread's ids for now. */
 static void batch_encode(const batch_job *job, batch_worker *w)
 {
-    w->ids.count = 0;
+    batch_part *p = &w->part[w->taken - 1];
+    p->first = w->ids.count;
     if (job->k->bpe && !w->ids.scratch) {
-        w->at = w->from;
+        w->at = p->from;
         w->ids.scratch = lh_bpe_take(&w->ctx, job->k);
         w->status = w->ids.scratch ? LH_OK : LH_ERROR_MEMORY;
     }
-    for (int64_t i = w->from; i <= w->to && !w->status; i++) {
-        size_t from = i == w->from ? w->from_at : 0;
-        size_t to = i < w->to ? job->size[i] : w->to_at;
-        bool first = !from, last = i < w->to;
+    for (int64_t i = p->from; i <= p->to && !w->status; i++) {
+        size_t from = i == p->from ? p->from_at : 0;
+        size_t to = i < p->to ? job->size[i] : p->to_at;
+        bool first = !from, last = i < p->to;
         if (!last && !to)                        /* none of that one       */
             break;
         if (first)
@@ -97,36 +112,39 @@ static void batch_encode(const batch_job *job, batch_worker *w)
             &w->ctx, job->k, to > from ? job->text[i] + from : "", to - from,
             job->how, first, last, &w->ids);
     }
+    p->count = w->ids.count - p->first;
+    p->status = w->status;
 }
 
-/* Waits for its turn, and takes a place for the ids; false: that is not to be
- * had, now or at all. */
-static bool batch_put(batch_job *job, batch_worker *w)
+/* Takes a place for the ids of the first part that has none, if need be when
+ * it is its turn; false: that is not to be had, now or at all. */
+static bool batch_put(batch_job *job, batch_worker *w, bool wait)
 {
+    const batch_part *p = &w->part[w->put];
     pthread_mutex_lock(&job->mutex);
-    while (job->turn != w->part && !job->wanted && !job->failed)
+    while (wait && job->turn != p->number && !job->wanted && !job->failed)
         pthread_cond_wait(&job->turned, &job->mutex);
     size_t at = job->ids.count;
-    bool fine = !job->wanted && !job->failed;
-    if (fine && w->status) {
+    bool fine = job->turn == p->number && !job->wanted && !job->failed;
+    if (fine && p->status)
         job->failed = w;
-    } else if (fine && w->ids.count > job->ids.capacity - at) {
-        job->wanted = w->ids.count;
-    } else if (fine) {
-        job->ids.count += w->ids.count;
-        job->turn++;
-    }
+    else if (fine && p->count > job->ids.capacity - at)
+        job->wanted = p->count;
     fine &= !job->wanted && !job->failed;
+    job->ids.count += fine ? p->count : 0;
+    job->turn += fine;
     pthread_cond_broadcast(&job->turned);
     pthread_mutex_unlock(&job->mutex);
     if (!fine)
         return false;
-    if (w->ids.count)
-        memcpy(job->ids.id + at, w->ids.id, w->ids.count * sizeof *w->ids.id);
-    for (int64_t i = w->from + (w->from_at > 0); i < w->to + (w->to_at > 0);
+    if (p->count)
+        memcpy(job->ids.id + at, w->ids.id + p->first,
+               p->count * sizeof *w->ids.id);
+    for (int64_t i = p->from + (p->from_at > 0); i < p->to + (p->to_at > 0);
          i++)
-        job->offsets[i] += (int64_t)at;
-    w->has = false;
+        job->offsets[i] += (int64_t)at - (int64_t)p->first;
+    if (++w->put == w->taken)
+        w->put = w->taken = 0, w->ids.count = 0;
     return true;
 }
 
@@ -134,16 +152,15 @@ static void batch_work(void *arg, int thread)
 {
     batch_job *job = arg;
     batch_worker *w = &job->worker[thread];
-    bool more = true;
-    while (more) {
-        if (!w->has) {
-            pthread_mutex_lock(&job->mutex);
-            more = batch_take(job, w);
-            pthread_mutex_unlock(&job->mutex);
-            if (more)
-                batch_encode(job, w);
-        }
-        more = more && batch_put(job, w);
+    for (bool more = true; more;) {
+        pthread_mutex_lock(&job->mutex);
+        more = batch_take(job, w);
+        pthread_mutex_unlock(&job->mutex);
+        if (more)
+            batch_encode(job, w);
+        bool wait = !more;
+        while (w->taken && batch_put(job, w, wait))
+            more = true, wait = false;
     }
 }
 
@@ -211,3 +228,5 @@ LH_API lh_status lh_tokenizer_encode_batch(
 }
 
 #undef BATCH_PART
+#undef BATCH_AHEAD
+#undef BATCH_IDS
