@@ -169,11 +169,11 @@ static void make_gemm(trial *t)
         g->k = 385 + below(t, 100);
         pages = chance(t, 50);
     }
-    /* A few rows by b turned over, one or more tiles wide. */
+    /* A few rows by some vectors, one or more tiles wide. */
     bool few = chance(t, 8);
     if (few) {
         g->m = 5 + below(t, 10);
-        g->n = 32 + below(t, 140);
+        g->n = chance(t, 50) ? 32 + 32 * below(t, 6) : 32 + below(t, 140);
         g->k = 16 + 8 * below(t, chance(t, 10) ? 65 : 6);
     }
     g->c_row = g->n + pad[0];
@@ -182,7 +182,7 @@ static void make_gemm(trial *t)
         g->a_row = pages ? 1024 : g->k + pad[1];
     else
         g->a_col = pages ? 1024 : g->m + pad[1];
-    if (!few && chance(t, 50))
+    if (chance(t, 50))
         g->b_row = g->n + pad[2];
     else
         g->b_col = g->k + pad[2];

@@ -13,7 +13,7 @@
  *   gemm_ahead   what tiles fetch for the packing that comes after them
  *   gemm_pack    an operand turned so that j is contiguous
  *   gemm_few     products of few rows: decoding
- *   gemm_turned  products of 5 to 14 rows, where 32 registers are wide
+ *   gemm_held    products of 5 to 14 rows, where 32 registers are wide
  *   gemm_panels  a block of rows; the first one packs b, panel by panel of
  *                GEMM_WIDE columns, the others find it packed
  *   gemm_small   gemm_small.inc.h: another way for small products
@@ -355,59 +355,72 @@ static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
 }
 
 #if VEC_WIDTH == 16
-/* With 5 to 14 rows the fma take as long as turning over, and the CPU does
- * both at once if nothing goes through memory: 16 registers hold 8 l of 32
- * columns, the others the chains of at most 8 rows.  More rows go in two
- * halves, and the last columns in two whole vectors, which meet those before
- * them: some are computed twice.  Where b's rows are 2 KiB apart, all their
- * lines are in two sets of the first-level cache, and are read twice. */
-static bool VEC_SUFFIX(gemm_is_turned)(const lh_gemm_args *g)
+/* 5 to 14 rows: the chains of at most 8 by 32 columns stay in registers.
+ * Where b lies across, the fma take as long as turning over, and the CPU does
+ * both at once if nothing goes through memory: the 16 other registers hold 8
+ * l.  More rows go in two halves, and the last columns in two whole vectors,
+ * which meet those before them: some are computed twice, so not where c is
+ * added to.  Where b's rows are 2 KiB apart, all their lines are in two sets
+ * of the first-level cache, and are read twice. */
+static bool VEC_SUFFIX(gemm_is_held)(const lh_gemm_args *g)
 {
     int64_t left = g->n % LH_GEMM_TILE;
-    return g->m > 4 && g->m <= (g->b_col % 512 ? 14 : 7) && g->b_col != 1 &&
-           g->a_col == 1 && g->k > 16 && g->k <= 512 && g->k % 8 == 0 &&
-           g->n <= 512 && (left == 0 || left >= GEMM_WIDE) && !g->accumulate;
+    if (g->m < 5 || g->m > 14 || g->a_col != 1 || g->k <= 16 || g->k > 512 ||
+        g->n > 512)
+        return false;
+    if (g->b_col == 1)
+        return g->n % GEMM_WIDE == 0 && (g->m <= 8 || g->m % 2 == 0);
+    return (g->m < 8 || g->b_col % 512) && g->k % 8 == 0 && !g->accumulate &&
+           (left == 0 || left >= GEMM_WIDE);
 }
 
-#define GEMM_TURN(l) do { \
-        const VEC b0 = TURNED(u0, u1, l), b1 = TURNED(u2, u3, l); \
+#define GEMM_HOLD(l, first, second) do { \
+        const VEC b0 = first, b1 = second; \
         GEMM_STEP(0, a[l]) GEMM_STEP(1, (a + a_row)[l]) \
         GEMM_STEP(2, (a + 2 * a_row)[l]) GEMM_STEP(3, a3[l]) \
         GEMM_STEP(4, (a3 + a_row)[l]) GEMM_STEP(5, (a3 + 2 * a_row)[l]) \
         GEMM_STEP(6, a6[l]) GEMM_STEP(7, (a6 + a_row)[l]) \
     } while (0)
 
-/* `rows` rows from i, GEMM_WIDE columns from j; rows is a constant. */
-GEMM_INLINE void VEC_SUFFIX(gemm_turned)(const lh_gemm_args *g, int64_t i,
-                                         int64_t j, int rows)
+#define GEMM_EIGHTH(l) \
+    GEMM_HOLD(l, TURNED(u0, u1, l), TURNED(u2, u3, l))
+
+/* `rows` rows from i, GEMM_WIDE columns from j; rows and turns, whether b lies
+ * across, are constants. */
+GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t i,
+                                         int64_t j, int rows, bool turns)
 {
-    enum { vecs = 2, part = 0, rest = 0, start_row = 0 };
+    enum { vecs = 2, part = 0, rest = 0 };
     const VEC zero = VEC_SET(0.0f), b2 = zero, b3 = zero;
-    const int64_t b_col = g->b_col, c_row = g->c_row;
+    const int64_t b_col = g->b_col, b_row = g->b_row, c_row = g->c_row;
+    const int64_t start_row = g->accumulate ? c_row : 0;
     int64_t a_row = g->a_row;
     const float *a = g->a + i * a_row, *a3 = a + 3 * a_row, *a6 = a3;
-    const float *b = g->b + j * b_col, *start = g->bias;
+    const float *b = g->b + j * b_col;
     float *c = g->c + i * c_row + j;
     a6 += 3 * a_row;
     __asm__("" : "+r"(a3), "+r"(a6), "+r"(a_row));     /* as in gemm_tile  */
     GEMM_EACH(GEMM_DECLARE)
-    if (start) {
-        start += j;
+    if (g->accumulate || g->bias) {
+        const float *start = g->accumulate ? c : g->bias + j;
         GEMM_EACH(GEMM_LOAD)
     }
-    for (int64_t l = g->k; l > 0; l -= 8, a += 8, a3 += 8, a6 += 8, b += 8) {
+    for (int64_t l = g->k; !turns && l > 0; l--, a++, a3++, a6++, b += b_row)
+        GEMM_HOLD(0, VEC_LOAD(b), VEC_LOAD(b + VEC_WIDTH));
+    for (int64_t l = g->k; turns && l > 0;
+         l -= 8, a += 8, a3 += 8, a6 += 8, b += 8) {
         VEC u0[4], u1[4], u2[4], u3[4];
         VEC_SUFFIX(turn_eights)(u0, b, b_col);
         VEC_SUFFIX(turn_eights)(u1, b + 8 * b_col, b_col);
         VEC_SUFFIX(turn_eights)(u2, b + 16 * b_col, b_col);
         VEC_SUFFIX(turn_eights)(u3, b + 24 * b_col, b_col);
-        GEMM_TURN(0); GEMM_TURN(1); GEMM_TURN(2); GEMM_TURN(3);
-        GEMM_TURN(4); GEMM_TURN(5); GEMM_TURN(6); GEMM_TURN(7);
+        GEMM_EIGHTH(0); GEMM_EIGHTH(1); GEMM_EIGHTH(2); GEMM_EIGHTH(3);
+        GEMM_EIGHTH(4); GEMM_EIGHTH(5); GEMM_EIGHTH(6); GEMM_EIGHTH(7);
     }
     GEMM_EACH(GEMM_STORE)
 }
 
-static void VEC_SUFFIX(gemm_turned_items)(const lh_gemm_args *g,
+static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g,
                                           int64_t begin, int64_t end)
 {
     const int64_t rows = g->m > 8 ? (g->m + 1) / 2 : g->m;
@@ -416,15 +429,18 @@ static void VEC_SUFFIX(gemm_turned_items)(const lh_gemm_args *g,
         for (int64_t i = 0; i < g->m; i += rows) {
             const int64_t at = lh_min64(i, g->m - rows);
             const int64_t left = lh_min64(j, to - GEMM_WIDE);
-#define GEMM_TURNED(r) \
-            if (rows == r) \
-                VEC_SUFFIX(gemm_turned)(g, at, left, r);
-            GEMM_TURNED(5) GEMM_TURNED(6) GEMM_TURNED(7) GEMM_TURNED(8)
+#define GEMM_HELD(r) \
+            if (rows == r && g->b_col == 1) \
+                VEC_SUFFIX(gemm_held)(g, at, left, r, false); \
+            else if (rows == r) \
+                VEC_SUFFIX(gemm_held)(g, at, left, r, true);
+            GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
         }
 }
 #undef TURNED
-#undef GEMM_TURN
-#undef GEMM_TURNED
+#undef GEMM_HOLD
+#undef GEMM_EIGHTH
+#undef GEMM_HELD
 #endif
 
 #undef GEMM_FEW_EACH
@@ -643,8 +659,8 @@ LH_KERNEL(gemm)
 {
     const lh_gemm_args *g = args;
 #if VEC_WIDTH == 16
-    if (VEC_SUFFIX(gemm_is_turned)(g)) {
-        VEC_SUFFIX(gemm_turned_items)(g, begin, end);
+    if (VEC_SUFFIX(gemm_is_held)(g)) {
+        VEC_SUFFIX(gemm_held_items)(g, begin, end);
         return;
     }
 #endif
