@@ -320,12 +320,10 @@ LH_KERNEL(attention_forward)
         VEC_SUFFIX(attention_work) w;
         int64_t h = item % a->heads;
 #ifndef GENERAL_ALONE
-        const lh_span *span = &a->spans[item / a->heads];
-        if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t n = lh_min64(VEC_WIDTH / 4,
-                                 lh_min64(a->heads - h, end - item));
-            VEC_SUFFIX(attention_short)(a, span, h, n, true, scratch);
-            item += n - 1;
+        int64_t done = VEC_SUFFIX(attention_short)(a, item, end, true,
+                                                   scratch);
+        if (done) {
+            item += done - 1;
             packed = -1;
             continue;
         }
@@ -501,11 +499,10 @@ LH_KERNEL(attention_backward)
         const lh_span *span = &a->spans[item / a->kv_heads];
         int64_t kv_head = item % a->kv_heads;
 #ifndef GENERAL_ALONE
-        if (VEC_SUFFIX(attention_is_short)(a, span)) {
-            int64_t n = lh_min64(VEC_WIDTH / 4,
-                                 lh_min64(a->heads - kv_head, end - item));
-            VEC_SUFFIX(attention_short)(a, span, kv_head, n, false, scratch);
-            item += n - 1;
+        int64_t done = VEC_SUFFIX(attention_short)(a, item, end, false,
+                                                   scratch);
+        if (done) {
+            item += done - 1;
             continue;
         }
 #endif

@@ -22,8 +22,8 @@
  * The phases go over all blocks, one after another: each waits long for its
  * first results, and blocks wait side by side.
  *
- * The same bytes as attention.inc.h, which asks attention_is_short() and
- * holds the rest.  Needs turn4() of the including file and lanes.inc.h. */
+ * The same bytes as attention.inc.h, which asks attention_short() first and
+ * does the rest.  Needs turn4() of the including file and lanes.inc.h. */
 
 #define SHORT_KEYS 32
 #define SHORT_SIZE 32
@@ -45,15 +45,6 @@ typedef struct VEC_SUFFIX(short_work) {
     float *sums;                       /* [size]: of dy y in a block       */
     float *room;                       /* for rows                         */
 } VEC_SUFFIX(short_work);
-
-/* Few keys, small heads of whole fours, each with keys of its own, and no
- * past. */
-static bool VEC_SUFFIX(attention_is_short)(const lh_attention_args *a,
-                                           const lh_span *s)
-{
-    return s->count <= SHORT_KEYS && !s->past && a->head_size <= SHORT_SIZE &&
-           a->head_size % 4 == 0 && a->heads == a->kv_heads;
-}
 
 /* ----------------------------------------------- rows to scratch, back -- */
 
@@ -114,15 +105,9 @@ LANES_INLINE void VEC_SUFFIX(short_scores)(
 /* The lanes of a block's queries from e on; all below 0. */
 LANES_INLINE VEC_INT VEC_SUFFIX(short_from)(int64_t e)
 {
-#define SHORT_FOUR(n) -(n < 1), -(n < 2), -(n < 3), -1
-#define SHORT_LANES(n) \
-    { SHORT_FOUR(n), SHORT_FOUR(n), SHORT_FOUR(n), SHORT_FOUR(n) }
-    static const int32_t lanes[4][16] = {
-        SHORT_LANES(0), SHORT_LANES(1), SHORT_LANES(2), SHORT_LANES(3),
-    };
-#undef SHORT_FOUR
-#undef SHORT_LANES
-    return VEC_BITS(VEC_LOAD((const float *)lanes[lh_max64(0, e)]));
+    static const int32_t lanes[8] = { 0, 0, 0, -1, -1, -1, -1 };
+    const float *four = (const float *)lanes + 3 - lh_max64(0, e);
+    return VEC_BITS(VEC_SUFFIX(load_fours)(four, (const int64_t[3]){ 0 }));
 }
 
 /* The halving tree over x[0 .. n-1], which it destroys.  Each has met the
@@ -332,13 +317,20 @@ static void VEC_SUFFIX(short_backward)(const VEC_SUFFIX(short_work) *w)
         VEC_SUFFIX(short_mix)(w, i, w->p + at, w->t + at, false, scale);
 }
 
-/* The heads h .. h + n - 1 of a span, at most a vector's, one way or
- * backward. */
-static void VEC_SUFFIX(attention_short)(const lh_attention_args *a,
-                                        const lh_span *s, int64_t h,
-                                        int64_t n, bool forward,
-                                        float *scratch)
+/* Does items from `item` on, one way or backward, and tells how many: a
+ * vector's heads of a span at most.  None where it is not short: few keys,
+ * small heads of whole fours, each with keys of its own, and no past. */
+static int64_t VEC_SUFFIX(attention_short)(const lh_attention_args *a,
+                                           int64_t item, int64_t end,
+                                           bool forward, float *scratch)
 {
+    const int64_t h = item % a->heads;
+    const int64_t n = lh_min64(lh_min64(VEC_WIDTH / 4, end - item),
+                               a->heads - h);
+    const lh_span *s = &a->spans[item / a->heads];
+    if (a->heads != a->kv_heads || a->head_size % 4 || s->past ||
+        a->head_size > SHORT_SIZE || s->count > SHORT_KEYS)
+        return 0;
     const int64_t at = h * a->head_size, y_row = a->heads * a->head_size;
     const int64_t q = s->q_row * a->q_row + at;
     const int64_t k = s->k_row * a->k_row + at, y = s->q_row * y_row + at;
@@ -372,7 +364,7 @@ static void VEC_SUFFIX(attention_short)(const lh_attention_args *a,
         VEC_SUFFIX(short_forward)(&w);
         if (!whole)
             VEC_SUFFIX(short_out)(&w, own.y, y_row, w.y);
-        return;
+        return n;
     }
     if (!whole) {
         w.dy = VEC_SUFFIX(short_in)(&w, w.dy, y_row);
@@ -386,6 +378,7 @@ static void VEC_SUFFIX(attention_short)(const lh_attention_args *a,
         VEC_SUFFIX(short_out)(&w, own.dk, own.k_row, w.dk);
         VEC_SUFFIX(short_out)(&w, own.dv, own.k_row, w.dv);
     }
+    return n;
 }
 
 #undef SHORT_KEYS
