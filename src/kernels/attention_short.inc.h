@@ -15,7 +15,7 @@
  *   e   0 | \ .     block i    alone keeps it out: of the block's last four
  *   r   1 | x \      = -2      keys the e-th one, key i + e, is seen from
  *   i   2 | x x \ . . .        query i + e on.  Such a query is read from row
- *   e   3 | x x x \ . .        0, and written there, before row 0's own.
+ *   e   3 | x x x \ . .        0; its m and r go there, before row 0's own.
  *   s   4 | x x x x \ .  i
  *       5 | x x x x x \  = 2
  *
