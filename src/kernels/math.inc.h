@@ -133,7 +133,7 @@ LANES_INLINE VEC VEC_SUFFIX(math_sigmoid)(VEC x)
 
 /* x N(x), N the normal distribution: (x + |x| e) / 2 with e = erf(|x| / 2^.5).
  * 1 - e is (1 - c p(c))^8 with c = |x|, so there is no exponential.  Within
- * 1.5 ulp (1.398) above 0, 1.1 * 2^-24 |x| (1.059) below; 0 from -6 on, where
+ * 1.5 ulp (1.4996) above 0, 1.1 * 2^-24 |x| (1.059) below; 0 from -6 on, where
  * the truth is -6e-9. */
 LANES_INLINE VEC VEC_SUFFIX(math_gelu)(VEC x)
 {
@@ -163,7 +163,7 @@ LANES_INLINE VEC VEC_SUFFIX(math_gelu_slope)(VEC x)
 
 /* GPT-2's GELU has e = tanh(v), v = sqrt(2 / pi) (c + 0.044715 c^3), in place
  * of erf: 1 - e is (1 - c p(c))^4, and this what its root lacks of 1.  Within
- * 1.5 ulp (1.355) above 0, 2^-24 |x| (0.950) below; 0 from -5.5 on. */
+ * 1.5 ulp (1.397) above 0, 2^-24 |x| (0.994) below; 0 from -5.5 on. */
 LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh_lack)(VEC c)
 {
     VEC u = K(-1.896791534e-8);
@@ -183,7 +183,7 @@ LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh)(VEC x)
 }
 
 /* Its slope, above 0 (1 + e + c v'(c) (1 - e^2)) / 2, by w = 1 - e.  Within
- * 2.5 * 2^-23 (2.168): what 1 - e errs times c v'.  The last sum is often half
+ * 2.5 * 2^-23 (2.186): what 1 - e errs times c v'.  The last sum is often half
  * way between floats, where an emulated fma is slow. */
 LANES_INLINE VEC VEC_SUFFIX(math_gelu_tanh_slope)(VEC x)
 {
