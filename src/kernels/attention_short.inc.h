@@ -334,24 +334,24 @@ static int64_t VEC_SUFFIX(attention_short)(const lh_attention_args *a,
     const int64_t at = h * a->head_size, y_row = a->heads * a->head_size;
     const int64_t q = s->q_row * a->q_row + at;
     const int64_t k = s->k_row * a->k_row + at, y = s->q_row * y_row + at;
+    float *const dq = a->dq ? a->dq + q : NULL;
+    float *const dk = a->dk ? a->dk + k : NULL;
+    float *const dv = a->dv ? a->dv + k : NULL;
     VEC_SUFFIX(short_work) w = {
         .a = a, .h = h, .heads = n, .count = s->count,
         .start = -(-s->count & 3), .wide = a->head_size / 4 * VEC_WIDTH,
         .q = a->q + q, .k = a->k + k, .v = a->v + k, .y = a->y + y,
         .stats = a->stats + (s->q_row * a->heads + h) * 2,
-        .dy = forward ? NULL : a->dy + y,
-        .dq = a->dq ? a->dq + q : NULL, .dk = a->dk ? a->dk + k : NULL,
-        .dv = a->dv ? a->dv + k : NULL,
+        .dy = forward ? NULL : a->dy + y, .dq = dq, .dk = dk, .dv = dv,
         .q_row = a->q_row, .k_row = a->k_row, .y_row = y_row,
         .p = scratch, .t = scratch + SHORT_UNITS * VEC_WIDTH,
         .max = scratch + 2 * SHORT_UNITS * VEC_WIDTH,
-    }, own;
+    };
     w.sums = w.max + SHORT_KEYS * VEC_WIDTH;
     w.room = w.sums + SHORT_SIZE * VEC_WIDTH;
     bool whole = w.wide == VEC_WIDTH && 4 * n == VEC_WIDTH &&
-                 (forward || (w.dq && w.dk && w.dv));
+                 (forward || (dq && dk && dv));
     if (!whole) {
-        own = w;
         for (int g = 0; g < 3; g++)
             w.step[g] = lh_min64(g + 1, n - 1) * a->head_size;
         w.q = VEC_SUFFIX(short_in)(&w, w.q, w.q_row);
@@ -363,20 +363,20 @@ static int64_t VEC_SUFFIX(attention_short)(const lh_attention_args *a,
     if (forward) {
         VEC_SUFFIX(short_forward)(&w);
         if (!whole)
-            VEC_SUFFIX(short_out)(&w, own.y, y_row, w.y);
+            VEC_SUFFIX(short_out)(&w, a->y + y, y_row, w.y);
         return n;
     }
     if (!whole) {
         w.dy = VEC_SUFFIX(short_in)(&w, w.dy, y_row);
-        w.dq = VEC_SUFFIX(short_in)(&w, a->first_q ? NULL : w.dq, own.q_row);
-        w.dk = VEC_SUFFIX(short_in)(&w, a->first_k ? NULL : w.dk, own.k_row);
-        w.dv = VEC_SUFFIX(short_in)(&w, a->first_v ? NULL : w.dv, own.k_row);
+        w.dq = VEC_SUFFIX(short_in)(&w, a->first_q ? NULL : dq, a->q_row);
+        w.dk = VEC_SUFFIX(short_in)(&w, a->first_k ? NULL : dk, a->k_row);
+        w.dv = VEC_SUFFIX(short_in)(&w, a->first_v ? NULL : dv, a->k_row);
     }
     VEC_SUFFIX(short_backward)(&w);
     if (!whole) {
-        VEC_SUFFIX(short_out)(&w, own.dq, own.q_row, w.dq);
-        VEC_SUFFIX(short_out)(&w, own.dk, own.k_row, w.dk);
-        VEC_SUFFIX(short_out)(&w, own.dv, own.k_row, w.dv);
+        VEC_SUFFIX(short_out)(&w, dq, a->q_row, w.dq);
+        VEC_SUFFIX(short_out)(&w, dk, a->k_row, w.dk);
+        VEC_SUFFIX(short_out)(&w, dv, a->k_row, w.dv);
     }
     return n;
 }

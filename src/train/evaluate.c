@@ -96,7 +96,7 @@ LH_INTERNAL lh_status lh_windows_score(lh_tape *t, lh_model *m,
     }
     lh_packer_free(w->ctx, &packer);
     double sum = s->found.nats + s->found.end_nats;
-    if (!status && sum - sum != 0 && !w->ctx->dry)
+    if (!status && !w->ctx->dry && sum - sum != 0)
         status = lh_fail(w->ctx, LH_ERROR_NUMBER, "the loss is not finite;"
                          " the model's weights are damaged, or too large");
     return status;
