@@ -2,8 +2,8 @@
  * function.  The arithmetic is in the kernels that the same rows make. */
 #include "autograd/ops.h"
 
-static lh_status elementwise_launch(lh_tensor *n, lh_kernel kernel,
-                                    bool backward)
+static inline __attribute__((always_inline)) lh_status elementwise_launch(
+    lh_tensor *n, lh_kernel kernel, bool backward)
 {
     lh_map_args args = {
         .a = n->input[0].tensor->data,
@@ -16,6 +16,17 @@ static lh_status elementwise_launch(lh_tensor *n, lh_kernel kernel,
     if (backward && n->inputs > 1)
         args.db = lh_node_input_first(n, 1, &args.first_b);
     return lh_node_launch(n, kernel, &args, n->size, LH_MAP_COST, 0);
+}
+
+/* One for each way, without a branch: a small node is 30 ns. */
+static lh_status elementwise_forward(lh_tensor *n, lh_kernel kernel)
+{
+    return elementwise_launch(n, kernel, false);
+}
+
+static lh_status elementwise_backward(lh_tensor *n, lh_kernel kernel)
+{
+    return elementwise_launch(n, kernel, true);
 }
 
 static lh_tensor *elementwise_unary(lh_tape *t, const lh_op *op,
@@ -47,11 +58,11 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
 #define ELEMENTWISE_OP(name) \
     static lh_status name##_elementwise_forward(lh_tensor *n) \
     { \
-        return elementwise_launch(n, LH_KERNEL_##name##_forward, false); \
+        return elementwise_forward(n, LH_KERNEL_##name##_forward); \
     } \
     static lh_status name##_elementwise_backward(lh_tensor *n) \
     { \
-        return elementwise_launch(n, LH_KERNEL_##name##_backward, true); \
+        return elementwise_backward(n, LH_KERNEL_##name##_backward); \
     } \
     static const lh_op name##_elementwise_op = { \
         #name, name##_elementwise_forward, name##_elementwise_backward \
