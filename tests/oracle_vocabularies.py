@@ -57,6 +57,15 @@ def ours(path, texts, what="ids"):
     return lists
 
 
+def unlike(what, texts, lists, wanted):
+    """How many of the texts have other ids than wanted; says the first."""
+    pairs = [x for x in zip(texts, lists, wanted, strict=True)
+             if x[1] != x[2]]
+    for text, a, b in pairs[:3]:
+        print(f"{what}: {text[:60]!r}: {a[:12]}, not {b[:12]}", flush=True)
+    return len(pairs)
+
+
 class Ranks:
     """A .tiktoken file in the library it was made for."""
     def __init__(self, path, name):
@@ -417,13 +426,8 @@ def saving():
                 bad += 1
                 print(f"saved {name}: {token} has another id")
         theirs = library.encode(some)
-        for text, a, b in zip(some, ours(name, [t.encode() for t in some]),
-                              theirs):
-            if a != b:
-                bad += 1
-                if bad <= 3:
-                    print(f"saved {name}: {text[:60]!r}: {a[:12]}, not"
-                          f" {b[:12]}")
+        bad += unlike("saved " + name, some,
+                      ours(name, [t.encode() for t in some]), theirs)
     return bad
 
 
@@ -438,14 +442,9 @@ def specials(name, theirs):
     some = list(strings(20000, PIECES + 4 * SPECIAL, ""))
     for what, encode in (("special", theirs.special),
                          ("frame", theirs.framed)):
-        for text, a, b in zip(some, ours(place(name), [
-                t.encode() for t in some], what),
-                encode(some) if encode else ()):
-            if a != b:
-                bad += 1
-                if bad <= 3:
-                    print(f"{name}, {what}: {text[:60]!r}: {a[:12]}, not"
-                          f" {b[:12]}")
+        if encode:
+            bad += unlike(f"{name}, {what}", some, ours(
+                place(name), [t.encode() for t in some], what), encode(some))
     return bad
 
 
@@ -466,13 +465,10 @@ def differing(name, theirs, some):
     if tool("back" if back else "ids", place(name), texts=known) == \
             b"".join(said):
         return 0
-    pairs = [(t, a, b) for t, a, b in zip(some, ours(place(name), known),
-                                          lists) if a != b]
-    for text, a, b in pairs[:3]:
-        print(f"{name}: {text[:60]!r}: {a[:12]}, not {b[:12]}", flush=True)
-    if not pairs:
+    bad = unlike(name, some, ours(place(name), known), lists)
+    if not bad:
         print(f"{name}: decodes to other texts, from {some[0][:60]!r} on")
-    return max(1, len(pairs))
+    return max(1, bad)
 
 
 def compare(name):

@@ -237,7 +237,7 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
     lh_status status = trainer_choose(r, &targets);
     if (!status)
         status = trainer_gradients(r, targets, &loss);
-    if (!status && loss - loss != 0 && !r->ctx->dry)
+    if (!status && !r->ctx->dry && loss - loss != 0)
         status = lh_fail(r->ctx, LH_ERROR_NUMBER, "step %lld: the loss is"
                          " not finite; a lower learning rate or clipping may"
                          " help", (long long)r->adamw->step + 1);
