@@ -151,7 +151,7 @@ static void make_gemm_bf16(trial *t)
                 (uint32_t)lh_narrow((float)(below(t, 17) - 8)) << 16;
     }
     t->items = lh_gemm_bf16_items(g->m, g->n);
-    t->scratch = LH_GEMM_BF16_SCRATCH;
+    t->scratch = LH_GEMM_SCRATCH;
 }
 
 static void make_widen(trial *t)
@@ -574,7 +574,7 @@ static void check_bf16(lh_kernel_fn *fn[LH_ISA_COUNT][LH_KERNEL_COUNT])
 {
     enum { M = 31, N = 45, K = 500 };
     static uint16_t a[M * K], b[N * K];
-    static float c[M * N], scratch[LH_GEMM_BF16_SCRATCH + 16];
+    static float c[M * N], scratch[LH_GEMM_SCRATCH + 16];
     uint64_t random = 8;
     for (int i = 0; i < (M + N) * K; i++) {
         uint16_t x = (uint16_t)test_random(&random);

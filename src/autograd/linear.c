@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) lh_status linear_product(
         .c = g->c, .c_row = g->c_row, .bias = g->bias,
         .accumulate = g->accumulate, .narrow = narrow,
         .wide = b->dtype == LH_F32,
-    }, lh_gemm_bf16_items(g->m, g->n), cost, LH_GEMM_BF16_SCRATCH);
+    }, lh_gemm_bf16_items(g->m, g->n), cost, LH_GEMM_SCRATCH);
 }
 
 static lh_status linear_forward(lh_tensor *n)

@@ -19,34 +19,60 @@ LH_KERNEL(widen)
         a->y[i] = lh_widen(a->x[i]);
 }
 
+/* The upper half of each float, rounded. */
+static inline VEC_INT VEC_SUFFIX(bf16_near)(VEC x)
+{
+    VEC_INT bits = VEC_BITS(x);
+    VEC_INT near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    VEC_INT nan = (VEC_INT)((bits & 0x7fffffff) > 0x7f800000);
+    return (nan & (bits >> 16 | 0x40)) | (~nan & near);
+}
+
 LH_KERNEL(narrow)
 {
     LH_KERNEL_ARGS(narrow);
     int64_t i = begin;
     for (; end - i >= VEC_WIDTH; i += VEC_WIDTH) {
-        VEC_INT bits = VEC_BITS(VEC_LOAD(a->x + i));
-        VEC_INT near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-        VEC_INT nan = (VEC_INT)((bits & 0x7fffffff) > 0x7f800000);
-        near = (nan & (bits >> 16 | 0x40)) | (~nan & near);
         VEC_SUFFIX(lh_half) y = __builtin_convertvector(
-            near, VEC_SUFFIX(lh_half));
+            VEC_SUFFIX(bf16_near)(VEC_LOAD(a->x + i)), VEC_SUFFIX(lh_half));
         memcpy(a->y + i, &y, sizeof y);
     }
     for (; i < end; i++)
         a->y[i] = lh_narrow(a->x[i]);
 }
 
+/* y[i] = x[i] as bf16, as float. */
+static void VEC_SUFFIX(bf16_round)(const float *x, float *y, int64_t n)
+{
+    for (; n >= VEC_WIDTH; n -= VEC_WIDTH, x += VEC_WIDTH, y += VEC_WIDTH)
+        VEC_STORE(y, VEC_FLOAT(VEC_SUFFIX(bf16_near)(VEC_LOAD(x)) << 16));
+    for (; n > 0; n--)
+        *y++ = lh_widen(lh_narrow(*x++));
+}
+
 /* ------------------------------------------------------------ product -- */
 
-#define BF16_DEPTH 256
+/* Columns of b that are widened at a time, just before they are used; columns
+ * whose sums are kept where c is narrow: a is widened anew for each of them.
+ * From line to line of an operand `length` long: an odd number of cache
+ * lines. */
 #define BF16_TILE LH_GEMM_TILE
-_Static_assert(LH_GEMM_SCRATCH + 2 * BF16_TILE * BF16_DEPTH +
-                   BF16_TILE * BF16_TILE <= LH_GEMM_BF16_SCRATCH,
+#define BF16_COLUMNS 384
+#define BF16_PITCH(length) (((length) + 31) / 32 * 32 + 16)
+#define BF16_LINES(rows) \
+    ((rows) * BF16_PITCH(GEMM_DEPTH) > GEMM_DEPTH * BF16_PITCH(rows) \
+         ? (rows) * BF16_PITCH(GEMM_DEPTH) : GEMM_DEPTH * BF16_PITCH(rows))
+#define BF16_A BF16_LINES(LH_GEMM_BF16_HIGH)
+#define BF16_SUM (LH_GEMM_BF16_HIGH * BF16_COLUMNS)
+/* All of it lies in the room for a panel that gemm packs of b, behind the
+ * columns that there are. */
+#define BF16_FREE (BF16_TILE * GEMM_DEPTH)
+_Static_assert(BF16_FREE + BF16_SUM + BF16_A + BF16_LINES(BF16_TILE) <=
+                   GEMM_B,
                "widened operands do not fit into the scratch");
 
 /* rows x count elements of from, strides row and col, one of them 1, into
- * `to`; the strides there.  Both are at most a block's.  wide: `from` are
- * floats, to be rounded. */
+ * `to`; the strides there.  wide: `from` are floats, to be rounded. */
 static void VEC_SUFFIX(bf16_block)(float *to, int64_t *to_row,
                                    int64_t *to_col, const void *from,
                                    int64_t row, int64_t col, int64_t rows,
@@ -54,59 +80,56 @@ static void VEC_SUFFIX(bf16_block)(float *to, int64_t *to_row,
 {
     bool along = col == 1;
     int64_t lines = along ? rows : count, length = along ? count : rows;
-    int64_t stride = along ? row : col;
-    int64_t pitch = along ? BF16_DEPTH : BF16_TILE;
-    uint16_t half[BF16_DEPTH];
-    for (int64_t i = 0; i < lines; i++) {
-        const uint16_t *line = (const uint16_t *)from + i * stride;
-        if (wide) {
-            lh_narrow_args args = { (const float *)from + i * stride, half };
-            VEC_SUFFIX(narrow)(&args, 0, length, NULL);
-            line = half;
-        }
-        VEC_SUFFIX(widen)(&(lh_widen_args){ line, to + i * pitch }, 0,
-                          length, NULL);
+    int64_t stride = along ? row : col, pitch = BF16_PITCH(length);
+    if (stride == length) {            /* one line                         */
+        pitch = length;
+        length *= lines;
+        lines = 1;
     }
     *to_row = along ? pitch : 1;
     *to_col = along ? 1 : pitch;
+    for (int64_t i = 0; i < lines; i++, to += pitch)
+        if (wide)
+            VEC_SUFFIX(bf16_round)((const float *)from + i * stride, to,
+                                   length);
+        else
+            VEC_SUFFIX(widen)(&(lh_widen_args){
+                (const uint16_t *)from + i * stride, to }, 0, length, NULL);
 }
 
-static void VEC_SUFFIX(bf16_tile)(const lh_gemm_bf16_args *g, int64_t i,
-                                  int64_t m, int64_t j, int64_t n,
-                                  float *scratch)
+/* Columns j .. j + n - 1 of a rectangle, at most BF16_COLUMNS. */
+static void VEC_SUFFIX(bf16_columns)(const lh_gemm_bf16_args *g,
+                                     const lh_gemm_part *p, int64_t j,
+                                     int64_t n, float *scratch)
 {
-    float *a = scratch + LH_GEMM_SCRATCH, *b = a + BF16_TILE * BF16_DEPTH;
-    float *sum = b + BF16_TILE * BF16_DEPTH;
-    float *c = (float *)g->c + (g->narrow ? 0 : i * g->c_row + j);
-    size_t bytes = (size_t)n * sizeof(float);
-    for (int64_t r = 0; r < m; r++)
-        if (g->accumulate || g->bias)
-            memcpy(sum + r * BF16_TILE,
-                   g->accumulate ? c + r * g->c_row : g->bias + j, bytes);
-        else
-            memset(sum + r * BF16_TILE, 0, bytes);
-    for (int64_t l = 0; l < g->k; l += BF16_DEPTH) {
-        lh_gemm_args args = {
-            .m = m, .n = n, .k = lh_min64(BF16_DEPTH, g->k - l),
-            .a = a, .b = b, .c = sum, .c_row = BF16_TILE,
-            .accumulate = true,
-        };
+    float *sum = scratch + BF16_FREE, *a = sum + BF16_SUM, *b = a + BF16_A;
+    float *c = g->narrow ? sum : (float *)g->c + p->i * g->c_row + j;
+    int64_t deep = g->k > GEMM_DEPTH ? GEMM_CUT : GEMM_DEPTH, l = 0;
+    lh_gemm_args args = { .m = p->m, .a = a, .b = b,
+                          .c_row = g->narrow ? BF16_COLUMNS : g->c_row,
+                          .accumulate = g->accumulate };
+    do {
+        args.k = lh_min64(deep, g->k - l);
         VEC_SUFFIX(bf16_block)(a, &args.a_row, &args.a_col,
-                               g->a + i * g->a_row + l * g->a_col,
-                               g->a_row, g->a_col, m, args.k, false);
-        VEC_SUFFIX(bf16_block)(b, &args.b_col, &args.b_row,
-                               lh_gemm_bf16_b(g, l, j), g->b_col, g->b_row,
-                               n, args.k, g->wide);
-        VEC_SUFFIX(gemm)(&args, 0, 1, scratch);
-    }
-    for (int64_t r = 0; r < m; r++)
-        if (g->narrow)
-            VEC_SUFFIX(narrow)(&(lh_narrow_args){
-                                   sum + r * BF16_TILE,
-                                   (uint16_t *)g->c + (i + r) * g->c_row + j,
-                               }, 0, n, NULL);
-        else
-            memcpy(c + r * g->c_row, sum + r * BF16_TILE, bytes);
+                               g->a + p->i * g->a_row + l * g->a_col,
+                               g->a_row, g->a_col, p->m, args.k, false);
+        for (int64_t at = 0; at < n; at += BF16_TILE) {
+            args.n = lh_min64(BF16_TILE, n - at);
+            args.c = c + at;
+            args.bias = g->bias ? g->bias + j + at : NULL;
+            VEC_SUFFIX(bf16_block)(b, &args.b_col, &args.b_row,
+                                   lh_gemm_bf16_b(g, l, j + at), g->b_col,
+                                   g->b_row, args.n, args.k, g->wide);
+            VEC_SUFFIX(gemm)(&args, 0, lh_gemm_items(args.m, args.n),
+                             scratch);
+        }
+        args.accumulate = true;
+        l += deep;
+    } while (l < g->k);
+    for (int64_t i = 0; g->narrow && i < p->m; i++)
+        VEC_SUFFIX(narrow)(&(lh_narrow_args){
+            sum + i * BF16_COLUMNS,
+            (uint16_t *)g->c + (p->i + i) * g->c_row + j }, 0, n, NULL);
 }
 
 LH_KERNEL(gemm_bf16)
@@ -114,14 +137,21 @@ LH_KERNEL(gemm_bf16)
     const lh_gemm_bf16_args *g = args;
     while (begin < end) {
         lh_gemm_part p = lh_gemm_bf16_next(g->m, g->n, begin, end);
-        for (int64_t i = 0; i < p.m; i += BF16_TILE)
-            for (int64_t j = 0; j < p.n; j += BF16_TILE)
-                VEC_SUFFIX(bf16_tile)(g, p.i + i,
-                                      lh_min64(BF16_TILE, p.m - i), p.j + j,
-                                      lh_min64(BF16_TILE, p.n - j), scratch);
+        for (int64_t j = 0; j < p.n; j += BF16_COLUMNS)
+            VEC_SUFFIX(bf16_columns)(g, &p, p.j + j,
+                                     lh_min64(BF16_COLUMNS, p.n - j),
+                                     scratch);
         begin += p.items;
     }
 }
 
-#undef BF16_DEPTH
+#undef GEMM_DEPTH
+#undef GEMM_CUT
+#undef GEMM_B
 #undef BF16_TILE
+#undef BF16_COLUMNS
+#undef BF16_PITCH
+#undef BF16_LINES
+#undef BF16_A
+#undef BF16_SUM
+#undef BF16_FREE

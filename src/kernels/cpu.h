@@ -51,15 +51,10 @@ LH_INTERNAL const char *lh_cpu_lacks(uint32_t features, lh_isa isa);
 LH_INTERNAL void lh_kernels_build(uint32_t features, lh_isa limit,
                                   lh_kernels *table, float *scratch);
 
-/* Where the self-test's own part of the scratch begins: behind what any of
- * its kernels takes. */
-#define LH_SELFTEST_POOLS \
-    (LH_GEMM_SCRATCH > LH_GEMM_BF16_SCRATCH ? LH_GEMM_SCRATCH \
-                                            : LH_GEMM_BF16_SCRATCH)
-
 /* Whether fn gives the bytes that plain gives on a small fixed input, which
- * _start puts into the scratch once: a few microseconds.  In selftest.c. */
-#define LH_SELFTEST_SCRATCH (LH_SELFTEST_POOLS + 3 * 1024)
+ * _start puts into the scratch once, behind what any of its kernels takes: a
+ * few microseconds.  In selftest.c. */
+#define LH_SELFTEST_SCRATCH (LH_GEMM_SCRATCH + 3 * 1024)
 LH_INTERNAL void lh_kernel_selftest_start(float *scratch);
 LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
                                     lh_kernel_fn *fn, float *scratch);

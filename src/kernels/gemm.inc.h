@@ -704,8 +704,6 @@ LH_KERNEL(gemm)
     }
 }
 
-#undef GEMM_DEPTH
-#undef GEMM_CUT
 #undef GEMM_WIDE
 #undef GEMM_LINE
 #undef GEMM_PITCH
@@ -714,7 +712,6 @@ LH_KERNEL(gemm)
 #undef GEMM_CHUNK
 #undef GEMM_FEW
 #undef GEMM_A
-#undef GEMM_B
 #undef GEMM_EACH_VECTOR
 #undef GEMM_EACH
 #undef GEMM_DECLARE

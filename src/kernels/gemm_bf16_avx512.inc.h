@@ -37,7 +37,7 @@
 #define BF16_B (BF16_WIDE * BF16_DEPTH / 2)
 _Static_assert(BF16_A >= LH_GEMM_BF16_HIGH * BF16_PITCH &&
                BF16_A + BF16_B + LH_GEMM_BF16_HIGH * BF16_COLUMNS <=
-                   LH_GEMM_BF16_SCRATCH,
+                   LH_GEMM_SCRATCH,
                "packed pairs do not fit into the scratch");
 
 /* Lines of the cache that tiles ask for on their way, `each` of them with each

@@ -239,7 +239,7 @@ static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
  * over l cut anywhere in two, accumulated, is the whole chain where a_row = 1:
  * rows of a batch may come in parts.
  * Items: lh_gemm_bf16_items() blocks of rows x LH_GEMM_TILE columns of c,
- * block by block: lh_gemm_bf16_next().  Scratch: LH_GEMM_BF16_SCRATCH. */
+ * block by block: lh_gemm_bf16_next().  Scratch: LH_GEMM_SCRATCH. */
 typedef struct lh_gemm_bf16_args {
     int64_t m, n, k;
     const uint16_t *a;
@@ -255,7 +255,6 @@ typedef struct lh_gemm_bf16_args {
 /* Rows of a block at most, and of what all but the last are multiples. */
 #define LH_GEMM_BF16_HIGH 288
 #define LH_GEMM_BF16_ROWS 12
-#define LH_GEMM_BF16_SCRATCH (LH_GEMM_SCRATCH + 3 * 64 * 256)
 static inline int64_t lh_gemm_bf16_high(int64_t m)
 {
     int64_t blocks = (m + LH_GEMM_BF16_HIGH - 1) / LH_GEMM_BF16_HIGH;

@@ -31,7 +31,7 @@
 #define BFMMLA_B (8 * BFMMLA_DEPTH / 2)
 _Static_assert(LH_GEMM_BF16_HIGH % 8 == 0 &&
                BFMMLA_A + BFMMLA_B + LH_GEMM_BF16_HIGH * BFMMLA_COLUMNS <=
-                   LH_GEMM_BF16_SCRATCH,
+                   LH_GEMM_SCRATCH,
                "packed operands do not fit into the scratch");
 
 /* --------------------------------------------------------------- tile -- */

@@ -11,7 +11,7 @@
 /* The pools in the scratch behind what the kernels get: the inputs, and an
  * output of each side. */
 enum { SELFTEST_POOL = 1024 };
-_Static_assert(LH_SELFTEST_SCRATCH >= LH_SELFTEST_POOLS + 3 * SELFTEST_POOL,
+_Static_assert(LH_SELFTEST_SCRATCH >= LH_GEMM_SCRATCH + 3 * SELFTEST_POOL,
                "the self-test's pools do not fit");
 
 /* 5 rows of 21 columns: no multiple of any vector width. */
@@ -165,7 +165,7 @@ static bool selftest_same(const float *a, const float *b)
 
 LH_INTERNAL void lh_kernel_selftest_start(float *scratch)
 {
-    float *in = scratch + LH_SELFTEST_POOLS;
+    float *in = scratch + LH_GEMM_SCRATCH;
     uint32_t word = 12345;
     for (int i = 0; i < SELFTEST_POOL; i++) {    /* -2 .. 2, 24 bits       */
         word = word * 1664525u + 1013904223u;
@@ -181,7 +181,7 @@ LH_INTERNAL bool lh_kernel_selftest(lh_kernel kernel, lh_kernel_fn *plain,
 #define MAP(name) selftest_map, selftest_map_backward,
 #include "kernels/kernels.def"
     };
-    float *in = scratch + LH_SELFTEST_POOLS;
+    float *in = scratch + LH_GEMM_SCRATCH;
     float *out[2] = { in + SELFTEST_POOL, in + 2 * SELFTEST_POOL };
     lh_kernel_args args;
     int64_t items = 0;

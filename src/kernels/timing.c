@@ -63,7 +63,7 @@ static void timing_gemm(lh_timing_work *w)
         w->args.gemm = (lh_gemm_args){ TIMING_PRODUCT };
 #undef TIMING_PRODUCT
     w->items = bf16 ? lh_gemm_bf16_items(m, n) : lh_gemm_items(m, n);
-    w->scratch = bf16 ? LH_GEMM_BF16_SCRATCH : LH_GEMM_SCRATCH;
+    w->scratch = LH_GEMM_SCRATCH;
     w->flops = 2.0 * (double)(m * n * k);
 }
 

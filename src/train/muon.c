@@ -53,7 +53,7 @@ static lh_status muon_product(lh_context *ctx, uint16_t *half,
               .m = g->m, .n = g->n, .k = g->k, .a = half, .b = g->b, .c = g->c,
               .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row,
               .b_col = g->b_col, .c_row = g->c_row, .wide = true,
-          }, items, cost / 2, LH_GEMM_BF16_SCRATCH);
+          }, items, cost / 2, LH_GEMM_SCRATCH);
 }
 
 static lh_status muon_lerp(lh_context *ctx, const float *x, float *y,
