@@ -73,6 +73,7 @@ static void input(instance *c, uint64_t *random, int dims, int64_t a,
 #define ERF erf
 #define GELU(x) ((x) * erfc((x) * -0.70710678118654752440) / 2)
 #define SIGMOID(x) (1 / (1 + exp(-(x))))
+#define SILU(x) ((x) * SIGMOID(x))
 #define GELU_TANH(x) \
     ((x) * SIGMOID(1.5957691216057308 * ((x) + 0.044715 * (x) * (x) * (x))))
 

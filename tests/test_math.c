@@ -157,12 +157,19 @@ static double gelu_tanh64(double x, double *slope)
     return x * n;
 }
 
-/* GELU and its slope: bounds in ulp above 0, in 2^-24 |x| below, and of the
- * slope in 2^-23. */
-static void test_gelu(const char *name, float (*value)(float),
-                      float (*slope)(float),
-                      double (*reference)(double, double *), double bound,
-                      double bound_below, double bound_slope)
+static double silu64(double x, double *slope)
+{
+    double s = sigmoid64(x);
+    *slope = s + x * s * sigmoid64(-x);
+    return x * s;
+}
+
+/* A gated unit, x N(x), and its slope: bounds in ulp above `least`, in
+ * 2^-24 |x| below 0, and of the slope in 2^-23. */
+static void test_gated(const char *name, float (*value)(float),
+                       float (*slope)(float),
+                       double (*reference)(double, double *), float least,
+                       double bound, double bound_below, double bound_slope)
 {
     double ulp = 0, below = 0, error = 0, d;
     uint64_t step = stride();
@@ -171,22 +178,24 @@ static void test_gelu(const char *name, float (*value)(float),
         if (!(fabsf(x) <= 1e30f && fabsf(x) >= 1e-30f))
             continue;
         double y = value(x), wanted = reference((double)x, &d);
-        if (x > 0)
+        if (x > least)
             ulp = fmax(ulp, ulps(value(x), wanted));
-        else
+        if (x < 0)
             below = fmax(below, fabs(y - wanted) / -(double)x);
         if (fabsf(x) > 100)                /* beyond, doubles' 0 * inf     */
             d = x > 0;
         error = fmax(error, fabs((double)slope(x) - d));
     }
-    printf("    %s at most %.3f ulp, below 0 %.3f of 2^-24 |x|, slope"
-           " %.3f of 2^-23\n", name, ulp, below * 0x1p24, error * 0x1p23);
+    printf("    %s at most %.3f ulp above %g, below 0 %.3f of 2^-24 |x|, slope"
+           " %.3f of 2^-23\n", name, ulp, (double)least, below * 0x1p24,
+           error * 0x1p23);
     CHECK(ulp > 0.4 && ulp <= bound);
     CHECK(below > 0x1p-26 && below <= bound_below * 0x1p-24);
     CHECK(error > 0x1p-25 && error <= bound_slope * 0x1p-23);
-    CHECK(value(INFINITY) == INFINITY && value(-INFINITY) == 0);
-    CHECK(value(-6) == 0 && value(-5) < 0 && value(0) == 0);
-    CHECK(slope(INFINITY) == 1 && slope(0) == 0.5f && slope(-INFINITY) == 0);
+    CHECK(value(INFINITY) == INFINITY && value(-5) < 0 && value(0) == 0);
+    CHECK(slope(INFINITY) == 1 && slope(0) == 0.5f);
+    CHECK(fabsf(value(-INFINITY)) < 2e-36f);
+    CHECK(fabsf(slope(-INFINITY)) < 2e-36f);
     for (uint32_t payload = 0x7f800001u; payload <= 0x7fffffffu;
          payload += 0x55555) {
         CHECK(isnan(value(lh_float_of(payload))));
@@ -209,6 +218,7 @@ static void test_edges(void)
     CHECK(signbit(math_tanh_c(-0.0f)) && signbit(math_erf_c(-0.0f)));
     CHECK(math_sigmoid_c(0) == 0.5f && math_sigmoid_c(inf) == 1);
     CHECK(math_sigmoid_c(-inf) == 0);
+    CHECK(math_gelu_c(-6) == 0 && math_gelu_tanh_c(-6) == 0);
     for (size_t i = 0; i < LH_COUNT(functions); i++)
         CHECK(isnan(functions[i].ours(NAN)));
 }
@@ -322,9 +332,12 @@ int main(void)
     }
     lh_rows_c(t.plain);
     test_edges();
-    test_gelu("gelu", math_gelu_c, math_gelu_slope_c, gelu64, 1.5, 1.1, 1.6);
-    test_gelu("gelu_tanh", math_gelu_tanh_c, math_gelu_tanh_slope_c,
-              gelu_tanh64, 1.5, 1, 2.5);
+    test_gated("gelu", math_gelu_c, math_gelu_slope_c, gelu64, 0, 1.5, 1.1,
+               1.6);
+    test_gated("gelu_tanh", math_gelu_tanh_c, math_gelu_tanh_slope_c,
+               gelu_tanh64, 0, 1.5, 1, 2.5);
+    test_gated("silu", math_silu_c, math_silu_slope_c, silu64, -87, 2.5,
+               1.3, 1.6);
     test_functions(&t);
     test_rows(&t);
     lh_context_free(ctx);

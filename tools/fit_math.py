@@ -71,6 +71,9 @@ TINY = mp.mpf(10)**-9              # a weight of 0 would make a row of zeros
 
 fit("exp: q(r)", near_zero(lambda r: (mp.expm1(r) - r) / r**2, mp.mpf(1) / 2),
     "-0.3475", "0.3475", 5, lambda r: r**2 + TINY)
+fit("exp, beside a 1: 1 + r q(r)",
+    near_zero(lambda r: mp.expm1(r) / r, mp.mpf(1)), "-0.3475", "0.3475", 5,
+    lambda r: abs(r) + TINY)
 fit("log: q(f)",
     near_zero(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, mp.mpf(1) / 3),
     "-0.293", "0.4143", 8, lambda f: f**2 + TINY)

@@ -83,7 +83,7 @@
 
 /* All of a turn is loaded before it is computed, and computed before the
  * first store: the chains lie side by side, and what a row's slopes share
- * (swiglu's sigmoid) is computed once. */
+ * (swiglu's exponential) is computed once. */
 #define ELEMENTWISE_TAKE(v, x, from) VEC x##v = ELEMENTWISE_LOAD(m.from, v);
 #define ELEMENTWISE_CALL(v, x, function) \
     VEC x##v = VEC_SUFFIX(function)(a##v, b##v, s, y##v);

@@ -1,11 +1,11 @@
-/* EXP LOG TANH ERF SIGMOID GELU RSQRT: one source for floats and for vectors
- * of every width, from + - * / sqrt, fma, comparisons and integer operations
- * on the bits, without a branch: so the same bits on every row.
+/* EXP LOG TANH ERF SIGMOID SILU GELU RSQRT: one source for floats and for
+ * vectors of every width, from + - * / sqrt, fma, comparisons and integer
+ * operations on the bits, without a branch: so the same bits on every row.
  *
  * Bounds in ulp, which tests/test_math.c holds, and in brackets the largest
  * errors seen: EXP 1.0 (0.775), LOG 1.0 (0.822), TANH 1.5 (1.343), ERF 1.5
- * (1.189), SIGMOID 1.5 (1.480), RSQRT 1.5 (1.491: two roundings).  The
- * GELUs', and their slopes', are with them.
+ * (1.189), SIGMOID 1.5 (1.480), RSQRT 1.5 (1.491: two roundings).  Those of
+ * SILU, the GELUs and their slopes are with them.
  * tools/fit_math.py fits the polynomials anew.  Needs the macros of
  * vec_<isa>.h. */
 
@@ -128,6 +128,37 @@ LANES_INLINE VEC VEC_SUFFIX(math_sigmoid)(VEC x)
     return FMA(rest, SELECT(x > K(0), q, K(1) - q), q);
 }
 
+/* e^-x = 2^n e^-r for x of -87 to 87: a normal float, whose exponent takes n
+ * by a sum.  Less exact than EXP, since a 1 is added to it. */
+LANES_INLINE VEC VEC_SUFFIX(math_exp_minus)(VEC x)
+{
+    VEC t = FMA(x, K(-1.4426950408889634), K(MATH_ROUND));
+    VEC n = t - K(MATH_ROUND);
+    VEC r = FMA(n, K(0.693147182464599609375), x);
+    r = FMA(n, K(-1.90465429995776804525e-9), r);
+    VEC q = K(0.001395485697);
+    q = MATH_STEPS(q, r, -0.008375250718, 0.04166611835, -0.1666641453);
+    q = MATH_STEPS(q, r, 0.5000000137, -1, 1);
+    return VEC_FLOAT(VEC_BITS(q) + (VEC_BITS(t) << 23));
+}
+
+/* x / (1 + e^-x), within 2.5 ulp (2.394; 1.507 above 0).  What is below -87
+ * counts as -87, for which this is -1.4e-36. */
+LANES_INLINE VEC VEC_SUFFIX(math_silu)(VEC x)
+{
+    VEC c = MAX(K(-87), x);
+    return c / (K(1) + VEC_SUFFIX(math_exp_minus)(MIN(K(87), c)));
+}
+
+/* Its slope, s + x s (1 - s), s = 1 / (1 + e^-x), within 1.6 * 2^-23 (1.588):
+ * 1 - s is e^-x s, in which nothing cancels. */
+LANES_INLINE VEC VEC_SUFFIX(math_silu_slope)(VEC x)
+{
+    VEC c = MIN(K(87), MAX(K(-87), x)), e = VEC_SUFFIX(math_exp_minus)(c);
+    VEC s = K(1) / (K(1) + e);
+    return FMA(c * s, e * s, s);
+}
+
 /* What the square of 1 - u lacks of 1, for a variable u. */
 #define MATH_LACK(u) FNMA(u, u, (u) + (u))
 
@@ -205,6 +236,8 @@ LANES_INLINE VEC VEC_SUFFIX(math_rsqrt)(VEC x)
 #define TANH(x) VEC_SUFFIX(math_tanh)(x)
 #define ERF(x) VEC_SUFFIX(math_erf)(x)
 #define SIGMOID(x) VEC_SUFFIX(math_sigmoid)(x)
+#define SILU(x) VEC_SUFFIX(math_silu)(x)
+#define SILU_SLOPE(x) VEC_SUFFIX(math_silu_slope)(x)
 #define GELU(x) VEC_SUFFIX(math_gelu)(x)
 #define GELU_SLOPE(x) VEC_SUFFIX(math_gelu_slope)(x)
 #define GELU_TANH(x) VEC_SUFFIX(math_gelu_tanh)(x)

@@ -40,6 +40,8 @@
 #undef TANH
 #undef ERF
 #undef SIGMOID
+#undef SILU
+#undef SILU_SLOPE
 #undef GELU
 #undef GELU_SLOPE
 #undef GELU_TANH
