@@ -71,7 +71,7 @@ COLD := $(filter-out src/model/gpt.c,$(filter src/formats/% src/dataset/% \
             src/tokenizer/tokenizer_json.c src/tokenizer/load.c \
             src/train/spool.c src/train/plan.c src/train/evaluate.c \
             src/base/file.c src/base/number.c src/autograd/params.c \
-            src/autograd/recompute.c src/autograd/elementwise.c \
+            src/autograd/recompute.c \
             src/kernels/mixed.c src/tokenizer/train.c \
             $(addprefix src/kernels/,cpu.c limits.c selftest.c table.c), \
             $(LIB_C) $(CLI_C)))

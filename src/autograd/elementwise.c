@@ -41,7 +41,8 @@ static lh_tensor *elementwise_binary(lh_tape *t, const lh_op *op,
                                      lh_tensor *a, lh_tensor *b)
 {
     lh_tensor *input[2] = { a, b };
-    if (!lh_inputs_ok(t, op->name, input, 2))
+    if (!(t && !t->status && lh_tensor_ok(t, a) && lh_tensor_ok(t, b)) &&
+        !lh_inputs_ok(t, op->name, input, 2))
         return NULL;
     bool same = a->dims == b->dims;
     for (int i = 0; same && i < a->dims; i++)

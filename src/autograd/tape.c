@@ -159,35 +159,32 @@ static int64_t tape_elements(lh_tape *t, const char *what, int dims,
  * unless it is borrowed, its elements: one piece of the arena, or two. */
 TAPE_INLINE lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
                                    int dims, const int64_t *shape,
-                                   size_t extra, float *borrowed, int dtype)
+                                   int64_t size, size_t extra,
+                                   float *borrowed, int dtype)
 {
-    int64_t size = tape_elements(t, what, dims, shape);
-    if (size < 0)
-        return NULL;
     if (size == 1)                     /* losses stay floats               */
         dtype = LH_F32;
     size_t head = sizeof(lh_tensor) + (size_t)inputs * sizeof(lh_edge);
-    size_t at_extra = (head + 15) & ~(size_t)15, bytes;
-    if (!lh_add_size(at_extra, extra, &bytes) ||
-        !lh_add_size(bytes, LH_ALIGN - 1, &bytes))
+    size_t at_extra = (head + 15) & ~(size_t)15;
+    if (extra > SIZE_MAX / 4)          /* elements: lh_elements()          */
         return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
-    size_t at_data = bytes & ~(size_t)(LH_ALIGN - 1);
+    size_t at_data = (at_extra + extra + LH_ALIGN - 1) &
+                     ~(size_t)(LH_ALIGN - 1);
     size_t elements = borrowed ? 0 : (size_t)size * lh_dtype_size(dtype);
-    if (elements >= t->large) {
-        borrowed = lh_arena_take(&t->elements, elements);
-        elements = 0;
-    }
-    if (!lh_add_size(at_data, elements, &bytes))
-        return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: too large", what);
-    char *memory = lh_arena_alloc(&t->arena, bytes);
-    if (!memory || (!elements && !borrowed)) {
+    bool large = elements >= t->large;
+    char *memory = lh_arena_alloc(&t->arena,
+                                  at_data + (large ? 0 : elements));
+    lh_tensor *x = (lh_tensor *)(void *)memory;
+    if (x)
+        x->data = borrowed ? borrowed
+            : large ? lh_arena_take(&t->elements, elements)
+            : (float *)(void *)(memory + at_data);
+    if (!x || !x->data) {
         t->status = LH_ERROR_MEMORY;
         return NULL;
     }
     /* Field by field: gcc 12 makes of a memset, and of a literal, `rep stos`,
      * which takes longer than all the rest of this function. */
-    lh_tensor *x = (lh_tensor *)(void *)memory;
-    x->data = borrowed ? borrowed : (float *)(void *)(memory + at_data);
     x->grad = NULL;
     x->copy = NULL;
     x->dtype = (uint8_t)dtype;
@@ -205,7 +202,6 @@ TAPE_INLINE lh_tensor *tape_append(lh_tape *t, const char *what, int inputs,
     x->tape = t;
     x->round = (uint16_t)t->graph;
     x->parameter = NULL;
-    x->input = (lh_edge *)(void *)(x + 1);
     x->extra = memory + at_extra;
     t->last = x;
     return x;
@@ -217,7 +213,9 @@ static lh_tensor *tape_leaf(lh_tape *t, const char *what, const float *data,
 {
     if (!t || t->status)
         return NULL;
-    lh_tensor *x = tape_append(t, what, 0, dims, shape, 0, borrowed, LH_F32);
+    int64_t size = tape_elements(t, what, dims, shape);
+    lh_tensor *x = size < 0 ? NULL : tape_append(t, what, 0, dims, shape,
+                                                 size, 0, borrowed, LH_F32);
     if (!x || borrowed)
         return x;
     if (data)
@@ -279,6 +277,8 @@ LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
     if (!t || t->status)
         return false;
     for (int i = 0; i < inputs; i++) {
+        if (lh_tensor_ok(t, input[i]))
+            continue;
         if (!input[i])
             return LH_TAPE_FAIL_AS(false, t, LH_ERROR_ARGUMENT, "%s: input %d"
                                    " is NULL", op, i);
@@ -332,29 +332,32 @@ TAPE_INLINE lh_tensor *tape_node(lh_tape *t, const lh_op *op,
                                  int dims, const int64_t *shape,
                                  const void *extra, size_t size, int dtype)
 {
-    lh_tensor *last = t->last;
-    lh_tensor *node = tape_append(t, op->name, inputs, dims, shape, size,
-                                  NULL, dtype);
+    const lh_tensor *x = inputs ? input[0] : NULL;
+    int64_t count = x && x->shape == shape && x->dims == dims
+        ? x->size : tape_elements(t, op->name, dims, shape);
+    lh_tensor *node = count < 0 ? NULL
+        : tape_append(t, op->name, inputs, dims, shape, count, size, NULL,
+                      dtype);
     if (!node)
         return NULL;
     node->op = op;
     if (size)
         memcpy(node->extra, extra, size);
-    bool needs = false;
+    bool needs = false, owned = false;
     for (int i = 0; i < inputs; i++) {
-        lh_edge *edge = &node->input[i];
-        edge->tensor = input[i];
-        edge->use = 0;
-        needs |= input[i]->needs_grad;
+        lh_tensor *in = input[i];
+        node->input[i] = (lh_edge){ in, 0 };
+        needs |= in->needs_grad;
+        owned |= in->parameter != NULL;
     }
     node->needs_grad = needs && t->gradients && op->backward;
-    for (int i = 0; node->needs_grad && i < inputs; i++) {
+    for (int i = 0; owned && node->needs_grad && i < inputs; i++) {
         lh_edge *edge = &node->input[i];
         if (!edge->tensor->parameter)
             continue;
         edge->use = t->uses ? *t->uses++ : tape_use(t, edge->tensor);
         if (edge->use < 0) {
-            t->last = last;
+            t->last = node->previous;
             return lh_tape_fail(t, LH_ERROR_MEMORY, "%s: out of memory",
                                 op->name);
         }
@@ -427,18 +430,11 @@ LH_API const float *lh_node_grad(const lh_tensor *node)
     return node ? node->grad : NULL;
 }
 
-/* The accumulator that use `use` of x adds to in this pass.  A value in
- * between begins each pass at +0; variables and parameters keep what they
- * have.  Where `first` is given and nothing has been added it is left as it
- * is and *first set; else it is ready to be added to. */
-static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
-                               bool *first)
+/* The gradient of x, to which nothing has been added in this pass: where
+ * `first` is given it is left as it is and *first set, else it is zeros. */
+static float *tape_begin(lh_tape *t, lh_tensor *x, bool *first)
 {
-    if (x->parameter)
-        return x->parameter->parts ? lh_parameter_grad(x, use, NULL, 0)
-                                   : x->grad;
     size_t bytes = (size_t)x->size * sizeof(float);
-    bool fresh = !x->grad || (x->op && x->pass != t->pass);
     if (!x->grad) {
         /* A few lie behind the node's elements: pieces are whole lines. */
         if (bytes >= t->large)
@@ -452,12 +448,25 @@ static float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
             return NULL;
         }
     }
-    if (fresh && first)
-        *first = true;
-    else if (fresh && !t->ctx->dry)
-        memset(x->grad, 0, bytes);
     x->pass = t->pass;
+    if (first)
+        *first = true;
+    else if (!t->ctx->dry)
+        memset(x->grad, 0, bytes);
     return x->grad;
+}
+
+/* The accumulator that use `use` of x adds to in this pass.  A value in
+ * between begins each pass at +0; variables and parameters keep what they
+ * have. */
+static inline float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
+                                      bool *first)
+{
+    if (x->parameter)
+        return x->parameter->parts ? lh_parameter_grad(x, use, NULL, 0)
+                                   : x->grad;
+    return x->grad && (!x->op || x->pass == t->pass)
+        ? x->grad : tape_begin(t, x, first);
 }
 
 LH_API float *lh_node_input_grad(lh_tensor *node, int i)
@@ -470,13 +479,10 @@ LH_API float *lh_node_input_grad(lh_tensor *node, int i)
     return tape_accumulator(node->tape, edge->tensor, edge->use, NULL);
 }
 
-LH_INTERNAL float *lh_node_input_first(lh_tensor *node, int i, bool *first)
+LH_INTERNAL float *lh_node_input_begin(lh_tensor *node, int i, bool *first)
 {
     const lh_edge *edge = &node->input[i];
-    *first = false;
-    return edge->tensor->needs_grad
-        ? tape_accumulator(node->tape, edge->tensor, edge->use, first)
-        : NULL;
+    return tape_accumulator(node->tape, edge->tensor, edge->use, first);
 }
 
 LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,

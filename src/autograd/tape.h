@@ -50,9 +50,9 @@ typedef struct lh_edge {
 } lh_edge;
 
 struct lh_tensor {                     /* tape_append() sets each field    */
-    float *data, *grad;                /* data: uint16_t where dtype is
-                                          LH_BF16; grad NULL: none has come */
+    float *data;                       /* uint16_t where dtype is LH_BF16  */
     void *copy;                        /* data in the other dtype, or NULL */
+    float *grad;                       /* NULL: none has come              */
     int64_t size;
     int64_t shape[LH_MAX_DIMS];
     int dims;
@@ -66,8 +66,8 @@ struct lh_tensor {                     /* tape_append() sets each field    */
     lh_tensor *previous;               /* made just before                 */
     lh_tape *tape;                     /* NULL: a parameter                */
     lh_parameter *parameter;           /* NULL: not one                    */
-    lh_edge *input;                    /* [inputs]                         */
     void *extra;                       /* the op's own data                */
+    lh_edge input[];                   /* [inputs]                         */
 };
 
 static inline size_t lh_dtype_size(int dtype)
@@ -201,7 +201,16 @@ LH_INTERNAL lh_status lh_tape_walk(lh_tape *t, lh_tensor *from);
 /* lh_node_input_grad() for an op that can begin a sum: where nothing has been
  * added in this pass *first is set and the gradient is not zeroed; the op
  * then writes all of it, each element as if +0 had been there. */
-LH_INTERNAL float *lh_node_input_first(lh_tensor *node, int i, bool *first);
+LH_INTERNAL float *lh_node_input_begin(lh_tensor *node, int i, bool *first);
+static inline float *lh_node_input_first(lh_tensor *node, int i, bool *first)
+{
+    const lh_tensor *x = node->input[i].tensor;
+    *first = false;                    /* most have begun                  */
+    return !x->needs_grad ? NULL
+        : x->grad && !x->parameter &&
+          (!x->op || x->pass == node->tape->pass)
+        ? x->grad : lh_node_input_begin(node, i, first);
+}
 
 /* lh_node_input_grad() for an op that adds to the rows `ids` alone. */
 LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
@@ -211,3 +220,9 @@ LH_INTERNAL float *lh_node_lookup_grad(lh_tensor *node, int i,
  * not yet.  NULL inputs are refused here, optional ones are not passed. */
 LH_INTERNAL bool lh_inputs_ok(lh_tape *t, const char *op,
                               lh_tensor *const *input, int inputs);
+
+/* True for most tensors that lh_inputs_ok() finds sound, and soon. */
+static inline bool lh_tensor_ok(const lh_tape *t, const lh_tensor *x)
+{
+    return x && x->tape == t && x->round == (uint16_t)t->graph;
+}

@@ -39,7 +39,8 @@ static inline void *lh_arena_alloc(lh_arena *arena, size_t size)
 {
     lh_arena_block *block = arena->current;
     size_t padded = (size + LH_ALIGN - 1) & ~(size_t)(LH_ALIGN - 1);
-    if (block && padded >= size && padded <= block->size - block->used) {
+    if (__builtin_expect(block && padded >= size &&
+                         padded <= block->size - block->used, 1)) {
         char *memory = block->memory + block->used;
         block->used += padded;
         return memory;

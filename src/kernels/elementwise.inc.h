@@ -49,13 +49,15 @@
 
 /* Vector v of a turn at p.  By a branch and not always by a mask: masked
  * loads take two to three times as long where operands come from beyond the
- * caches (Zen 5). */
+ * caches (Zen 5).  One element, a tape of scalars, takes no mask at all. */
 #define ELEMENTWISE_LOAD(p, v) \
     (n == VEC_WIDTH ? VEC_LOAD((p) + i + (v) * VEC_WIDTH) \
-                    : VEC_LOAD_PART((p) + i, n))
+     : n == 1 ? (VEC){ (p)[i] } : VEC_LOAD_PART((p) + i, n))
 #define ELEMENTWISE_STORE(v, x, to) \
     if (n == VEC_WIDTH) \
         VEC_STORE(m.to + i + (v) * VEC_WIDTH, x##v); \
+    else if (n == 1) \
+        memcpy(m.to + i, &x##v, sizeof(float)); \
     else \
         VEC_STORE_PART(m.to + i, x##v, n);
 

@@ -125,18 +125,12 @@ static lh_status launch_grow(lh_context *ctx, int64_t floats)
     return LH_OK;
 }
 
-static inline lh_status launch_run(lh_context *ctx, lh_kernel_fn *fn,
-                                   lh_kernel kernel, const void *args,
-                                   int64_t items, int64_t cost,
-                                   int64_t scratch_floats)
+/* With scratch that may have to grow, by threads that may pay. */
+static __attribute__((noinline)) lh_status launch_split(
+    lh_context *ctx, lh_kernel_fn *fn, lh_kernel kernel, const void *args,
+    int64_t items, int64_t cost, int64_t scratch_floats)
 {
-    (void)kernel;                      /* but for sabotage                 */
-    if (SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
-        items--;
-    if (items <= 0)
-        return LH_OK;
-    if (scratch_floats > 0 &&
-        (uint64_t)scratch_floats > ctx->scratch_floats) {
+    if (scratch_floats > (int64_t)ctx->scratch_floats) {
         lh_status status = launch_grow(ctx, scratch_floats);
         if (status)
             return status;
@@ -156,18 +150,29 @@ static inline lh_status launch_run(lh_context *ctx, lh_kernel_fn *fn,
     return LH_OK;
 }
 
-LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
-                                const void *args, int64_t items,
-                                int64_t cost, int64_t scratch_floats)
-{
-    return launch_run(ctx, ctx->kernels->fn[kernel], kernel, args, items,
-                      cost, scratch_floats);
-}
-
+/* The short way is by itself: a frame for all of the other costs more. */
 LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
                                          lh_kernel kernel, const void *args,
                                          int64_t items, int64_t cost,
                                          int64_t scratch_floats)
 {
-    return launch_run(ctx, fn, kernel, args, items, cost, scratch_floats);
+    if (SABOTAGE_NUMBER >= LH_FAULT_KERNELS &&
+        SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
+        items--;
+    if (items <= 0)
+        return LH_OK;
+    if ((ctx->pool && items > 1) ||
+        scratch_floats > (int64_t)ctx->scratch_floats)
+        return launch_split(ctx, fn, kernel, args, items, cost,
+                            scratch_floats);
+    fn(args, 0, items, ctx->scratch);
+    return LH_OK;
+}
+
+LH_INTERNAL lh_status lh_launch(lh_context *ctx, lh_kernel kernel,
+                                const void *args, int64_t items,
+                                int64_t cost, int64_t scratch_floats)
+{
+    return lh_launch_function(ctx, ctx->kernels->fn[kernel], kernel, args,
+                              items, cost, scratch_floats);
 }
