@@ -31,6 +31,14 @@ _Static_assert(ATTENTION_BLOCK <= LH_ATTENTION_BLOCK &&
                ATTENTION_QUERIES <= LH_ATTENTION_QUERIES,
                "blocks do not fit into the scratch");
 
+/* What the next item works on: rows of a few lines each, which lie so far
+ * apart that no CPU foresees them.  A strip asks for so many of the last array
+ * that still has some left. */
+typedef struct VEC_SUFFIX(attention_ahead) {
+    const float *x[8];
+    int64_t row[8], arrays, rows, left, size, quota;
+} VEC_SUFFIX(attention_ahead);
+
 /* One document and one head on its way. */
 typedef struct VEC_SUFFIX(attention_work) {
     const lh_attention_args *a;
@@ -39,6 +47,7 @@ typedef struct VEC_SUFFIX(attention_work) {
     const float *k, *v;                /* of the document and key head     */
     int64_t v_row;
     float *kt;                         /* [blocks, D, ATTENTION_BLOCK]     */
+    VEC_SUFFIX(attention_ahead) *ahead;
 } VEC_SUFFIX(attention_work);
 
 /* ------------------------------------------------------------- stairs -- */
@@ -138,6 +147,53 @@ static void VEC_SUFFIX(name)(const VEC_SUFFIX(attention_strip) *s, \
 ATTENTION_STRIP(attention_down, false)
 ATTENTION_STRIP(attention_up, true)
 
+/* -------------------------------------------------------------- ahead -- */
+
+/* The item is to be asked for while the one before it is computed; not where
+ * a core's own cache holds what there is. */
+static void VEC_SUFFIX(attention_see)(VEC_SUFFIX(attention_ahead) *q,
+                                      const lh_attention_args *a,
+                                      int64_t item, bool forward)
+{
+    const float *const x[8] = { a->dq, a->dk, a->dv, a->q,
+                                a->k, a->v, a->y, a->dy };
+    const int64_t size = a->head_size, group = a->heads / a->kv_heads;
+    const int64_t heads = forward ? a->heads : a->kv_heads;
+    const int64_t h = item % heads * (a->heads / heads);
+    const lh_span *s = &a->spans[item / heads];
+    const lh_span *last = &a->spans[a->span_count - 1];
+    if ((last->q_row + last->count) * (a->q_row + a->k_row) < 1 << 17)
+        return;
+    for (int i = 0; i < 8; i++) {
+        bool key = i == 1 || i == 2 || i == 4 || i == 5;
+        int64_t row = key ? a->k_row : i < 4 ? a->q_row : a->heads * size;
+        if (x[i]) {
+            q->x[q->arrays] = x[i] + (key ? s->k_row : s->q_row) * row +
+                              (key ? h / group : h) * size;
+            q->row[q->arrays++] = row;
+        }
+    }
+    q->rows = q->left = s->count;
+    q->size = size;
+    q->quota = 1 + 2 * q->arrays * ATTENTION_ROWS / (forward ? 2 : 5) /
+               (1 + (s->count + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK);
+}
+
+/* A strip's part, for the second-level cache: the first one has no room. */
+static void VEC_SUFFIX(attention_ask)(VEC_SUFFIX(attention_ahead) *q)
+{
+    const int64_t i = q->arrays - 1, rows = lh_min64(q->quota, q->left);
+    const int64_t size = q->size;
+    for (int64_t r = 0; r < rows; r++, q->x[i] += q->row[i])
+        for (int64_t d = 0; d < size; d += 16)
+            __builtin_prefetch(q->x[i] + d, 0, 2);
+    q->left -= rows;
+    if (q->left == 0 && i > 0) {
+        q->left = q->rows;
+        q->arrays = i;
+    }
+}
+
 /* ------------------------------------------------------------- blocks -- */
 
 /* In all of them `sees` keys of the block of n keys are seen by the first
@@ -154,6 +210,7 @@ static void VEC_SUFFIX(attention_scores)(
         int64_t rows = lh_min64(ATTENTION_ROWS, queries - r);
         int64_t most = lh_min64(n, sees + r + rows - 1);
         int64_t wide = (most + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH;
+        VEC_SUFFIX(attention_ask)(w->ahead);
         if (rows == ATTENTION_ROWS) {
             VEC_SUFFIX(attention_strip) s = {
                 .k = w->a->head_size, .a = x + r * x_row, .a_row = x_row,
@@ -197,6 +254,7 @@ static void VEC_SUFFIX(attention_mix)(
         s.stairs = lh_min64(ATTENTION_ROWS, s.stair + n - k);
         if (SABOTAGED(attention_stair))
             s.stair++;
+        VEC_SUFFIX(attention_ask)(w->ahead);
         if (s.k > 0 || s.stair < s.stairs)
             VEC_SUFFIX(attention_down)(&s, w->wide);
     }
@@ -220,6 +278,7 @@ static void VEC_SUFFIX(attention_spread)(
             .c = dx + j * dx_row, .c_row = dx_row, .start = start,
         };
         s.k = queries - first - s.stairs;
+        VEC_SUFFIX(attention_ask)(w->ahead);
         VEC_SUFFIX(attention_up)(&s, w->wide);
     }
 }
@@ -345,6 +404,10 @@ LH_KERNEL(attention_forward)
             w.v = v;
             w.v_row = w.wide;
         }
+        VEC_SUFFIX(attention_ahead) ahead = { .rows = 0 };
+        w.ahead = &ahead;
+        if (item + 1 < end)
+            VEC_SUFFIX(attention_see)(&ahead, a, item + 1, true);
         for (int64_t i = 0; i < w.span->count; i += ATTENTION_QUERIES)
             VEC_SUFFIX(attention_forward_tile)(&w, h, i, rows);
     }
@@ -516,6 +579,10 @@ LH_KERNEL(attention_backward)
             b.copy[c] = b.copy[c - 1] + ATTENTION_BLOCK * b.w.wide;
         b.dq = b.copy[4] + ATTENTION_BLOCK * b.w.wide;
         b.dots = b.dq + (b.w.keys + ATTENTION_ROWS) * b.w.wide;
+        VEC_SUFFIX(attention_ahead) ahead = { .rows = 0 };
+        b.w.ahead = &ahead;
+        if (item + 1 < end)
+            VEC_SUFFIX(attention_see)(&ahead, a, item + 1, false);
         int64_t at = span->k_row * a->k_row + kv_head * size;
         for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++)
             VEC_SUFFIX(attention_back_head)(&b, h, a->dk ? a->dk + at : NULL,
