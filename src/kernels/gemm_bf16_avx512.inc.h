@@ -57,6 +57,8 @@ typedef struct bf16_work {
     int64_t start_row;
     float *c;
     int64_t c_row;
+    uint16_t *half;                    /* where c is rounded to, or NULL   */
+    int64_t half_row;
     const float *next;                 /* c of the next tile               */
     bf16_asks *asks;                   /* the next panel of b              */
 } bf16_work;
@@ -97,6 +99,14 @@ static inline __mmask16 bf16_mask(int64_t n)
         c##r##_0 = _mm512_dpbf16_ps(c##r##_0, x, b0); \
         if (vecs > 1) \
             c##r##_1 = _mm512_dpbf16_ps(c##r##_1, x, b1); \
+    }
+#define BF16_ROUND(r) \
+    if (r < rows && r < m) { \
+        _mm256_mask_storeu_epi16(half + r * half_row, first, \
+                                 (__m256i)_mm512_cvtneps_pbh(c##r##_0)); \
+        if (vecs > 1) \
+            _mm256_mask_storeu_epi16(half + r * half_row + 16, second, \
+                                     (__m256i)_mm512_cvtneps_pbh(c##r##_1)); \
     }
 #define BF16_STORE(r) \
     if (r < rows && r < m) { \
@@ -139,7 +149,13 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
             b += BF16_WIDE;
         } while (--run);
     }
-    BF16_EACH(BF16_STORE)
+    if (w->half) {
+        uint16_t *half = w->half;
+        const int64_t half_row = w->half_row;
+        BF16_EACH(BF16_ROUND)
+    } else {
+        BF16_EACH(BF16_STORE)
+    }
 }
 
 #define BF16_TILE(rows, vecs) \
@@ -276,6 +292,20 @@ static bf16_asks bf16_ask_b(const lh_gemm_bf16_args *g, int64_t j, int64_t l,
     };
 }
 
+/* The rows of `mask`, which lie side by side, of k lines. */
+static inline void bf16_pack_strip(uint32_t *to, const uint16_t *line,
+                                   int64_t col, __mmask16 mask, int64_t k)
+{
+    for (int64_t l = 0; l < k; l += 2, line += 2 * col, to += BF16_LINE) {
+        __m512i above = _mm512_cvtepu16_epi32(
+            _mm256_maskz_loadu_epi16(mask, line));
+        __m512i below = _mm512_cvtepu16_epi32(
+            _mm256_maskz_loadu_epi16(l + 1 < k ? mask : 0, line + col));
+        _mm512_storeu_si512(
+            to, _mm512_or_si512(_mm512_slli_epi32(above, 16), below));
+    }
+}
+
 /* A block of a: m rows, k elements.  Along: lines of pairs BF16_PITCH apart;
  * across: for each strip of BF16_ROWS rows its pairs, BF16_LINE apart. */
 static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
@@ -292,37 +322,18 @@ static void bf16_pack_a(uint32_t *to, const uint16_t *from, int64_t row,
             }
         return;
     }
-    for (int64_t i = 0; i < m; i += BF16_ROWS) {
-        __mmask16 mask = bf16_mask(lh_min64(BF16_ROWS, m - i));
-        for (int64_t l = 0; l < k; l += 2) {
-            const uint16_t *line = from + i + l * col;
-            __m512i above = _mm512_cvtepu16_epi32(
-                _mm256_maskz_loadu_epi16(mask, line));
-            __m512i below = _mm512_cvtepu16_epi32(
-                _mm256_maskz_loadu_epi16(l + 1 < k ? mask : 0, line + col));
-            _mm512_storeu_si512(
-                to + i / BF16_ROWS * BF16_LINE * (BF16_DEPTH / 2) +
-                    l / 2 * BF16_LINE,
-                _mm512_or_si512(_mm512_slli_epi32(above, 16), below));
-        }
-    }
+    /* Few lines at a time: those of the next strip are theirs as well, and
+     * far apart, where few sets of the first-level cache hold them. */
+    for (int64_t at = 0; at < k; at += 16)
+        for (int64_t i = 0; i < m; i += BF16_ROWS)
+            bf16_pack_strip(to + i / BF16_ROWS * BF16_LINE * (BF16_DEPTH / 2) +
+                                at / 2 * BF16_LINE,
+                            from + i + at * col, col,
+                            bf16_mask(lh_min64(BF16_ROWS, m - i)),
+                            lh_min64(16, k - at));
 }
 
 /* ------------------------------------------------------------- kernel -- */
-
-/* Rows i.. of c rounded to bf16. */
-static void bf16_round(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
-                       int64_t j, int64_t n, const float *sum)
-{
-    for (int64_t r = 0; r < p->m; r++) {
-        uint16_t *c = (uint16_t *)g->c + (p->i + r) * g->c_row + j;
-        for (int64_t l = 0; l < n; l += 16) {
-            __m512 x = _mm512_loadu_ps(sum + r * BF16_COLUMNS + l);
-            _mm256_mask_storeu_epi16(c + l, bf16_mask(n - l),
-                                     (__m256i)_mm512_cvtneps_pbh(x));
-        }
-    }
-}
 
 /* Columns j .. j + n - 1 of a rectangle, over l = from..to-1, a packed; `last`
  * is asked for by the last panel. */
@@ -335,7 +346,7 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
     bf16_work w = {
         .b = b, .a_row = along ? BF16_PITCH : 1,
         .a_col = along ? 1 : BF16_LINE, .pairs = (to - from + 1) / 2,
-        .c_row = g->narrow ? BF16_COLUMNS : g->c_row,
+        .c_row = g->narrow ? BF16_COLUMNS : g->c_row, .half_row = g->c_row,
     };
     int64_t strip = along ? BF16_ROWS * BF16_PITCH
                           : BF16_LINE * (BF16_DEPTH / 2);
@@ -357,6 +368,8 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
                                           : c + BF16_WIDE;
             w.a = a + i / BF16_ROWS * strip;
             w.c = c + i * w.c_row;
+            if (g->narrow && to == g->k)
+                w.half = (uint16_t *)g->c + (p->i + i) * g->c_row + j + at;
             w.start = from > 0 || g->accumulate ? w.c
                     : g->bias ? g->bias + j + at : NULL;
             w.start_row = from > 0 || g->accumulate ? w.c_row : 0;
@@ -391,8 +404,6 @@ static void gemm_bf16_avx512_bf16(const void *args, int64_t begin,
                 bf16_columns(g, &p, p.j + j, n, from, to, &last, a, b, sum);
                 from = to;
             } while (from < g->k);
-            if (g->narrow)
-                bf16_round(g, &p, p.j + j, n, sum);
         }
         begin += p.items;
     }
@@ -422,6 +433,7 @@ LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef BF16_DECLARE
 #undef BF16_LOAD
 #undef BF16_STEP
+#undef BF16_ROUND
 #undef BF16_STORE
 #undef BF16_TILE
 

@@ -98,9 +98,11 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
         parts = threads * lh_max64(1, lh_min64(each, LAUNCH_CHUNKS));
         return (items + parts - 1) / parts;
     }
-    if (kernel == LH_KERNEL_gemm_bf16)
+    if (kernel == LH_KERNEL_gemm_bf16) {
         parts = threads * lh_max64(1, lh_min64(items / LAUNCH_TILES / threads,
-                                               LAUNCH_CHUNKS));
+                                               2 * LAUNCH_CHUNKS));
+        return (items + parts - 1) / parts;
+    }
     int64_t chunk = (items + parts - 1) / parts;
     return chunk > 64 ? (chunk + 63) / 64 * 64 : chunk;
 }
