@@ -42,9 +42,9 @@ static void make_gemm(trial *t)
     /* Several blocks in each direction, packed and in place. */
     if (chance(t, 1)) {
         g->m = chance(t, 20) ? LH_GEMM_TALL + 1 + below(t, 20)
-                             : LH_GEMM_FLAT + 1 + below(t, 200);
+                             : LH_GEMM_FLAT + 1 + below(t, 100);
         g->n = 1 + below(t, LH_GEMM_PANEL + 100);
-        g->k = 385 + below(t, 100);
+        g->k = 1000 + below(t, 60);
         pages = chance(t, 50);
     }
     /* A few rows by some vectors, one or more tiles wide. */

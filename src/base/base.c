@@ -154,7 +154,7 @@ LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
     if (!base_bytes(count, size, &bytes) ||
         !lh_add_size(bytes, align + sizeof(char *), &bytes))
         return base_no_memory(ctx, count, size);
-    char *memory = lh_alloc(ctx, bytes, 1);
+    char *memory = lh_alloc_full(ctx, bytes, 1);
     if (!memory)
         return NULL;
     char *start = memory + sizeof memory;

@@ -58,15 +58,19 @@ static void VEC_SUFFIX(bf16_round)(const float *x, float *y, int64_t n)
  * lines. */
 #define BF16_TILE LH_GEMM_TILE
 #define BF16_COLUMNS 384
+/* l that are widened at a time: all of them, or, where there are more, in
+ * blocks of BF16_CUT. */
+#define BF16_DEPTH 384
+#define BF16_CUT 256
 #define BF16_PITCH(length) (((length) + 31) / 32 * 32 + 16)
 #define BF16_LINES(rows) \
-    ((rows) * BF16_PITCH(GEMM_DEPTH) > GEMM_DEPTH * BF16_PITCH(rows) \
-         ? (rows) * BF16_PITCH(GEMM_DEPTH) : GEMM_DEPTH * BF16_PITCH(rows))
+    ((rows) * BF16_PITCH(BF16_DEPTH) > BF16_DEPTH * BF16_PITCH(rows) \
+         ? (rows) * BF16_PITCH(BF16_DEPTH) : BF16_DEPTH * BF16_PITCH(rows))
 #define BF16_A BF16_LINES(LH_GEMM_BF16_HIGH)
 #define BF16_SUM (LH_GEMM_BF16_HIGH * BF16_COLUMNS)
 /* All of it lies in the room for a panel that gemm packs of b, behind the
  * columns that there are. */
-#define BF16_FREE (BF16_TILE * GEMM_DEPTH)
+#define BF16_FREE (BF16_TILE * BF16_DEPTH)
 _Static_assert(BF16_FREE + BF16_SUM + BF16_A + BF16_LINES(BF16_TILE) <=
                    GEMM_B,
                "widened operands do not fit into the scratch");
@@ -104,7 +108,7 @@ static void VEC_SUFFIX(bf16_columns)(const lh_gemm_bf16_args *g,
 {
     float *sum = scratch + BF16_FREE, *a = sum + BF16_SUM, *b = a + BF16_A;
     float *c = g->narrow ? sum : (float *)g->c + p->i * g->c_row + j;
-    int64_t deep = g->k > GEMM_DEPTH ? GEMM_CUT : GEMM_DEPTH, l = 0;
+    int64_t deep = g->k > BF16_DEPTH ? BF16_CUT : BF16_DEPTH, l = 0;
     lh_gemm_args args = { .m = p->m, .a = a, .b = b,
                           .c_row = g->narrow ? BF16_COLUMNS : g->c_row,
                           .accumulate = g->accumulate };
@@ -145,9 +149,10 @@ LH_KERNEL(gemm_bf16)
     }
 }
 
-#undef GEMM_DEPTH
-#undef GEMM_CUT
+#undef BF16_DEPTH
+#undef BF16_CUT
 #undef GEMM_B
+#undef GEMM_DEPTH
 #undef BF16_TILE
 #undef BF16_COLUMNS
 #undef BF16_PITCH

@@ -23,22 +23,21 @@
  * of VEC_WIDTH x VEC_WIDTH floats; GEMM_ROWS, the rows of the largest tile
  * (12, 8 or 6) with two vectors; GEMM_CHAIN, its fma where FMA is a call. */
 
-/* l in one block: all of them, or, where there are more, in blocks of at most
- * GEMM_CUT.  Then a strip of a (12 KiB) and a panel of GEMM_WIDE columns of b
- * (32 KiB) fit into a first-level cache of 48 KiB: the panel stays there while
- * all strips pass.  To pass through c once more where l are few would cost
- * more than it gives.  Two blocks of a (the one in use and the next one) of
- * GEMM_HIGH rows fit into a second-level cache of 1 MiB; b's block is read
- * once for each of them, from wherever it is. */
-#define GEMM_DEPTH 384
-#define GEMM_CUT 256
-#define GEMM_HIGH 192
+/* l in one block, at most.  Each block of l takes a tile's 24 lines of c in
+ * and out again, which costs 360 cycles, as long as 15 of l: so blocks are
+ * deep, and what tiles read comes from the second-level cache, which is quick
+ * enough for 2 lines of b and, every 16 of l, 12 of a.  Two blocks of a (the
+ * one in use and the next one) of GEMM_HIGH rows and two panels of b fit into
+ * 1 MiB of it; b's block is read once for each block of a, from wherever it
+ * is. */
+#define GEMM_DEPTH 1024
+#define GEMM_HIGH 72
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
 #define GEMM_CHUNK 16
 /* From l to l where a is packed across, and from row to row where along: an
  * odd number of lines, since a power of two would meet in few sets. */
-#define GEMM_LINE (GEMM_HIGH + 16)
+#define GEMM_LINE (GEMM_HIGH + 8)
 #define GEMM_PITCH (GEMM_DEPTH + 16)
 /* Rows of the tiles for rows that are left. */
 #define GEMM_SOME (GEMM_ROWS > 6 ? 4 : 2)
@@ -497,8 +496,7 @@ static void VEC_SUFFIX(gemm_next)(const VEC_SUFFIX(gemm_plan) *plan,
             q->from = 0;
         }
         q->i = q->p.i;
-        q->depth = VEC_SUFFIX(gemm_even)(g->k - q->from, g->k > GEMM_DEPTH
-                                             ? GEMM_CUT : GEMM_DEPTH, 16);
+        q->depth = VEC_SUFFIX(gemm_even)(g->k - q->from, GEMM_DEPTH, 16);
     }
     q->rows = VEC_SUFFIX(gemm_even)(q->p.i + q->p.m - q->i, GEMM_HIGH,
                                     GEMM_ROWS);

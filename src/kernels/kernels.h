@@ -161,11 +161,11 @@ typedef struct lh_gemm_args {
  * second-level cache; where c has no more than LH_GEMM_FLAT rows, all of
  * LH_GEMM_TILE columns. */
 #define LH_GEMM_TILE 64
-#define LH_GEMM_PANEL (16 * LH_GEMM_TILE)
+#define LH_GEMM_PANEL (12 * LH_GEMM_TILE)
 #define LH_GEMM_DOWN 48
 #define LH_GEMM_FLAT 96
 #define LH_GEMM_TALL 768
-#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 256) * 384)
+#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 80) * 1024)
 static inline int64_t lh_gemm_down(int64_t m)
 {
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
@@ -180,7 +180,7 @@ static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
         return (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
     int64_t wide = m > LH_GEMM_TALL ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
     int64_t panels = (n + wide - 1) / wide;
-    return m > LH_GEMM_TALL && n <= LH_GEMM_TALL ? 1 : panels + panels % 2;
+    return m > LH_GEMM_TALL && panels == 1 ? 1 : panels + panels % 2;
 }
 
 /* Where panel p of so many begins: at a multiple of half a tile. */
