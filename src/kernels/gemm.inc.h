@@ -357,88 +357,131 @@ static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
 /* 5 to 14 rows: the chains of at most 8 by 32 columns stay in registers.
  * Where b lies across, the fma take as long as turning over, and the CPU does
  * both at once if nothing goes through memory: the 16 other registers hold 8
- * l.  More rows go in two halves, and the last columns in two whole vectors,
- * which meet those before them: some are computed twice, so not where c is
- * added to.  Where b's rows are 2 KiB apart, all their lines are in two sets
- * of the first-level cache, and are read twice. */
+ * l, and as they are used the next 8 l are turned into their places, which at
+ * the end are those of the next tile.  More rows go in two halves, and the
+ * last columns in a whole vector, which meets those before it: some are
+ * computed twice, so not where c is added to.  Where b's rows are 2 KiB apart,
+ * all their lines are in two sets of the first-level cache: half as many
+ * columns are read before a line's second half is wanted. */
 static bool VEC_SUFFIX(gemm_is_held)(const lh_gemm_args *g)
 {
     int64_t left = g->n % LH_GEMM_TILE;
-    if (g->m < 5 || g->m > 14 || g->a_col != 1 || g->k <= 16 || g->k > 512 ||
-        g->n > 512)
+    if (g->m < 5 || g->m > 14 || g->a_col != 1 || g->k < 16 || g->k > 4096)
         return false;
     if (g->b_col == 1)
-        return g->n % GEMM_WIDE == 0 && (g->m <= 8 || g->m % 2 == 0);
-    return (g->m < 8 || g->b_col % 512) && g->k % 8 == 0 && !g->accumulate &&
-           (left == 0 || left >= GEMM_WIDE);
+        return g->n % GEMM_WIDE == 0 && (g->m <= 8 || g->m % 2 == 0) &&
+               g->n * g->k <= (int64_t)1 << 22;
+    return ((g->m <= 8 && g->b_col == 512) || g->b_col % 512) &&
+           g->k % 8 == 0 && !g->accumulate && (left == 0 || left >= VEC_WIDTH);
 }
 
-#define GEMM_HOLD(l, first, second) do { \
+#define GEMM_HOLD(step, l, first, second) do { \
         const VEC b0 = first, b1 = second; \
-        GEMM_STEP(0, a[l]) GEMM_STEP(1, (a + a_row)[l]) \
-        GEMM_STEP(2, (a + 2 * a_row)[l]) GEMM_STEP(3, a3[l]) \
-        GEMM_STEP(4, (a3 + a_row)[l]) GEMM_STEP(5, (a3 + 2 * a_row)[l]) \
-        GEMM_STEP(6, a6[l]) GEMM_STEP(7, (a6 + a_row)[l]) \
+        step(0, a[l]) step(1, (a + a_row)[l]) step(2, (a + 2 * a_row)[l]) \
+        step(3, a3[l]) step(4, (a3 + a_row)[l]) step(6, a6[l]) \
+        step(5, (a3 + 2 * a_row)[l]) step(7, (a6 + a_row)[l]) \
     } while (0)
 
-#define GEMM_EIGHTH(l) \
-    GEMM_HOLD(l, TURNED(u0, u1, l), TURNED(u2, u3, l))
+/* Most rows' fma broadcast for themselves: to do so into a register takes the
+ * place of a shuffle on Zen 4, and twice from memory a second load, of which
+ * Zen 5 has none left. */
+#define GEMM_ONE(r, from) \
+    if (r < rows - 6) { \
+        GEMM_STEP(r, from) \
+    } else if (r < rows) { \
+        c##r##_0 = FMA_FROM(&(from), b0, c##r##_0); \
+        if (vecs > 1) \
+            c##r##_1 = FMA_FROM(&(from), b1, c##r##_1); \
+    }
+#define GEMM_TURN(u, column) \
+    VEC_SUFFIX(turn_eights)(u, b + (column) * b_col, b_col)
+#define GEMM_TURNED(l) do { \
+        v0[l] = TURNED(u0, u1, l + 4); \
+        v1[l] = TURNED(u2, u3, l + 4); \
+        GEMM_HOLD(GEMM_ONE, l, TURNED(u0, u1, l), TURNED(u2, u3, l)); \
+    } while (0)
 
-/* `rows` rows from i, GEMM_WIDE columns from j; rows and turns, whether b lies
- * across, are constants. */
-GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t i,
-                                         int64_t j, int rows, bool turns)
+/* Columns j .. to - 1, `rows` rows and `vecs` vectors at a time; those and
+ * turns, whether b lies across, are constants. */
+GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
+                                       int64_t to, int rows, int vecs,
+                                       bool turns)
 {
-    enum { vecs = 2, part = 0, rest = 0 };
+    enum { part = 0, rest = 0 };
     const VEC zero = VEC_SET(0.0f), b2 = zero, b3 = zero;
+    const int64_t wide = vecs * VEC_WIDTH;
     const int64_t b_col = g->b_col, b_row = g->b_row, c_row = g->c_row;
     const int64_t start_row = g->accumulate ? c_row : 0;
-    int64_t a_row = g->a_row;
-    const float *a = g->a + i * a_row, *a3 = a + 3 * a_row, *a6 = a3;
-    const float *b = g->b + j * b_col;
-    float *c = g->c + i * c_row + j;
-    a6 += 3 * a_row;
-    __asm__("" : "+r"(a3), "+r"(a6), "+r"(a_row));     /* as in gemm_tile  */
-    GEMM_EACH(GEMM_DECLARE)
-    if (g->accumulate || g->bias) {
-        const float *start = g->accumulate ? c : g->bias + j;
-        GEMM_EACH(GEMM_LOAD)
+    int64_t a_row = g->a_row, i = 0, at = lh_min64(j, to - wide);
+    const float *b = g->b + at * b_col;
+    VEC u0[4], u1[4], u2[4], u3[4], v0[4], v1[4];
+    if (j >= to)
+        return;
+    if (turns) {
+        GEMM_TURN(u0, 0);
+        GEMM_TURN(u1, 8);
+        GEMM_TURN(u2, wide - 16);
+        GEMM_TURN(u3, wide - 8);
     }
-    for (int64_t l = g->k; !turns && l > 0; l--, a++, a3++, a6++, b += b_row)
-        GEMM_HOLD(0, VEC_LOAD(b), VEC_LOAD(b + VEC_WIDTH));
-    for (int64_t l = g->k; turns && l > 0;
-         l -= 8, a += 8, a3 += 8, a6 += 8, b += 8) {
-        VEC u0[4], u1[4], u2[4], u3[4];
-        VEC_SUFFIX(turn_eights)(u0, b, b_col);
-        VEC_SUFFIX(turn_eights)(u1, b + 8 * b_col, b_col);
-        VEC_SUFFIX(turn_eights)(u2, b + 16 * b_col, b_col);
-        VEC_SUFFIX(turn_eights)(u3, b + 24 * b_col, b_col);
-        GEMM_EIGHTH(0); GEMM_EIGHTH(1); GEMM_EIGHTH(2); GEMM_EIGHTH(3);
-        GEMM_EIGHTH(4); GEMM_EIGHTH(5); GEMM_EIGHTH(6); GEMM_EIGHTH(7);
-    }
-    GEMM_EACH(GEMM_STORE)
+    do {
+        const float *a = g->a + i * a_row, *a3 = a + 3 * a_row, *a6 = a3;
+        float *c = g->c + i * c_row + at;
+        a6 += 3 * a_row;
+        __asm__("" : "+r"(a3), "+r"(a6), "+r"(a_row));  /* as in gemm_tile */
+        GEMM_EACH(GEMM_DECLARE)
+        if (g->accumulate || g->bias) {
+            const float *start = g->accumulate ? c : g->bias + at;
+            GEMM_EACH(GEMM_LOAD)
+        }
+        i = i + rows < g->m ? g->m - rows : 0;
+        j += i ? 0 : wide;
+        at = lh_min64(j, to - wide);
+        const float *then = g->b + at * b_col;
+        int64_t l = g->k;
+        for (; !turns && l > 0; l--, a++, a3++, a6++, b += b_row)
+            GEMM_HOLD(GEMM_STEP, 0, VEC_LOAD(b), VEC_LOAD(b + VEC_WIDTH));
+        for (; turns && l > 0; l -= 8, a += 8, a3 += 8, a6 += 8) {
+            b = l > 8 ? b + 8 : then;
+            GEMM_TURNED(0);
+            GEMM_TURNED(1);
+            GEMM_TURNED(2);
+            GEMM_TURNED(3);
+            GEMM_TURN(u0, 0);
+            GEMM_HOLD(GEMM_ONE, 4, v0[0], v1[0]);
+            GEMM_TURN(u1, 8);
+            GEMM_HOLD(GEMM_ONE, 5, v0[1], v1[1]);
+            GEMM_TURN(u2, wide - 16);
+            GEMM_HOLD(GEMM_ONE, 6, v0[2], v1[2]);
+            GEMM_TURN(u3, wide - 8);
+            GEMM_HOLD(GEMM_ONE, 7, v0[3], v1[3]);
+        }
+        b = turns ? b : then;
+        GEMM_EACH(GEMM_STORE)
+    } while (j < to);
 }
 
-static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g,
-                                          int64_t begin, int64_t end)
+static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
+                                        int64_t end)
 {
     const int64_t rows = g->m > 8 ? (g->m + 1) / 2 : g->m;
+    const int64_t j = begin * LH_GEMM_TILE;
     const int64_t to = lh_min64(end * LH_GEMM_TILE, g->n);
-    for (int64_t j = begin * LH_GEMM_TILE; j < to; j += GEMM_WIDE)
-        for (int64_t i = 0; i < g->m; i += rows) {
-            const int64_t at = lh_min64(i, g->m - rows);
-            const int64_t left = lh_min64(j, to - GEMM_WIDE);
+    const int64_t odd = g->b_col == 512 ? j : to - (to - j) % GEMM_WIDE;
 #define GEMM_HELD(r) \
-            if (rows == r && g->b_col == 1) \
-                VEC_SUFFIX(gemm_held)(g, at, left, r, false); \
-            else if (rows == r) \
-                VEC_SUFFIX(gemm_held)(g, at, left, r, true);
-            GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
-        }
+    if (rows == r && g->b_col == 1) { \
+        VEC_SUFFIX(gemm_held)(g, j, to, r, 2, false); \
+    } else if (rows == r) { \
+        VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, true); \
+        VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, true); \
+    }
+    GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
 }
 #undef TURNED
 #undef GEMM_HOLD
-#undef GEMM_EIGHTH
+#undef GEMM_ONE
+#undef GEMM_TURN
+#undef GEMM_TURNED
+#undef FMA_FROM
 #undef GEMM_HELD
 #endif
 

@@ -76,6 +76,15 @@ static inline __attribute__((always_inline)) void VEC_SUFFIX(turn_eights)(
     (VEC)_mm512_shuffle_f32x4((__m512)u[(l) % 4], (__m512)v[(l) % 4], \
                               (l) < 4 ? 0x88 : 0xdd)
 
+/* *p times b, plus c, broadcast on the way. */
+static inline __attribute__((always_inline)) VEC VEC_SUFFIX(fma_from)(
+    const float *p, VEC b, VEC c)
+{
+    __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*p));
+    return c;
+}
+#define FMA_FROM VEC_SUFFIX(fma_from)
+
 /* to[l * ld + j] = from[j * stride + l] for l < depth, j < count, at most 16
  * each; whole vectors are stored, zeros behind count. */
 static inline void VEC_SUFFIX(transpose)(float *to, int64_t ld,
