@@ -29,15 +29,15 @@
  * enough for 2 lines of b and, every 16 of l, 12 of a.  Two blocks of a (the
  * one in use and the next one) of GEMM_HIGH rows and two panels of b fit into
  * 1 MiB of it; b's block is read once for each block of a, from wherever it
- * is. */
+ * is.  The 16 tiles of a whole block by two panels ask for the next two. */
 #define GEMM_DEPTH 1024
-#define GEMM_HIGH 72
+#define GEMM_HIGH 96
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
 #define GEMM_CHUNK 16
 /* From l to l where a is packed across, and from row to row where along: an
  * odd number of lines, since a power of two would meet in few sets. */
-#define GEMM_LINE (GEMM_HIGH + 8)
+#define GEMM_LINE (GEMM_HIGH + 16)
 #define GEMM_PITCH (GEMM_DEPTH + 16)
 /* Rows of the tiles for rows that are left. */
 #define GEMM_SOME (GEMM_ROWS > 6 ? 4 : 2)
@@ -569,8 +569,9 @@ static void VEC_SUFFIX(gemm_see)(VEC_SUFFIX(gemm_plan) *plan, const float *x,
     else
         plan->w.ahead = to;
     *to = (VEC_SUFFIX(gemm_ahead)){ .at = (const char *)x };
-    if (col == 1) {          /* an l for each chunk, in lines of its row   */
-        to->wide = count / 64 + 1;
+    if (col == 1) {          /* an l for each chunk, in lines of its row:  */
+        to->at += 60;        /* where the first is cut, those behind it    */
+        to->wide = (count + 63) / 64;
         to->apart = 64;
         to->step = row * 4;
         to->next = 256;

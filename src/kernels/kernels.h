@@ -165,7 +165,7 @@ typedef struct lh_gemm_args {
 #define LH_GEMM_DOWN 48
 #define LH_GEMM_FLAT 96
 #define LH_GEMM_TALL 768
-#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 80) * 1024)
+#define LH_GEMM_SCRATCH ((LH_GEMM_PANEL + 2 * 112) * 1024)
 static inline int64_t lh_gemm_down(int64_t m)
 {
     return m <= LH_GEMM_FLAT ? LH_GEMM_FLAT : LH_GEMM_DOWN;
