@@ -27,7 +27,7 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
     case LANES_DOT3:
         return FMA(p * q, s, lane);
     case LANES_SUM2:
-        return lane + p * q;
+        return lane + p * s;
     case LANES_DOT_N:
         return FMA(p, (q - u) * r, lane);
     default:
@@ -64,45 +64,53 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
     X(0, 4) X(1, 5) X(2, 6) X(3, 7) X(0, 2) X(1, 3) X(0, 1)
 #endif
 
-#define LANES_DECLARE(i) VEC lane##i = start;
-#define LANES_FULL(i) \
-    lane##i = VEC_SUFFIX(lanes_step)( \
-        what, lane##i, VEC_LOAD(p + j + i * VEC_WIDTH), \
-        LANES_Q(j + i * VEC_WIDTH), LANES_S(j + i * VEC_WIDTH), u, r);
+#define LANES_DECLARE(i) VEC lane##i = start, more##i = start;
+#define LANES_TAKE(i, at) \
+    lane##i = LANES_STEP(what, lane##i, at); \
+    more##i = LANES_STEP(adds, more##i, at);
+#define LANES_FULL(i) LANES_TAKE(i, j + i * VEC_WIDTH)
 #define LANES_REST(i) \
     if (n - j >= VEC_WIDTH) { \
-        lane##i = VEC_SUFFIX(lanes_step)(what, lane##i, VEC_LOAD(p + j), \
-                                         LANES_Q(j), LANES_S(j), u, r); \
+        LANES_TAKE(i, j) \
         j += VEC_WIDTH; \
     } else if (j < n) { \
         int rest = (int)(n - j); \
-        VEC stepped = LANES_PART(lane##i, rest); \
-        lane##i = SELECT(VEC_LOAD(VEC_SUFFIX(lanes_index)) < \
-                         VEC_SET((float)rest), \
-                         stepped, lane##i); \
+        VEC stepped = LANES_PART(what, lane##i, rest); \
+        VEC added = LANES_PART(adds, more##i, rest); \
+        VEC_INT in = (VEC_INT)(VEC_LOAD(VEC_SUFFIX(lanes_index)) < \
+                               VEC_SET((float)rest)); \
+        lane##i = SELECT(in, stepped, lane##i); \
+        more##i = SELECT(in, added, more##i); \
         j = n; \
     }
 #define LANES_JOIN(a, b) \
-    lane##a = VEC_SUFFIX(lanes_join)(what, lane##a, lane##b);
+    lane##a = VEC_SUFFIX(lanes_join)(what, lane##a, lane##b); \
+    more##a = more##a + more##b;
 #endif
 
 #define LANES_Q(at) (two ? VEC_LOAD(q + (at)) : start)
 #define LANES_S(at) (three ? VEC_LOAD(s + (at)) : start)
+#define LANES_STEP(what, lane, at) \
+    VEC_SUFFIX(lanes_step)(what, lane, VEC_LOAD(p + (at)), LANES_Q(at), \
+                           LANES_S(at), u, r)
 /* The row's last elements, fewer than a vector. */
-#define LANES_PART(lane, rest) \
+#define LANES_PART(what, lane, rest) \
     VEC_SUFFIX(lanes_step)( \
         what, lane, VEC_LOAD_PART(p + j, rest), \
         two ? VEC_LOAD_PART(q + j, rest) : start, \
         three ? VEC_LOAD_PART(s + j, rest) : start, u, r)
 
-LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
-                                     const float *q, const float *s,
-                                     float centre, float factor)
+/* Where `sum` is given, it takes the sum of p on the way, of p * s where there
+ * is an s. */
+LANES_INLINE float VEC_SUFFIX(lanes_and_sum)(
+    int what, int64_t n, const float *p, const float *q, const float *s,
+    float centre, float factor, float *sum)
 {
     const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
     const bool max = what == LANES_MAX || what == LANES_MAX_BY;
     const bool two = three || (what != LANES_SUM && !max &&
                                what != LANES_CENTRED);
+    const int adds = three ? LANES_SUM2 : LANES_SUM;
     const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
     const VEC u = VEC_SET(centre), r = VEC_SET(factor);
     int64_t j = 0;
@@ -110,23 +118,27 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     /* Where registers cannot hold the 64 lanes: short loops over memory,
      * which compile in a fifth of the time. */
     enum { LANES = 64 / VEC_WIDTH };
-    VEC lane[LANES], lane0;
+    VEC lane[LANES], more[LANES], lane0, more0;
     for (int i = 0; i < LANES; i++)
-        lane[i] = start;
-    for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH)
-        lane[i] = VEC_SUFFIX(lanes_step)(what, lane[i], VEC_LOAD(p + j),
-                                         LANES_Q(j), LANES_S(j), u, r);
-    float *last = (float *)&lane[j / VEC_WIDTH % LANES];
+        lane[i] = more[i] = start;
+    for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH) {
+        lane[i] = LANES_STEP(what, lane[i], j);
+        if (sum)
+            more[i] = LANES_STEP(adds, more[i], j);
+    }
     if (j < n) {
-        float stepped[VEC_WIDTH];
-        int rest = (int)(n - j);
-        VEC_STORE(stepped, LANES_PART(VEC_LOAD(last), rest));
-        memcpy(last, stepped, (size_t)rest * sizeof(float));
+        VEC *last = &lane[j / VEC_WIDTH % LANES], *also = last - lane + more;
+        VEC stepped = LANES_PART(what, *last, (int)(n - j));
+        VEC added = LANES_PART(adds, *also, (int)(n - j));
+        memcpy(last, &stepped, (size_t)(n - j) * sizeof(float));
+        memcpy(also, &added, (size_t)(n - j) * sizeof(float));
     }
     for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
+        for (int i = 0; i < half; i++) {
             lane[i] = VEC_SUFFIX(lanes_join)(what, lane[i], lane[i + half]);
-    lane0 = lane[0];
+            more[i] = more[i] + more[i + half];
+        }
+    lane0 = lane[0], more0 = more[0];
 #else
     LANES_EACH(LANES_DECLARE)
     for (; n - j >= 64; j += 64) {
@@ -135,7 +147,16 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
     LANES_EACH(LANES_REST)
     LANES_TREE(LANES_JOIN)
 #endif
+    if (sum)
+        *sum = VEC_SUFFIX(fold_add)(more0);
     return max ? VEC_SUFFIX(fold_max)(lane0) : VEC_SUFFIX(fold_add)(lane0);
+}
+
+LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
+                                     const float *q, const float *s,
+                                     float centre, float factor)
+{
+    return VEC_SUFFIX(lanes_and_sum)(what, n, p, q, s, centre, factor, NULL);
 }
 
 /* The plain ones, out of line: they are used in many places. */
@@ -208,6 +229,19 @@ LANES_INLINE void VEC_SUFFIX(row_stream)(float *p, int64_t j, int64_t n,
         } \
     }
 
+/* The same where what is stored may go past the caches: `far` is a constant in
+ * STEP.  LANES_AHEAD asks for what comes a row later, far ones for the second
+ * level's cache, since the first holds little more than the row at hand. */
+#define LANES_ROW_PAST(j, stop, n, past, STEP) \
+    if (past) { \
+        enum { far = true }; \
+        LANES_ROW(j, stop, n, STEP) \
+    } else { \
+        enum { far = false }; \
+        LANES_ROW(j, stop, n, STEP) \
+    }
+#define LANES_AHEAD(p) __builtin_prefetch(p, 0, far ? 2 : 3)
+
 /* e[j] = exp(x[j] - max), stored; their sum in lanes.  e may be x. */
 static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
                                  int64_t n)
@@ -224,6 +258,8 @@ static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
 #undef LANES_Q
 #undef LANES_S
 #undef LANES_PART
+#undef LANES_STEP
+#undef LANES_TAKE
 #undef LANES_FULL
 #undef LANES_REST
 #undef LANES_JOIN

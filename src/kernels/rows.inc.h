@@ -43,10 +43,10 @@ LH_KERNEL(rms_norm_forward)
         VEC_SUFFIX(row_store)(a->scale, at, end, VEC_LOAD(scales));
         for (int64_t i = 0; i < rows; i++, x += n, y += n) {
             const VEC scale = VEC_SET(scales[i]);
-            LANES_ROW(j, stop, n, VEC v = LANES_AT(x) * scale;
+            LANES_ROW_PAST(j, stop, n, past, VEC v = LANES_AT(x) * scale;
                 if (gain)
                     v = v * LANES_AT(gain);
-                VEC_SUFFIX(row_stream)(y, j, stop, v, past))
+                VEC_SUFFIX(row_stream)(y, j, stop, v, far))
         }
     }
     VEC_STREAM_END(past);
@@ -64,19 +64,20 @@ LH_KERNEL(rms_norm_backward)
                                            0.0f)
                        : VEC_SUFFIX(row_dot)(dy, x, n);
         const VEC e = VEC_SET(d * r * r / (float)n), scale = VEC_SET(r);
-        LANES_ROW(j, stop, n, VEC h = LANES_AT(dy);
+        LANES_ROW_PAST(j, stop, n, past, VEC h = LANES_AT(dy);
+            LANES_AHEAD(x + n + j);
+            LANES_AHEAD(dy + n + j);
             if (gain)
                 h = h * LANES_AT(gain);
             h = FNMA(LANES_AT(x), e, h);
             VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
-                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), far))
     }
     VEC_STREAM_END(past);
 }
 
-/* Both directions ask for the next row's inputs while this one is written: the
- * passes before that do not leave the first-level cache, and memory would
- * wait. */
+/* The pass that writes asks for the next row's inputs: memory would wait while
+ * the passes before it read what is in the caches. */
 LH_KERNEL(layer_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
@@ -93,15 +94,15 @@ LH_KERNEL(layer_norm_forward)
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
         a->mean[i] = m;
         a->scale[i] = r;
-        LANES_ROW(j, stop, n,
-            __builtin_prefetch(x + n + j);
+        LANES_ROW_PAST(j, stop, n, past,
+            LANES_AHEAD(x + n + j);
             VEC v = (LANES_AT(x) - mean) * scale;
             if (gain)
                 v = bias ? FMA(v, LANES_AT(gain), LANES_AT(bias))
                          : v * LANES_AT(gain);
             else if (bias)
                 v = v + LANES_AT(bias);
-            VEC_SUFFIX(row_stream)(y, j, stop, v, past))
+            VEC_SUFFIX(row_stream)(y, j, stop, v, far))
     }
     VEC_STREAM_END(past);
 }
@@ -113,26 +114,22 @@ LH_KERNEL(layer_norm_backward)
     int64_t n = a->columns;
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
-        float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s, d;
-        if (gain) {
-            s = VEC_SUFFIX(lanes)(LANES_SUM2, n, dy, gain, NULL, 0.0f,
-                                  0.0f);
-            d = VEC_SUFFIX(lanes)(LANES_DOT3_N, n, dy, x, gain, m, r);
-        } else {
-            s = VEC_SUFFIX(lanes_sum)(dy, n);
-            d = VEC_SUFFIX(lanes)(LANES_DOT_N, n, dy, x, NULL, m, r);
-        }
+        float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s;
+        float d = gain ? VEC_SUFFIX(lanes_and_sum)(LANES_DOT3_N, n, dy, x,
+                                                   gain, m, r, &s)
+                       : VEC_SUFFIX(lanes_and_sum)(LANES_DOT_N, n, dy, x,
+                                                   NULL, m, r, &s);
         const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
-        LANES_ROW(j, stop, n, VEC h = LANES_AT(dy);
-            __builtin_prefetch(x + n + j);
-            __builtin_prefetch(dy + n + j);
+        LANES_ROW_PAST(j, stop, n, past, VEC h = LANES_AT(dy);
+            LANES_AHEAD(x + n + j);
+            LANES_AHEAD(dy + n + j);
             VEC v = (LANES_AT(x) - mean) * scale;
             if (gain)
                 h = h * LANES_AT(gain);
             h = FNMA(v, dot, h - sum);
             VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
-                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), past))
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), far))
     }
     VEC_STREAM_END(past);
 }
