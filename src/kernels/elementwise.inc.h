@@ -16,8 +16,9 @@
 
 /* The kernel `kernel` of a row, one way or backward: PIECE(row, EACH) for
  * each turn of `turn` vectors.  `n`, which their loads and stores look at,
- * is a constant but in the last loop.  The arguments are copied, or each
- * store would make the compiler read them again. */
+ * is a constant but in the last loop; a tape of scalars needs no loop.  The
+ * arguments are copied, or each store would make the compiler read them
+ * again. */
 #define ELEMENTWISE_KERNEL(kernel, row, binary, PIECE, EACH, turn) \
     LH_KERNEL(kernel) \
     { \
@@ -27,6 +28,11 @@
         int64_t i = begin; \
         (void)scratch, (void)s; \
         m.b = two ? m.b : m.a; \
+        if (!ELEMENTWISE_LONG && end - begin == 1) { \
+            enum { n = 1 }; \
+            PIECE(row, ELEMENTWISE_ONE) \
+            return; \
+        } \
         ELEMENTWISE_TURNS(row, PIECE, EACH, turn) \
         for (; i < end; i += VEC_WIDTH) { \
             const int n = (int)(end - i < VEC_WIDTH ? end - i : VEC_WIDTH); \
@@ -49,7 +55,7 @@
 
 /* Vector v of a turn at p.  By a branch and not always by a mask: masked
  * loads take two to three times as long where operands come from beyond the
- * caches (Zen 5).  One element, a tape of scalars, takes no mask at all. */
+ * caches (Zen 5).  One element takes no mask at all. */
 #define ELEMENTWISE_LOAD(p, v) \
     (n == VEC_WIDTH ? VEC_LOAD((p) + i + (v) * VEC_WIDTH) \
      : n == 1 ? (VEC){ (p)[i] } : VEC_LOAD_PART((p) + i, n))
