@@ -8,15 +8,16 @@ typedef uint16_t VEC_SUFFIX(lh_half)
 LH_KERNEL(widen)
 {
     LH_KERNEL_ARGS(widen);
-    int64_t i = begin;
-    for (; end - i >= VEC_WIDTH; i += VEC_WIDTH) {
-        VEC_SUFFIX(lh_half) x;
-        memcpy(&x, a->x + i, sizeof x);
-        VEC_INT bits = __builtin_convertvector(x, VEC_INT) << 16;
-        VEC_STORE(a->y + i, VEC_FLOAT(bits));
+    const uint16_t *x = a->x + begin;
+    float *y = a->y + begin;
+    int64_t n = end - begin;
+    for (; n >= VEC_WIDTH; n -= VEC_WIDTH, x += VEC_WIDTH, y += VEC_WIDTH) {
+        VEC_SUFFIX(lh_half) half;
+        memcpy(&half, x, sizeof half);
+        VEC_STORE(y, VEC_FLOAT(__builtin_convertvector(half, VEC_INT) << 16));
     }
-    for (; i < end; i++)
-        a->y[i] = lh_widen(a->x[i]);
+    for (; n > 0; n--)
+        *y++ = lh_widen(*x++);
 }
 
 /* The upper half of each float, rounded. */
@@ -24,21 +25,23 @@ static inline VEC_INT VEC_SUFFIX(bf16_near)(VEC x)
 {
     VEC_INT bits = VEC_BITS(x);
     VEC_INT near = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    VEC_INT nan = (VEC_INT)((bits & 0x7fffffff) > 0x7f800000);
-    return (nan & (bits >> 16 | 0x40)) | (~nan & near);
+    return VEC_BITS(SELECT(x != x, VEC_FLOAT(bits >> 16 | 0x40),
+                           VEC_FLOAT(near)));
 }
 
 LH_KERNEL(narrow)
 {
     LH_KERNEL_ARGS(narrow);
-    int64_t i = begin;
-    for (; end - i >= VEC_WIDTH; i += VEC_WIDTH) {
-        VEC_SUFFIX(lh_half) y = __builtin_convertvector(
-            VEC_SUFFIX(bf16_near)(VEC_LOAD(a->x + i)), VEC_SUFFIX(lh_half));
-        memcpy(a->y + i, &y, sizeof y);
+    const float *x = a->x + begin;
+    uint16_t *y = a->y + begin;
+    int64_t n = end - begin;
+    for (; n >= VEC_WIDTH; n -= VEC_WIDTH, x += VEC_WIDTH, y += VEC_WIDTH) {
+        VEC_SUFFIX(lh_half) half = __builtin_convertvector(
+            VEC_SUFFIX(bf16_near)(VEC_LOAD(x)), VEC_SUFFIX(lh_half));
+        memcpy(y, &half, sizeof half);
     }
-    for (; i < end; i++)
-        a->y[i] = lh_narrow(a->x[i]);
+    for (; n > 0; n--)
+        *y++ = lh_narrow(*x++);
 }
 
 /* y[i] = x[i] as bf16, as float. */
