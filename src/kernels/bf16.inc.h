@@ -56,15 +56,17 @@ static void VEC_SUFFIX(bf16_round)(const float *x, float *y, int64_t n)
 /* ------------------------------------------------------------ product -- */
 
 /* Columns of b that are widened at a time, just before they are used; columns
- * whose sums are kept where c is narrow: a is widened anew for each of them.
- * From line to line of an operand `length` long: an odd number of cache
- * lines. */
+ * whose sums are kept where c is narrow: a is widened anew for each of them;
+ * l that are widened at a time: all of them, or, where there are more, in
+ * blocks of BF16_CUT.  Lines of an operand are asked for so many before they
+ * are widened, or the CPU, which sees few of them at once, would wait for
+ * memory.  From line to line of one that is widened, `length` long: an odd
+ * number of cache lines. */
 #define BF16_TILE LH_GEMM_TILE
 #define BF16_COLUMNS 384
-/* l that are widened at a time: all of them, or, where there are more, in
- * blocks of BF16_CUT. */
 #define BF16_DEPTH 384
 #define BF16_CUT 256
+#define BF16_AHEAD 8
 #define BF16_PITCH(length) (((length) + 31) / 32 * 32 + 16)
 #define BF16_LINES(rows) \
     ((rows) * BF16_PITCH(BF16_DEPTH) > BF16_DEPTH * BF16_PITCH(rows) \
@@ -95,13 +97,18 @@ static void VEC_SUFFIX(bf16_block)(float *to, int64_t *to_row,
     }
     *to_row = along ? pitch : 1;
     *to_col = along ? 1 : pitch;
-    for (int64_t i = 0; i < lines; i++, to += pitch)
+    int64_t size = wide ? 4 : 2, bytes = length * size;
+    const char *line = from;
+    for (int64_t i = 0; i < lines; i++, line += stride * size, to += pitch) {
+        for (int64_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch(line + BF16_AHEAD * stride * size + at);
         if (wide)
-            VEC_SUFFIX(bf16_round)((const float *)from + i * stride, to,
+            VEC_SUFFIX(bf16_round)((const float *)(const void *)line, to,
                                    length);
         else
             VEC_SUFFIX(widen)(&(lh_widen_args){
-                (const uint16_t *)from + i * stride, to }, 0, length, NULL);
+                (const uint16_t *)(const void *)line, to }, 0, length, NULL);
+    }
 }
 
 /* Columns j .. j + n - 1 of a rectangle, at most BF16_COLUMNS. */
@@ -158,6 +165,7 @@ LH_KERNEL(gemm_bf16)
 #undef GEMM_DEPTH
 #undef BF16_TILE
 #undef BF16_COLUMNS
+#undef BF16_AHEAD
 #undef BF16_PITCH
 #undef BF16_LINES
 #undef BF16_A
