@@ -277,7 +277,7 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
  * VEC_WIDTH are turned over, used and forgotten: memory is the
  * limit.  The next rows of b, which lie behind these, are asked for a step at
  * a time, as much as is read. */
-#define GEMM_FEW 8
+#define GEMM_FEW 4
 #define GEMM_FEW_EACH(X) \
     X(0, 0) X(0, 1) X(1, 0) X(1, 1) X(2, 0) X(2, 1) X(3, 0) X(3, 1)
 #define GEMM_USE(r, v) \
@@ -293,23 +293,22 @@ static void VEC_SUFFIX(gemm_pack)(float *to, int64_t ld, const float *from,
     if (r < rows && r < m) \
         VEC_STORE_PART(c + r * c_row + v * VEC_WIDTH, c##r##_##v, columns[v]);
 
-/* The m rows from i, at most `rows`, of the n columns from j, two vectors at
- * most, all l; rows is a constant.  A missing row is row i again, and
- * dropped. */
-GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t i,
-                                           int64_t j, int rows, int64_t m,
-                                           int64_t n)
+/* All rows, at most `rows`, of the n columns from j, two vectors at most, all
+ * l; rows is a constant.  A missing row is row 0 again, and dropped. */
+GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t j,
+                                           int rows, int64_t n)
 {
     const int columns[2] = { (int)lh_min64(n, VEC_WIDTH),
                              (int)lh_min64(lh_max64(n - VEC_WIDTH, 0),
                                            VEC_WIDTH) };
     const int64_t a_col = g->a_col, b_col = g->b_col, c_row = g->c_row;
     const int64_t start_row = g->accumulate ? c_row : 0;
+    const int64_t m = g->m;
     const int64_t row[4] = { 0, m > 1 ? g->a_row : 0, m > 2 ? 2 * g->a_row : 0,
                              m > 3 ? 3 * g->a_row : 0 };
-    const float *a = g->a + i * g->a_row, *b = g->b + j * b_col;
+    const float *a = g->a, *b = g->b + j * b_col;
     const char *ahead = (const char *)(b + 2 * VEC_WIDTH * b_col);
-    float *c = g->c + i * c_row + j;
+    float *c = g->c + j;
     const float *start = g->accumulate ? c : g->bias ? g->bias + j : NULL;
     const VEC zero = VEC_SET(0.0f);
     float turned[2][VEC_WIDTH * VEC_WIDTH];
@@ -334,23 +333,16 @@ GEMM_INLINE void VEC_SUFFIX(gemm_few_tile)(const lh_gemm_args *g, int64_t i,
     GEMM_FEW_EACH(GEMM_FEW_STORE)
 }
 
-/* The items begin..end-1, which are columns.  Four rows at a time go down a
- * tile's width of columns, so that b comes from memory once. */
+/* The items begin..end-1, which are columns. */
 static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
                                  int64_t end)
 {
-    int64_t stop = lh_min64(end * LH_GEMM_TILE, g->n);
-    for (int64_t j = begin * LH_GEMM_TILE; j < stop; j += LH_GEMM_TILE) {
-        int64_t to = lh_min64(j + LH_GEMM_TILE, stop);
-        for (int64_t i = 0; i < g->m; i += 4)
-            for (int64_t n = j; n < to; n += 2 * VEC_WIDTH) {
-                if (g->m - i == 1)
-                    VEC_SUFFIX(gemm_few_tile)(g, i, n, 1, 1, to - n);
-                else
-                    VEC_SUFFIX(gemm_few_tile)(g, i, n, 4,
-                                              lh_min64(4, g->m - i), to - n);
-            }
-    }
+    int64_t to = lh_min64(end * LH_GEMM_TILE, g->n);
+    int64_t j = begin * LH_GEMM_TILE;
+    for (; g->m == 1 && j < to; j += 2 * VEC_WIDTH)
+        VEC_SUFFIX(gemm_few_tile)(g, j, 1, to - j);
+    for (; j < to; j += 2 * VEC_WIDTH)
+        VEC_SUFFIX(gemm_few_tile)(g, j, 4, to - j);
 }
 
 #if VEC_WIDTH == 16
