@@ -139,12 +139,19 @@ static void make_gemm_bf16(trial *t)
                    : halves(t, size, whole);
     g->narrow = chance(t, 40);
     g->accumulate = !g->narrow && chance(t, 50);
+    g->past = !g->narrow && chance(t, 20);
+    if (g->past) {
+        g->accumulate = chance(t, 10);
+        g->c_row = (g->c_row + 15) / 16 * 16 + chance(t, 10);
+    }
     g->bias = g->accumulate || whole ? NULL : maybe(t, g->n);
     int64_t c = (g->m - 1) * g->c_row + g->n;
     if (g->narrow) {
         g->c = halves(t, c, true);
     } else {
-        g->c = floats(t, c);
+        g->c = floats(t, g->past ? c + 15 : c);
+        if (g->past)                   /* whole lines of the cache         */
+            g->c = (void *)(((uintptr_t)g->c + 63) / 64 * 64);
         buffer *b = &t->buffers[t->buffer_count - 1];
         for (size_t i = 0; whole && i < b->count; i++)
             b->before[b->front + i] =

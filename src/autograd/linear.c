@@ -4,6 +4,9 @@
  * come.  relu() of y, or a tensor that y is added to, can be in the node. */
 #include "autograd/ops.h"
 
+/* Floats of a gradient that leaves the second-level cache anyway. */
+enum { LINEAR_PAST = 1 << 19 };
+
 static const lh_op linear_onto_op;
 
 /* But that which y is added to. */
@@ -41,6 +44,7 @@ static inline __attribute__((always_inline)) lh_status linear_product(
         .c = g->c, .c_row = g->c_row, .bias = g->bias,
         .accumulate = g->accumulate, .narrow = narrow,
         .wide = b->dtype == LH_F32,
+        .past = g->a_row == 1 && g->m * g->n >= LINEAR_PAST,
     }, lh_gemm_bf16_items(g->m, g->n), cost, LH_GEMM_SCRATCH);
 }
 
@@ -69,11 +73,13 @@ static lh_status linear_backward(lh_tensor *n)
     int64_t rows = lh_rows(n), columns = lh_columns(n), k = w->shape[1];
     int weights = columns > w->shape[0] ? n->inputs - 1 : 1;
     bool first, joined = true;                   /* their gradients are    */
+    bool fresh = true;                           /* and +0                 */
     float *dx = lh_node_input_first(n, 0, &first), *dw[LH_MAX_INPUTS];
     for (int i = weights; i > 0; i--) {
         dw[i] = lh_node_input_grad(n, i);
         joined &= i == weights ||
                   dw[i + 1] == dw[i] + n->input[i].tensor->size;
+        fresh &= lh_parameter_fresh(n->input[i].tensor, dw[i]);
     }
     float *dbias = linear_inputs(n) > 1 + weights ? lh_node_input_grad(n, 2)
                                                   : NULL;
@@ -106,7 +112,7 @@ static lh_status linear_backward(lh_tensor *n)
             .m = outputs, .n = k, .k = rows,     /* dw += dy^T x           */
             .a = dy, .a_row = 1, .a_col = columns,
             .b = x->data, .b_row = k, .b_col = 1,
-            .c = dw[i], .c_row = k, .accumulate = true,
+            .c = dw[i], .c_row = k, .accumulate = !fresh,
         }, half, x, false);
         dy += outputs;
         if (joined)

@@ -213,13 +213,30 @@ static void params_fold(lh_tensor *x)
     params_forget(x);
 }
 
+LH_INTERNAL bool lh_parameter_fresh(lh_tensor *x, const float *grad)
+{
+    lh_parameter *own = x->parameter;
+    bool fresh = own && own->fresh && grad == x->grad;
+    if (fresh)
+        own->fresh = false;
+    return fresh;
+}
+
 LH_API float *lh_tensor_grad(lh_tensor *x)
 {
     if (!x)
         return NULL;
     if (x->parameter && x->parameter->parts)
         params_fold(x);
+    if (x->parameter)                  /* whoever asks may write           */
+        x->parameter->cleared = x->parameter->fresh = false;
     return x->grad;
+}
+
+LH_INTERNAL void lh_params_cleared(lh_params *p)
+{
+    for (int64_t i = 0; i < p->count; i++)
+        p->item[i]->parameter->cleared = true;
 }
 
 LH_API void lh_params_zero_grad(lh_params *p)

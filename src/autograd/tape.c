@@ -307,6 +307,8 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         p->graph = t->graph;
         p->uses = 0;
         p->lookup = false;
+        p->fresh = p->cleared;
+        p->cleared = false;
     }
     if (!x->grad) {
         x->grad = lh_arena_floats(p->grads, x->size);

@@ -27,6 +27,8 @@ typedef struct lh_parameter {
     bool lookup;                       /* use 0 is an embedding's          */
     uint64_t *looked;                  /* a bit per row that lookups added
                                           to in any part; NULL: none       */
+    bool cleared, fresh;               /* its gradient is +0, no graph has
+                                          used it since; the first one has */
 } lh_parameter;
 
 /* The use of `parameter` at hand, its graph's first, is a lookup: makes room
@@ -40,6 +42,13 @@ LH_INTERNAL lh_status lh_parameter_lookup(lh_tensor *parameter);
  * over a whole vocabulary to be added and cleared. */
 LH_INTERNAL float *lh_parameter_grad(lh_tensor *parameter, int use,
                                      const int32_t *ids, int64_t count);
+
+/* Whether nothing was added to grad, an accumulator of x, since a step; from
+ * now on something will have been.  Then an op may write what it would add. */
+LH_INTERNAL bool lh_parameter_fresh(lh_tensor *x, const float *grad);
+
+/* All gradients are +0, and nobody outside has to do with them. */
+LH_INTERNAL void lh_params_cleared(lh_params *p);
 
 /* The context that a set of parameters was made with. */
 LH_INTERNAL lh_context *lh_params_context(const lh_params *p);

@@ -59,6 +59,7 @@ typedef struct bf16_work {
     int64_t c_row;
     uint16_t *half;                    /* where c is rounded to, or NULL   */
     int64_t half_row;
+    bool past;                         /* c goes past the caches           */
     const float *next;                 /* c of the next tile               */
     bf16_asks *asks;                   /* the next panel of b              */
 } bf16_work;
@@ -108,6 +109,12 @@ static inline __mmask16 bf16_mask(int64_t n)
             _mm256_mask_storeu_epi16(half + r * half_row + 16, second, \
                                      (__m256i)_mm512_cvtneps_pbh(c##r##_1)); \
     }
+#define BF16_PAST(r) \
+    if (r < rows && r < m) { \
+        _mm512_stream_ps(c + r * c_row, c##r##_0); \
+        if (vecs > 1) \
+            _mm512_stream_ps(c + r * c_row + 16, c##r##_1); \
+    }
 #define BF16_STORE(r) \
     if (r < rows && r < m) { \
         _mm512_mask_storeu_ps(c + r * c_row, first, c##r##_0); \
@@ -133,12 +140,15 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
         BF16_EACH(BF16_LOAD)
     }
     const float *next = w->next;
+    const bool past = w->past;
     /* Row by row: all at once would keep the reads of a and b waiting. */
     for (int64_t l = w->pairs; l > 0; l -= BF16_CHUNK) {
         int64_t run = lh_min64(l, BF16_CHUNK);
-        __builtin_prefetch(next, 0, 2);
-        __builtin_prefetch(next + 16, 0, 2);
-        next += c_row;
+        if (!past) {
+            __builtin_prefetch(next, 0, 2);
+            __builtin_prefetch(next + 16, 0, 2);
+            next += c_row;
+        }
         bf16_ask(w->asks);
         do {
             __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
@@ -153,6 +163,8 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
         uint16_t *half = w->half;
         const int64_t half_row = w->half_row;
         BF16_EACH(BF16_ROUND)
+    } else if (past) {
+        BF16_EACH(BF16_PAST)
     } else {
         BF16_EACH(BF16_STORE)
     }
@@ -350,6 +362,9 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
     };
     int64_t strip = along ? BF16_ROWS * BF16_PITCH
                           : BF16_LINE * (BF16_DEPTH / 2);
+    bool past = g->past && !g->narrow && !g->accumulate &&
+                to - from == g->k && g->c_row % 16 == 0 &&
+                (uintptr_t)g->c % 64 == 0;
     int64_t slots = lh_max64(1, w.pairs / BF16_CHUNK) *
                     ((p->m + BF16_ROWS - 1) / BF16_ROWS);
     for (int64_t at = 0; at < n; at += BF16_WIDE) {
@@ -363,6 +378,7 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
                               lh_min64(BF16_WIDE, n - at - wide), to - from);
         asks.each = (asks.left + slots - 1) / slots;
         w.asks = &asks;
+        w.past = past && wide == BF16_WIDE;
         for (int64_t i = 0; i < p->m; i += BF16_ROWS) {
             w.next = i + BF16_ROWS < p->m ? c + (i + BF16_ROWS) * w.c_row
                                           : c + BF16_WIDE;
@@ -407,6 +423,8 @@ static void gemm_bf16_avx512_bf16(const void *args, int64_t begin,
         }
         begin += p.items;
     }
+    if (g->past)
+        _mm_sfence();
 }
 
 LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
@@ -434,6 +452,7 @@ LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef BF16_LOAD
 #undef BF16_STEP
 #undef BF16_ROUND
+#undef BF16_PAST
 #undef BF16_STORE
 #undef BF16_TILE
 

@@ -232,6 +232,7 @@ static inline lh_gemm_part lh_gemm_next(int64_t m, int64_t n, int64_t begin,
 /* gemm on operands in bf16 (bf16.h), which are widened: the same chain, kept
  * in float.  `narrow`: c is bf16 and gets the chain rounded once; never with
  * `accumulate`.  `wide`: b is float, and rounded to bf16 as it is read.
+ * `past`: nobody reads c before it has left the caches.
  * Outside the promise of equal bytes: a row made of the CPU's own bf16
  * instructions may take denormals for zeros (avx512_bf16 does, and is the
  * same elsewhere), and may add in another order (neon_bf16).  What a row gives
@@ -249,7 +250,7 @@ typedef struct lh_gemm_bf16_args {
     void *c;                               /* float, or uint16_t: narrow   */
     int64_t c_row;
     const float *bias;                     /* [n] or NULL                  */
-    bool accumulate, narrow, wide;
+    bool accumulate, narrow, wide, past;
 } lh_gemm_bf16_args;
 
 /* Rows of a block at most, and of what all but the last are multiples. */

@@ -243,6 +243,8 @@ static lh_status trainer_step(lh_trainer *r, lh_progress *p)
                          " help", (long long)r->adamw->step + 1);
     if (!status)
         status = lh_adamw_advance(r->adamw, &adamw, &muon, &norm);
+    if (!status)
+        lh_params_cleared(lh_model_params(r->model));
     if (!status && r->settings.average > 0)
         status = lh_adamw_average(r->adamw, r->settings.average);
     if (status) {
