@@ -15,6 +15,10 @@ static inline __attribute__((always_inline)) lh_status elementwise_launch(
         args.da = lh_node_input_first(n, 0, &args.first_a);
     if (backward && n->inputs > 1)
         args.db = lh_node_input_first(n, 1, &args.first_b);
+    if (n->size == 1 && !n->tape->mixed) {       /* nothing to split       */
+        n->tape->ctx->kernels->fn[kernel](&args, 0, 1, NULL);
+        return LH_OK;
+    }
     return lh_node_launch(n, kernel, &args, n->size, LH_MAP_COST, 0);
 }
 
