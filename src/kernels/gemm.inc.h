@@ -361,7 +361,7 @@ static bool VEC_SUFFIX(gemm_is_held)(const lh_gemm_args *g)
     if (g->m < 5 || g->m > 14 || g->a_col != 1 || g->k < 16 || g->k > 4096)
         return false;
     if (g->b_col == 1)
-        return g->n % GEMM_WIDE == 0 && (g->m <= 8 || g->m % 2 == 0) &&
+        return g->n % VEC_WIDTH == 0 && (g->m <= 8 || g->m % 2 == 0) &&
                g->n * g->k <= (int64_t)1 << 22;
     return ((g->m <= 8 && g->b_col == 512) || g->b_col % 512) &&
            g->k % 8 == 0 && !g->accumulate && (left == 0 || left >= VEC_WIDTH);
@@ -401,7 +401,7 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
 {
     enum { part = 0, rest = 0 };
     const VEC zero = VEC_SET(0.0f), b2 = zero, b3 = zero;
-    const int64_t wide = vecs * VEC_WIDTH;
+    const int64_t wide = vecs * VEC_WIDTH, second = wide - VEC_WIDTH;
     const int64_t b_col = g->b_col, b_row = g->b_row, c_row = g->c_row;
     const int64_t start_row = g->accumulate ? c_row : 0;
     int64_t a_row = g->a_row, i = 0, at = lh_min64(j, to - wide);
@@ -412,8 +412,8 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
     if (turns) {
         GEMM_TURN(u0, 0);
         GEMM_TURN(u1, 8);
-        GEMM_TURN(u2, wide - 16);
-        GEMM_TURN(u3, wide - 8);
+        GEMM_TURN(u2, second);
+        GEMM_TURN(u3, second + 8);
     }
     do {
         const float *a = g->a + i * a_row, *a3 = a + 3 * a_row, *a6 = a3;
@@ -431,7 +431,7 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
         const float *then = g->b + at * b_col;
         int64_t l = g->k;
         for (; !turns && l > 0; l--, a++, a3++, a6++, b += b_row)
-            GEMM_HOLD(GEMM_STEP, 0, VEC_LOAD(b), VEC_LOAD(b + VEC_WIDTH));
+            GEMM_HOLD(GEMM_STEP, 0, VEC_LOAD(b), VEC_LOAD(b + second));
         for (; turns && l > 0; l -= 8, a += 8, a3 += 8, a6 += 8) {
             b = l > 8 ? b + 8 : then;
             GEMM_TURNED(0);
@@ -442,9 +442,9 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
             GEMM_HOLD(GEMM_ONE, 4, v0[0], v1[0]);
             GEMM_TURN(u1, 8);
             GEMM_HOLD(GEMM_ONE, 5, v0[1], v1[1]);
-            GEMM_TURN(u2, wide - 16);
+            GEMM_TURN(u2, second);
             GEMM_HOLD(GEMM_ONE, 6, v0[2], v1[2]);
-            GEMM_TURN(u3, wide - 8);
+            GEMM_TURN(u3, second + 8);
             GEMM_HOLD(GEMM_ONE, 7, v0[3], v1[3]);
         }
         b = turns ? b : then;
@@ -461,7 +461,8 @@ static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
     const int64_t odd = g->b_col == 512 ? j : to - (to - j) % GEMM_WIDE;
 #define GEMM_HELD(r) \
     if (rows == r && g->b_col == 1) { \
-        VEC_SUFFIX(gemm_held)(g, j, to, r, 2, false); \
+        VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, false); \
+        VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, false); \
     } else if (rows == r) { \
         VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, true); \
         VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, true); \
