@@ -66,6 +66,8 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
 
 #define LANES_DECLARE(i) VEC lane##i = start, more##i = start;
 #define LANES_TAKE(i, at) \
+    if (sum) \
+        __builtin_prefetch(q + n + (at), 0, 2); \
     lane##i = LANES_STEP(what, lane##i, at); \
     more##i = LANES_STEP(adds, more##i, at);
 #define LANES_FULL(i) LANES_TAKE(i, j + i * VEC_WIDTH)
@@ -101,7 +103,7 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
         three ? VEC_LOAD_PART(s + j, rest) : start, u, r)
 
 /* Where `sum` is given, it takes the sum of p on the way, of p * s where there
- * is an s. */
+ * is an s; and q's next row is asked for. */
 LANES_INLINE float VEC_SUFFIX(lanes_and_sum)(
     int what, int64_t n, const float *p, const float *q, const float *s,
     float centre, float factor, float *sum)

@@ -76,8 +76,9 @@ LH_KERNEL(rms_norm_backward)
     VEC_STREAM_END(past);
 }
 
-/* The pass that writes asks for the next row's inputs: memory would wait while
- * the passes before it read what is in the caches. */
+/* The pass that writes asks for the next row's inputs, since memory would wait
+ * while the passes before it read what is in the caches; backward's other one
+ * for its x. */
 LH_KERNEL(layer_norm_forward)
 {
     LH_KERNEL_ARGS(norm);
@@ -122,7 +123,6 @@ LH_KERNEL(layer_norm_backward)
         const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
         const VEC mean = VEC_SET(m), scale = VEC_SET(r);
         LANES_ROW_PAST(j, stop, n, past, VEC h = LANES_AT(dy);
-            LANES_AHEAD(x + n + j);
             LANES_AHEAD(dy + n + j);
             VEC v = (LANES_AT(x) - mean) * scale;
             if (gain)
