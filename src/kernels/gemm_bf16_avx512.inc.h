@@ -84,43 +84,33 @@ static inline __mmask16 bf16_mask(int64_t n)
 
 /* --------------------------------------------------------------- tile -- */
 
-#define BF16_EACH(X) \
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-#define BF16_DECLARE(r) __m512 c##r##_0 = zero, c##r##_1 = zero;
-#define BF16_LOAD(r) \
-    if (r < rows && r < m) { \
-        c##r##_0 = _mm512_maskz_loadu_ps(first, start + r * start_row); \
-        if (vecs > 1) \
-            c##r##_1 = _mm512_maskz_loadu_ps(second, \
-                                             start + r * start_row + 16); \
-    }
-#define BF16_STEP(r) \
+#define BF16_EACH(X, to) \
+    X(0, to) X(1, to) X(2, to) X(3, to) X(4, to) X(5, to) X(6, to) X(7, to) \
+    X(8, to) X(9, to) X(10, to) X(11, to)
+#define BF16_DECLARE(r, to) __m512 c##r##_0 = zero, c##r##_1 = zero;
+#define BF16_STEP(r, to) \
     if (r < rows) { \
         __m512bh x = (__m512bh)_mm512_set1_epi32((int)a[r * a_row]); \
         c##r##_0 = _mm512_dpbf16_ps(c##r##_0, x, b0); \
         if (vecs > 1) \
             c##r##_1 = _mm512_dpbf16_ps(c##r##_1, x, b1); \
     }
-#define BF16_ROUND(r) \
+/* Reads or writes a row, one vector `v` at a time: `to`. */
+#define BF16_MOVE(r, to) \
     if (r < rows && r < m) { \
-        _mm256_mask_storeu_epi16(half + r * half_row, first, \
-                                 (__m256i)_mm512_cvtneps_pbh(c##r##_0)); \
+        to(r, 0, first) \
         if (vecs > 1) \
-            _mm256_mask_storeu_epi16(half + r * half_row + 16, second, \
-                                     (__m256i)_mm512_cvtneps_pbh(c##r##_1)); \
+            to(r, 1, second) \
     }
-#define BF16_PAST(r) \
-    if (r < rows && r < m) { \
-        _mm512_stream_ps(c + r * c_row, c##r##_0); \
-        if (vecs > 1) \
-            _mm512_stream_ps(c + r * c_row + 16, c##r##_1); \
-    }
-#define BF16_STORE(r) \
-    if (r < rows && r < m) { \
-        _mm512_mask_storeu_ps(c + r * c_row, first, c##r##_0); \
-        if (vecs > 1) \
-            _mm512_mask_storeu_ps(c + r * c_row + 16, second, c##r##_1); \
-    }
+#define BF16_LOAD(r, v, mask) \
+    c##r##_##v = _mm512_maskz_loadu_ps(mask, start + r * start_row + 16 * v);
+#define BF16_ROUND(r, v, mask) \
+    _mm256_mask_storeu_epi16(half + r * half_row + 16 * v, mask, \
+                             (__m256i)_mm512_cvtneps_pbh(c##r##_##v));
+#define BF16_PAST(r, v, mask) \
+    _mm512_stream_ps(c + r * c_row + 16 * v, c##r##_##v);
+#define BF16_STORE(r, v, mask) \
+    _mm512_mask_storeu_ps(c + r * c_row + 16 * v, mask, c##r##_##v);
 
 /* m rows, at most `rows`, and n columns, at most 16 * vecs.  rows and vecs
  * are constants where it is called.  Rows behind m compute on what lies
@@ -133,11 +123,11 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
     const int64_t a_row = w->a_row, a_col = w->a_col, c_row = w->c_row;
     const uint32_t *a = w->a, *b = w->b;
     float *c = w->c;
-    BF16_EACH(BF16_DECLARE)
+    BF16_EACH(BF16_DECLARE, )
     if (w->start) {
         const float *start = w->start;
         const int64_t start_row = w->start_row;
-        BF16_EACH(BF16_LOAD)
+        BF16_EACH(BF16_MOVE, BF16_LOAD)
     }
     const float *next = w->next;
     const bool past = w->past;
@@ -154,7 +144,7 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
             __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = b0;
             if (vecs > 1)
                 b1 = (__m512bh)_mm512_loadu_si512(b + 16);
-            BF16_EACH(BF16_STEP)
+            BF16_EACH(BF16_STEP, )
             a += a_col;
             b += BF16_WIDE;
         } while (--run);
@@ -162,11 +152,11 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
     if (w->half) {
         uint16_t *half = w->half;
         const int64_t half_row = w->half_row;
-        BF16_EACH(BF16_ROUND)
+        BF16_EACH(BF16_MOVE, BF16_ROUND)
     } else if (past) {
-        BF16_EACH(BF16_PAST)
+        BF16_EACH(BF16_MOVE, BF16_PAST)
     } else {
-        BF16_EACH(BF16_STORE)
+        BF16_EACH(BF16_MOVE, BF16_STORE)
     }
 }
 
@@ -451,6 +441,7 @@ LH_INTERNAL void lh_rows_avx512_bf16(lh_kernel_fn *fn[LH_KERNEL_COUNT])
 #undef BF16_DECLARE
 #undef BF16_LOAD
 #undef BF16_STEP
+#undef BF16_MOVE
 #undef BF16_ROUND
 #undef BF16_PAST
 #undef BF16_STORE
