@@ -57,26 +57,23 @@ static void VEC_SUFFIX(bf16_round)(const float *x, float *y, int64_t n)
 
 /* Columns of b that are widened at a time, just before they are used; columns
  * whose sums are kept where c is narrow: a is widened anew for each of them;
- * l that are widened at a time: all of them, or, where there are more, in
- * blocks of BF16_CUT.  Lines of an operand are asked for so many before they
- * are widened, or the CPU, which sees few of them at once, would wait for
- * memory.  From line to line of one that is widened, `length` long: an odd
- * number of cache lines. */
+ * l that are widened at a time.  Lines of an operand are asked for so many
+ * before they are widened, or the CPU, which sees few of them at once, would
+ * wait for memory.  From line to line of one that is widened, `length` long:
+ * an odd number of cache lines. */
 #define BF16_TILE LH_GEMM_TILE
 #define BF16_COLUMNS 384
-#define BF16_DEPTH 384
-#define BF16_CUT 256
+#define BF16_DEPTH 512
 #define BF16_AHEAD 8
 #define BF16_PITCH(length) (((length) + 31) / 32 * 32 + 16)
-#define BF16_LINES(rows) \
-    ((rows) * BF16_PITCH(BF16_DEPTH) > BF16_DEPTH * BF16_PITCH(rows) \
-         ? (rows) * BF16_PITCH(BF16_DEPTH) : BF16_DEPTH * BF16_PITCH(rows))
+#define BF16_LINES(rows) (((rows) + 48) * BF16_DEPTH)   /* rows <= depth */
 #define BF16_A BF16_LINES(LH_GEMM_BF16_HIGH)
 #define BF16_SUM (LH_GEMM_BF16_HIGH * BF16_COLUMNS)
 /* All of it lies in the room for a panel that gemm packs of b, behind the
  * columns that there are. */
 #define BF16_FREE (BF16_TILE * BF16_DEPTH)
-_Static_assert(BF16_FREE + BF16_SUM + BF16_A + BF16_LINES(BF16_TILE) <=
+_Static_assert(LH_GEMM_BF16_HIGH <= BF16_DEPTH &&
+               BF16_FREE + BF16_SUM + BF16_A + BF16_LINES(BF16_TILE) <=
                    GEMM_B,
                "widened operands do not fit into the scratch");
 
@@ -118,12 +115,12 @@ static void VEC_SUFFIX(bf16_columns)(const lh_gemm_bf16_args *g,
 {
     float *sum = scratch + BF16_FREE, *a = sum + BF16_SUM, *b = a + BF16_A;
     float *c = g->narrow ? sum : (float *)g->c + p->i * g->c_row + j;
-    int64_t deep = g->k > BF16_DEPTH ? BF16_CUT : BF16_DEPTH, l = 0;
+    int64_t l = 0;
     lh_gemm_args args = { .m = p->m, .a = a, .b = b,
                           .c_row = g->narrow ? BF16_COLUMNS : g->c_row,
                           .accumulate = g->accumulate };
     do {
-        args.k = lh_min64(deep, g->k - l);
+        args.k = lh_min64(BF16_DEPTH, g->k - l);
         VEC_SUFFIX(bf16_block)(a, &args.a_row, &args.a_col,
                                g->a + p->i * g->a_row + l * g->a_col,
                                g->a_row, g->a_col, p->m, args.k, false);
@@ -138,7 +135,7 @@ static void VEC_SUFFIX(bf16_columns)(const lh_gemm_bf16_args *g,
                              scratch);
         }
         args.accumulate = true;
-        l += deep;
+        l += BF16_DEPTH;
     } while (l < g->k);
     for (int64_t i = 0; g->narrow && i < p->m; i++)
         VEC_SUFFIX(narrow)(&(lh_narrow_args){
@@ -160,7 +157,6 @@ LH_KERNEL(gemm_bf16)
 }
 
 #undef BF16_DEPTH
-#undef BF16_CUT
 #undef GEMM_B
 #undef GEMM_DEPTH
 #undef BF16_TILE
