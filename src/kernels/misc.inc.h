@@ -187,16 +187,18 @@ LH_KERNEL(fold)
      (m) / (SQRT(v) * VEC_SET((a)->inverse_root) + VEC_SET((a)->eps)))
 #endif
 
-/* Elements i .. end - 1, at most a vector of them. */
+/* Elements i .. end - 1, at most a vector of them.  What lies far is asked
+ * for 8 lines ahead: from memory, 12 lines and more ahead took a seventh
+ * longer on a Zen 4 than not to ask. */
 LANES_INLINE void VEC_SUFFIX(adamw_vector)(const lh_adamw_args *a, int64_t i,
                                            int64_t end, bool decays,
                                            bool lifts, bool far)
 {
     if (far) {
-        __builtin_prefetch(a->parameter + i + 512, 1);
-        __builtin_prefetch(a->gradient + i + 512, 1);
-        __builtin_prefetch(a->m + i + 512, 1);
-        __builtin_prefetch(a->v + i + 512, 1);
+        __builtin_prefetch(a->parameter + i + 128, 1);
+        __builtin_prefetch(a->gradient + i + 128, 1);
+        __builtin_prefetch(a->m + i + 128, 1);
+        __builtin_prefetch(a->v + i + 128, 1);
     }
     VEC p = VEC_SUFFIX(row_load)(a->parameter, i, end);
     VEC m = VEC_SUFFIX(row_load)(a->m, i, end);
