@@ -166,10 +166,7 @@ static void bf16_tile_##rows##_##vecs(const bf16_work *w, int64_t m, \
 { \
     bf16_product(w, m, n, rows, vecs); \
 }
-BF16_TILE(12, 2)
-BF16_TILE(12, 1)
-BF16_TILE(4, 2)
-BF16_TILE(4, 1)
+BF16_TILE(12, 2) BF16_TILE(12, 1) BF16_TILE(4, 2) BF16_TILE(4, 1)
 
 static void bf16_tile(const bf16_work *w, int64_t m, int64_t n)
 {

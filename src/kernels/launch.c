@@ -98,13 +98,12 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
         parts = threads * lh_max64(1, lh_min64(each, LAUNCH_CHUNKS));
         return (items + parts - 1) / parts;
     }
-    if (kernel == LH_KERNEL_gemm_bf16) {
+    bool bf16 = kernel == LH_KERNEL_gemm_bf16;
+    if (bf16)
         parts = threads * lh_max64(1, lh_min64(items / LAUNCH_TILES / threads,
                                                2 * LAUNCH_CHUNKS));
-        return (items + parts - 1) / parts;
-    }
     int64_t chunk = (items + parts - 1) / parts;
-    return chunk > 64 ? (chunk + 63) / 64 * 64 : chunk;
+    return chunk > 64 && !bf16 ? (chunk + 63) / 64 * 64 : chunk;
 }
 
 static lh_status launch_grow(lh_context *ctx, int64_t floats)
