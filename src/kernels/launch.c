@@ -126,11 +126,15 @@ static lh_status launch_grow(lh_context *ctx, int64_t floats)
     return LH_OK;
 }
 
-/* With scratch that may have to grow, by threads that may pay. */
-static __attribute__((noinline)) lh_status launch_split(
-    lh_context *ctx, lh_kernel_fn *fn, lh_kernel kernel, const void *args,
-    int64_t items, int64_t cost, int64_t scratch_floats)
+LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
+                                         lh_kernel kernel, const void *args,
+                                         int64_t items, int64_t cost,
+                                         int64_t scratch_floats)
 {
+    if (SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
+        items--;
+    if (items <= 0)
+        return LH_OK;
     if (scratch_floats > (int64_t)ctx->scratch_floats) {
         lh_status status = launch_grow(ctx, scratch_floats);
         if (status)
@@ -148,25 +152,6 @@ static __attribute__((noinline)) lh_status launch_split(
     };
     atomic_init(&work.next, 0);
     lh_pool_share(ctx->pool, threads, launch_thread, &work);
-    return LH_OK;
-}
-
-/* The short way is by itself: a frame for all of the other costs more. */
-LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
-                                         lh_kernel kernel, const void *args,
-                                         int64_t items, int64_t cost,
-                                         int64_t scratch_floats)
-{
-    if (SABOTAGE_NUMBER >= LH_FAULT_KERNELS &&
-        SABOTAGE_NUMBER == LH_FAULT_KERNELS + (int)kernel)
-        items--;
-    if (items <= 0)
-        return LH_OK;
-    if ((ctx->pool && items > 1) ||
-        scratch_floats > (int64_t)ctx->scratch_floats)
-        return launch_split(ctx, fn, kernel, args, items, cost,
-                            scratch_floats);
-    fn(args, 0, items, ctx->scratch);
     return LH_OK;
 }
 
