@@ -59,8 +59,7 @@ static lh_status cross_entropy_forward(lh_tensor *n)
     return status;
 }
 
-static lh_status cross_entropy_slopes(lh_tensor *n, lh_kernel kernel,
-                                      float *dx)
+static lh_status cross_entropy_slopes(lh_tensor *n, float *dx, bool first)
 {
     cross_entropy_extra *e = n->extra;
     lh_cross_entropy_args args = cross_entropy_args(n);
@@ -68,15 +67,16 @@ static lh_status cross_entropy_slopes(lh_tensor *n, lh_kernel kernel,
         e->grads[i] = n->grad[0] * e->weight;
     args.grads = e->grads;
     args.dx = dx;
-    return lh_node_launch(n, kernel, &args, args.rows,
-                          CROSS_ENTROPY_COST * args.vocabulary, 0);
+    args.first = first;
+    return lh_node_launch(n, LH_KERNEL_cross_entropy_backward, &args,
+                          args.rows, CROSS_ENTROPY_COST * args.vocabulary, 0);
 }
 
 static lh_status cross_entropy_backward(lh_tensor *n)
 {
-    float *dx = lh_node_input_grad(n, 0);
-    return dx ? cross_entropy_slopes(n, LH_KERNEL_cross_entropy_backward, dx)
-              : LH_OK;
+    bool first;
+    float *dx = lh_node_input_first(n, 0, &first);
+    return dx ? cross_entropy_slopes(n, dx, first) : LH_OK;
 }
 
 LH_OP(cross_entropy)
@@ -95,8 +95,7 @@ static lh_status linear_cross_entropy_backward(lh_tensor *n)
         return status;
     logits->grad = logits->data;
     logits->pass = n->tape->pass;
-    return cross_entropy_slopes(n, LH_KERNEL_cross_entropy_in_place,
-                                logits->data);
+    return cross_entropy_slopes(n, logits->data, true);
 }
 
 LH_OP_OF(linear_cross_entropy, cross_entropy_forward,

@@ -172,7 +172,6 @@ static const bench_work bench_table[] = {
     BENCH_ATTENTION(1024, 32) BENCH_ATTENTION(1024, 64)
     BENCH_ROWS(cross_entropy_forward, 256, 50257)
     BENCH_ROWS(cross_entropy_backward, 256, 50257)
-    BENCH_ROWS(cross_entropy_in_place, 256, 50257)
     BENCH_WAYS(layer_norm) BENCH_BOTH(layer_norm_gain) BENCH_WAYS(rms_norm)
     BENCH_WAYS(gelu_tanh) BENCH_WAYS(gelu) BENCH_WAYS(silu)
     BENCH_WAYS(swiglu) BENCH_WAYS(exp) BENCH_WAYS(softmax)

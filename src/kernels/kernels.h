@@ -445,11 +445,9 @@ typedef struct lh_softmax_args {
  * m, e, z as in softmax; losses = log(z) - (x[target] - m); stats = m, 1/z.
  * A target below 0 is no target: its loss and stats are +0.  Backward, with
  * g = grads[row]: dx[j] = fma(g, e[j] * (1/z) - (j == target ? 1 : 0),
- * dx[j]); rows without a target are untouched.  In place dx holds the logits,
- * is overwritten by the same with dx = +0, and becomes +0 in rows without a
- * target; x is not looked at.  Where exps is given forward leaves e there, of
- * rows with a target, and the others take it for exp(x[j] - m).
- * Items: rows. */
+ * dx[j]); rows without a target are untouched.  first: as if dx were +0; it
+ * may be x then.  Where exps is given forward leaves e there, of rows with a
+ * target, and backward takes it for exp(x[j] - m).  Items: rows. */
 typedef struct lh_cross_entropy_args {
     const float *x;                        /* [rows, vocabulary]: logits   */
     const int32_t *targets;                /* [rows], below vocabulary     */
@@ -459,6 +457,7 @@ typedef struct lh_cross_entropy_args {
     float *exps;                           /* [rows, vocabulary] or NULL   */
     const float *grads;                    /* [rows]: d(loss)/d(losses)    */
     float *dx;
+    bool first;
 } lh_cross_entropy_args;
 
 /* Dropout (Srivastava et al. 2014), inverted: element (row, j) is kept where

@@ -466,34 +466,18 @@ LH_KERNEL(cross_entropy_forward)
     }
 }
 
-/* Of the logit x, element j of row i. */
-static float plain_slope(const lh_cross_entropy_args *a, int64_t i, int64_t j,
-                         float x)
-{
-    float e = a->exps ? a->exps[i * a->vocabulary + j]
-                      : EXP(x - a->stats[2 * i]);
-    return e * a->stats[2 * i + 1] - (j == a->targets[i] ? 1.0f : 0.0f);
-}
-
 LH_KERNEL(cross_entropy_backward)
 {
     LH_KERNEL_ARGS(cross_entropy);
     for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < a->vocabulary && a->targets[i] >= 0; j++) {
-            int64_t at = i * a->vocabulary + j;
-            a->dx[at] = lh_fmaf(a->grads[i], plain_slope(a, i, j, a->x[at]),
-                                a->dx[at]);
-        }
-}
-
-LH_KERNEL(cross_entropy_in_place)
-{
-    LH_KERNEL_ARGS(cross_entropy);
-    for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->vocabulary; j++) {
-            float *dx = a->dx + i * a->vocabulary + j;
-            *dx = a->targets[i] < 0 ? 0
-                : lh_fmaf(a->grads[i], plain_slope(a, i, j, *dx), 0);
+            int64_t at = i * a->vocabulary + j;
+            float e = a->exps ? a->exps[at] : EXP(a->x[at] - a->stats[2 * i]);
+            float slope = e * a->stats[2 * i + 1] -
+                          (j == a->targets[i] ? 1.0f : 0.0f);
+            float before = a->first ? 0 : a->dx[at];
+            a->dx[at] = a->targets[i] < 0 ? before
+                : lh_fmaf(a->grads[i], slope, before);
         }
 }
 

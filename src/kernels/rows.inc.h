@@ -243,43 +243,29 @@ LH_KERNEL(cross_entropy_forward)
     }
 }
 
-/* dx of row i: fma(g, the slope, +0 or what dx holds). */
-LANES_INLINE void VEC_SUFFIX(cross_entropy_row)(
-    const lh_cross_entropy_args *a, int64_t i, const float *x, bool first)
-{
-    static const float one[3 * VEC_WIDTH] = { [VEC_WIDTH] = 1.0f };
-    const int64_t n = a->vocabulary, target = a->targets[i];
-    const float *exps = a->exps ? a->exps + i * n : NULL;
-    float *dx = a->dx + i * n;
-    const VEC max = VEC_SET(a->stats[2 * i]), g = VEC_SET(a->grads[i]);
-    const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
-    /* No branch, which would go the wrong way half of the time. */
-    LANES_ROW(j, stop, n,
-        int64_t at = lh_max64(-VEC_WIDTH, lh_min64(target - j, VEC_WIDTH));
-        VEC p = exps ? LANES_AT(exps) : EXP(LANES_AT(x) - max);
-        p = p * inverse - VEC_LOAD(one + VEC_WIDTH - at);
-        VEC_SUFFIX(row_store)(dx, j, stop, FMA(g, p,
-            VEC_SUFFIX(row_sum)(dx, j, stop, first))))
-}
-
 LH_KERNEL(cross_entropy_backward)
 {
-    LH_KERNEL_ARGS(cross_entropy);
-    for (int64_t i = begin; i < end; i++)
-        if (a->targets[i] >= 0)
-            VEC_SUFFIX(cross_entropy_row)(a, i, a->x + i * a->vocabulary,
-                                          false);
-}
-
-LH_KERNEL(cross_entropy_in_place)
-{
+    static const float one[3 * VEC_WIDTH] = { [VEC_WIDTH] = 1.0f };
     LH_KERNEL_ARGS(cross_entropy);
     const int64_t n = a->vocabulary;
     for (int64_t i = begin; i < end; i++) {
+        const int64_t target = a->targets[i];
+        const float *exps = a->exps ? a->exps + i * n : NULL;
+        const float *x = a->x + i * n;
         float *dx = a->dx + i * n;
-        if (a->targets[i] >= 0)
-            VEC_SUFFIX(cross_entropy_row)(a, i, dx, true);
-        else
+        const VEC max = VEC_SET(a->stats[2 * i]), g = VEC_SET(a->grads[i]);
+        const VEC inverse = VEC_SET(a->stats[2 * i + 1]);
+        if (target < 0 && a->first)
             memset(dx, 0, (size_t)n * sizeof *dx);
+        if (target < 0)
+            continue;
+        /* No branch, which would go the wrong way half of the time. */
+        LANES_ROW(j, stop, n,
+            int64_t at = lh_max64(-VEC_WIDTH,
+                                  lh_min64(target - j, VEC_WIDTH));
+            VEC p = exps ? LANES_AT(exps) : EXP(LANES_AT(x) - max);
+            p = p * inverse - VEC_LOAD(one + VEC_WIDTH - at);
+            VEC_SUFFIX(row_store)(dx, j, stop, FMA(g, p,
+                VEC_SUFFIX(row_sum)(dx, j, stop, a->first))))
     }
 }

@@ -125,7 +125,6 @@ SELFTEST(cross_entropy_forward, cross_entropy, SELFTEST_ROWS,
          .grads = in + 300, .dx = out)
 SELFTEST_LIKE(cross_entropy_backward, cross_entropy_forward, SELFTEST_ROWS,
               args->cross_entropy.stats = (float *)in + 200)
-SELFTEST_LIKE(cross_entropy_in_place, cross_entropy_backward, SELFTEST_ROWS, )
 
 SELFTEST(dropout_forward, dropout, SELFTEST_ROWS,
          .x = in, .rows = SELFTEST_ROWS, .columns = SELFTEST_COLUMNS,

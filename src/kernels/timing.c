@@ -202,8 +202,7 @@ static void timing_cross_entropy(lh_timing_work *w)
         .x = x, .targets = timing_ids(w, rows, vocabulary), .rows = rows,
         .vocabulary = vocabulary, .losses = timing_take(w, rows, 1),
         .stats = timing_take(w, rows, 2), .grads = timing_take(w, rows, 1),
-        .dx = w->kernel == LH_KERNEL_cross_entropy_backward
-            ? timing_take(w, rows, vocabulary) : x,
+        .dx = x, .first = true,        /* as a model's loss has it         */
     };
     w->items = rows;
 }
@@ -310,7 +309,6 @@ static void (*const timing_case[LH_KERNEL_COUNT])(lh_timing_work *w) = {
     TIMING_BOTH(attention, timing_attention)
     TIMING_BOTH(softmax, timing_softmax)
     TIMING_BOTH(cross_entropy, timing_cross_entropy)
-    [LH_KERNEL_cross_entropy_in_place] = timing_cross_entropy,
     TIMING_BOTH(dropout, timing_dropout)
     [LH_KERNEL_square_sums] = timing_square_sums,
     [LH_KERNEL_adamw] = timing_adamw,
