@@ -452,6 +452,20 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
     } while (j < to);
 }
 
+/* By themselves, since a compiler that does not optimize keeps a place on the
+ * stack for every value of each: all in one would be 1.6 MB. */
+#define GEMM_HELD_BY(held, r, turns) \
+static void VEC_SUFFIX(held)(const lh_gemm_args *g, int64_t j, int64_t odd, \
+                             int64_t to) \
+{ \
+    VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, turns); \
+    VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, turns); \
+}
+#define GEMM_HELD(r) \
+    GEMM_HELD_BY(gemm_held_##r, r, false) \
+    GEMM_HELD_BY(gemm_turned_##r, r, true)
+GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
+
 static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
                                         int64_t end)
 {
@@ -459,15 +473,12 @@ static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
     const int64_t j = begin * LH_GEMM_TILE;
     const int64_t to = lh_min64(end * LH_GEMM_TILE, g->n);
     const int64_t odd = g->b_col == 512 ? j : to - (to - j) % GEMM_WIDE;
-#define GEMM_HELD(r) \
-    if (rows == r && g->b_col == 1) { \
-        VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, false); \
-        VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, false); \
-    } else if (rows == r) { \
-        VEC_SUFFIX(gemm_held)(g, j, odd, r, 2, true); \
-        VEC_SUFFIX(gemm_held)(g, odd, to, r, 1, true); \
-    }
-    GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
+#define GEMM_HELD_IF(r) \
+    if (rows == r && g->b_col == 1) \
+        VEC_SUFFIX(gemm_held_##r)(g, j, odd, to); \
+    else if (rows == r) \
+        VEC_SUFFIX(gemm_turned_##r)(g, j, odd, to);
+    GEMM_HELD_IF(5) GEMM_HELD_IF(6) GEMM_HELD_IF(7) GEMM_HELD_IF(8)
 }
 #undef TURNED
 #undef GEMM_HOLD
@@ -476,6 +487,8 @@ static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
 #undef GEMM_TURNED
 #undef FMA_FROM
 #undef GEMM_HELD
+#undef GEMM_HELD_BY
+#undef GEMM_HELD_IF
 #endif
 
 #undef GEMM_FEW_EACH
