@@ -320,7 +320,9 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         if (lh_fit(p->ctx, &p->part, &parts, (size_t)p->uses,
                    sizeof *p->part))
             return -1;
-        p->part[p->parts] = lh_floats_alloc(p->ctx, (size_t)x->size);
+        /* Not in large pages: a lookup adds to few of its rows. */
+        p->part[p->parts] = lh_aligned_alloc(p->ctx, (size_t)x->size,
+                                             sizeof(float), LH_ALIGN);
         if (!p->part[p->parts])
             return -1;
         p->parts++;

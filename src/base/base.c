@@ -147,14 +147,15 @@ LH_INTERNAL char *lh_text_join(lh_context *ctx, const char *a, const char *b,
 
 /* What lh_alloc gave stands right before the first aligned byte behind its
  * own first word. */
-LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
-                                   size_t align)
+static void *base_aligned(lh_context *ctx, size_t count, size_t size,
+                          size_t align, bool full)
 {
     size_t bytes;
     if (!base_bytes(count, size, &bytes) ||
         !lh_add_size(bytes, align + sizeof(char *), &bytes))
         return base_no_memory(ctx, count, size);
-    char *memory = lh_alloc_full(ctx, bytes, 1);
+    char *memory = full ? lh_alloc_full(ctx, bytes, 1)
+                        : lh_alloc(ctx, bytes, 1);
     if (!memory)
         return NULL;
     char *start = memory + sizeof memory;
@@ -163,9 +164,15 @@ LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
     return start;
 }
 
+LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
+                                   size_t align)
+{
+    return base_aligned(ctx, count, size, align, false);
+}
+
 LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count)
 {
-    return lh_aligned_alloc(ctx, count, sizeof(float), LH_ALIGN);
+    return base_aligned(ctx, count, sizeof(float), LH_ALIGN, true);
 }
 
 LH_INTERNAL void lh_floats_free(lh_context *ctx, void *memory)

@@ -132,9 +132,10 @@ LH_INTERNAL char *lh_text_copy(lh_context *ctx, const char *text);
 LH_INTERNAL char *lh_text_join(lh_context *ctx, const char *a, const char *b,
                                const char *c);
 
-/* The same, in large pages, aligned to `align`, a power of two; and for floats
+/* lh_alloc() aligned to `align`, a power of two; and lh_alloc_full() of floats
  * aligned to LH_ALIGN: parameters, gradients, moments and what products pack,
- * where a vector that lies across two cache lines costs twice. */
+ * where a vector that lies across two cache lines costs twice.  Both are given
+ * back by lh_floats_free(). */
 LH_INTERNAL void *lh_aligned_alloc(lh_context *ctx, size_t count, size_t size,
                                    size_t align);
 LH_INTERNAL float *lh_floats_alloc(lh_context *ctx, size_t count);
