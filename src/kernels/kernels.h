@@ -183,11 +183,14 @@ static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
     return m > LH_GEMM_TALL && panels == 1 ? 1 : panels + panels % 2;
 }
 
-/* Where panel p of so many begins: at a multiple of half a tile. */
+/* Where panel p of so many begins: at a multiple of half a tile, or of a
+ * quarter (of a vector, the widest) where there are two, so that each thread
+ * has as much of 352 columns as the other. */
 static inline int64_t lh_gemm_column(int64_t m, int64_t n, int64_t p,
                                      int64_t panels)
 {
-    int64_t unit = m <= LH_GEMM_FLAT ? LH_GEMM_TILE : LH_GEMM_TILE / 2;
+    int64_t unit = m <= LH_GEMM_FLAT ? LH_GEMM_TILE
+                                     : LH_GEMM_TILE / (panels == 2 ? 4 : 2);
     int64_t units = m <= LH_GEMM_FLAT ? panels : (n + unit - 1) / unit;
     return lh_min64(units * p / panels * unit, n);
 }
