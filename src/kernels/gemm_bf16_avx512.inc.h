@@ -23,8 +23,10 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")
 #endif
 
-/* l in one block: 24 KiB of b and 9 to 12 KiB of a at a time. */
-#define BF16_DEPTH 384
+/* l in one block: 48 KiB of b and 18 to 24 KiB of a at a time, which come
+ * from the second-level cache, two lines with 24 products; what that costs is
+ * less than c read and written once more. */
+#define BF16_DEPTH 768
 #define BF16_ROWS LH_GEMM_BF16_ROWS
 /* Columns of a panel of b; floats from row to row of a where it lies along,
  * from pair to pair where across. */
@@ -41,7 +43,8 @@ _Static_assert(BF16_A >= LH_GEMM_BF16_HIGH * BF16_PITCH &&
                "packed pairs do not fit into the scratch");
 
 /* Lines of the cache that tiles ask for on their way, `each` of them with each
- * BF16_CHUNK pairs and `left` in all: `wide` behind each other, `skip` bytes
+ * BF16_CHUNK pairs and `left` in all, into the second-level cache (the first
+ * is full of what they multiply): `wide` behind each other, `skip` bytes
  * that nobody wants, and so on; `more` of the first before the skip. */
 typedef struct bf16_asks {
     const char *at;
@@ -60,14 +63,15 @@ typedef struct bf16_work {
     uint16_t *half;                    /* where c is rounded to, or NULL   */
     int64_t half_row;
     bool past;                         /* c goes past the caches           */
-    const float *next;                 /* c of the next tile               */
+    const char *next;                  /* what the next tile will write,   */
+    int64_t next_row;                  /* bytes from row to row            */
     bf16_asks *asks;                   /* the next panel of b              */
 } bf16_work;
 
 static inline __attribute__((always_inline)) void bf16_ask(bf16_asks *s)
 {
     for (int64_t n = lh_min64(s->each, s->left); n > 0; n--) {
-        __builtin_prefetch(s->at);
+        __builtin_prefetch(s->at, 0, 2);
         s->left--;
         s->at += 64;
         if (--s->more == 0) {
@@ -129,15 +133,16 @@ bf16_product(const bf16_work *w, int64_t m, int64_t n, int rows, int vecs)
         const int64_t start_row = w->start_row;
         BF16_EACH(BF16_MOVE, BF16_LOAD)
     }
-    const float *next = w->next;
+    const char *next = w->next;
+    const int64_t next_row = w->next_row;
     const bool past = w->past;
     /* Row by row: all at once would keep the reads of a and b waiting. */
     for (int64_t l = w->pairs; l > 0; l -= BF16_CHUNK) {
         int64_t run = lh_min64(l, BF16_CHUNK);
         if (!past) {
             __builtin_prefetch(next, 0, 2);
-            __builtin_prefetch(next + 16, 0, 2);
-            next += c_row;
+            __builtin_prefetch(next + 64, 0, 2);
+            next += next_row;
         }
         bf16_ask(w->asks);
         do {
@@ -367,12 +372,19 @@ static void bf16_columns(const lh_gemm_bf16_args *g, const lh_gemm_part *p,
         w.asks = &asks;
         w.past = past && wide == BF16_WIDE;
         for (int64_t i = 0; i < p->m; i += BF16_ROWS) {
-            w.next = i + BF16_ROWS < p->m ? c + (i + BF16_ROWS) * w.c_row
-                                          : c + BF16_WIDE;
             w.a = a + i / BF16_ROWS * strip;
             w.c = c + i * w.c_row;
-            if (g->narrow && to == g->k)
-                w.half = (uint16_t *)g->c + (p->i + i) * g->c_row + j + at;
+            bool below = i + BF16_ROWS < p->m;
+            w.next = (const char *)(below ? w.c + BF16_ROWS * w.c_row
+                                          : c + BF16_WIDE);
+            w.next_row = w.c_row * 4;
+            if (g->narrow && to == g->k) {
+                uint16_t *half = (uint16_t *)g->c + p->i * g->c_row + j + at;
+                w.half = half + i * g->c_row;
+                w.next = (const char *)(below
+                    ? w.half + BF16_ROWS * g->c_row : half + BF16_WIDE);
+                w.next_row = g->c_row * 2;
+            }
             w.start = from > 0 || g->accumulate ? w.c
                     : g->bias ? g->bias + j + at : NULL;
             w.start_row = from > 0 || g->accumulate ? w.c_row : 0;
