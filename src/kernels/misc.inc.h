@@ -152,9 +152,10 @@ LH_KERNEL(square_sums)
     LH_KERNEL_ARGS(square_sums);
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * LH_SQUARES_CHUNK;
-        a->sums[i] = VEC_SUFFIX(lanes_dot)(
-            x, x, lh_min64(LH_SQUARES_CHUNK, a->size - i *
-                                             LH_SQUARES_CHUNK));
+        int64_t n = lh_min64(LH_SQUARES_CHUNK,
+                             a->size - i * LH_SQUARES_CHUNK);
+        /* Not lanes_dot(), which loads x twice: fma wait for that. */
+        a->sums[i] = VEC_SUFFIX(lanes)(LANES_DOT, n, x, x, NULL, 0.0f, 0.0f);
     }
 }
 
