@@ -90,8 +90,12 @@ LH_INTERNAL lh_status lh_squares(lh_context *ctx, const float *x,
 {
     int64_t chunks = adamw_chunks(size);
     lh_square_sums_args args = { x, size, sums };
-    lh_status status = lh_launch(ctx, LH_KERNEL_square_sums, &args, chunks,
-                                 3 * LH_SQUARES_CHUNK, 0);
+    lh_status status = LH_OK;
+    if (chunks == 1)                   /* nothing to split                 */
+        ctx->kernels->fn[LH_KERNEL_square_sums](&args, 0, 1, NULL);
+    else
+        status = lh_launch(ctx, LH_KERNEL_square_sums, &args, chunks,
+                           3 * LH_SQUARES_CHUNK, 0);
     for (int64_t c = 0; c < chunks && !status; c++)
         *total += (double)sums[c];
     return status;
