@@ -308,7 +308,8 @@ static int tape_use(lh_tape *t, lh_tensor *x)
         p->uses = 0;
         p->lookup = false;
         p->fresh = p->cleared;
-        p->cleared = false;
+        if (!SABOTAGED(fresh_gradient))
+            p->cleared = false;
     }
     if (!x->grad) {
         x->grad = lh_arena_floats(p->grads, x->size);

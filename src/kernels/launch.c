@@ -20,6 +20,10 @@ enum { LAUNCH_GRAIN = 32768 };
 /* Chunks per thread: enough that a thread which starts late, or meets the
  * cheap half of a causal triangle, does not make the others wait long. */
 enum { LAUNCH_CHUNKS = 4 };
+/* Items of a chunk at most: the memory serves one thread faster than another,
+ * and eighths of a table of 38 million weights keep one waiting for 1 ms.  For
+ * AdamW it is beyond the caches still. */
+enum { LAUNCH_ITEMS = 1 << 16 };
 /* Rows of a product for which packing b costs little enough: 2%. */
 enum { LAUNCH_ROWS = 768 };
 /* Items of a product in bf16 for which packing a does: 2.5%. */
@@ -102,7 +106,7 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
     if (bf16)
         parts = threads * lh_max64(1, lh_min64(items / LAUNCH_TILES / threads,
                                                2 * LAUNCH_CHUNKS));
-    int64_t chunk = (items + parts - 1) / parts;
+    int64_t chunk = lh_min64((items + parts - 1) / parts, LAUNCH_ITEMS);
     return chunk > 64 && !bf16 ? (chunk + 63) / 64 * 64 : chunk;
 }
 
