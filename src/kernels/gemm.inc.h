@@ -35,6 +35,9 @@
 #define GEMM_WIDE (2 * VEC_WIDTH)
 /* l between two times that a tile asks for memory. */
 #define GEMM_CHUNK 16
+/* Of which the last ones, a row each, ask for lines of c: sooner asked for,
+ * those of rows that are pages apart push each other out again. */
+#define GEMM_C_LAST (14 * GEMM_CHUNK)
 /* From l to l where a is packed across, and from row to row where along: an
  * odd number of lines, since a power of two would meet in few sets. */
 #define GEMM_LINE (GEMM_HIGH + 16)
@@ -151,9 +154,10 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
     const char *ahead = (const char *)a;
     const float *c_ahead = c;
     int64_t apart = 0, step = 0, chunk = w->k, c_step = 0;
-    if (rows == GEMM_ROWS && w->c_far) {         /* the tile below         */
+    if (rows == GEMM_ROWS && w->c_far) {
         chunk = GEMM_CHUNK;
-        c_ahead += rows * c_row;
+        if (w->start == w->c)          /* read at the start of a tile: for */
+            c_ahead += rows * c_row;   /* the one below                    */
         c_step = c_row;
     }
     if (w->ahead) {
@@ -183,7 +187,8 @@ GEMM_INLINE void VEC_SUFFIX(gemm_tile)(VEC_SUFFIX(gemm_work) *w,
         __builtin_prefetch(c_ahead, 1, 3);
         __builtin_prefetch(c_ahead + VEC_WIDTH, 1, 3);
         ahead += step;
-        c_ahead += c_step;
+        if (l <= GEMM_C_LAST)
+            c_ahead += c_step;
         do {
             VEC b0 = zero, b1 = zero, b2 = zero, b3 = zero;
             b0 = part && ragged ? VEC_LOAD_PART(b, rest) : VEC_LOAD(b);
@@ -758,6 +763,7 @@ LH_KERNEL(gemm)
 #undef GEMM_SOME
 #undef GEMM_HIGH
 #undef GEMM_CHUNK
+#undef GEMM_C_LAST
 #undef GEMM_FEW
 #undef GEMM_A
 #undef GEMM_EACH_VECTOR
