@@ -6,6 +6,10 @@
 #include "base/fpenv.h"
 #include "kernels/cpu.h"
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 /* Each table: all rows passed their self-test and come from the set. */
 static void check_tables(void)
 {

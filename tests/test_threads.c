@@ -20,6 +20,10 @@
 #include "test.h"
 #include "torture.h"
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 enum { MOST = 8 };
 
 static double seconds(void)

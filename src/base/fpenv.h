@@ -17,7 +17,6 @@
 #define LH_FPENV_PIN(x) __asm__ volatile("" : "+m"(x))
 
 #if defined(__SSE2__) || defined(__x86_64__)
-#include <xmmintrin.h>
 #if defined(__i386__)
 /* Without 64-bit registers compilers take the x87 unit to turn 64-bit
  * integers into doubles, and round by its control word: the processor's own
@@ -35,12 +34,16 @@ typedef struct lh_fpenv {
     unsigned sse;
 } lh_fpenv;
 #endif
+static inline void lh_fpenv_sse(unsigned word)
+{
+    __asm__ volatile("ldmxcsr %0" : : "m"(word) : "memory");
+}
 static inline lh_fpenv lh_fpenv_enter(void)
 {
     lh_fpenv saved;
-    saved.sse = _mm_getcsr();
+    __asm__ volatile("stmxcsr %0" : "=m"(saved.sse));
     if ((saved.sse & ~0x3fu) != 0x1f80u)   /* all but the sticky flags     */
-        _mm_setcsr(0x1f80u);
+        lh_fpenv_sse(0x1f80u);
 #if defined(__i386__)
     __asm__ volatile("fnstcw %0" : "=m"(saved.x87));
     if ((saved.x87 & 0xf3f) != 0x33f)
@@ -53,7 +56,7 @@ static inline void lh_fpenv_leave(lh_fpenv saved)
 {
     LH_FPENV_FENCE();
     if ((saved.sse & ~0x3fu) != 0x1f80u)
-        _mm_setcsr(saved.sse);
+        lh_fpenv_sse(saved.sse);
 #if defined(__i386__)
     if ((saved.x87 & 0xf3f) != 0x33f)
         lh_fpenv_x87(saved.x87);

@@ -7,7 +7,7 @@
  * file makes that slow: n log n on the most hostile object. */
 #include "base/json.h"
 
-#include "base/bits.h"
+#include "base/bytes.h"
 #include "base/number.h"
 #include "base/utf8.h"
 

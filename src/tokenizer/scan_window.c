@@ -8,7 +8,7 @@
  * within it decide. */
 #include "tokenizer/scan.h"
 
-#include "base/bits.h"
+#include "base/bytes.h"
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
