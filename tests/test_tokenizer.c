@@ -182,7 +182,7 @@ static void test_null(lh_context *ctx)
 
 static lh_tokenizer *read_text(lh_context *ctx, const char *text)
 {
-    return lh_tokenizer_read(ctx, "t.json", text, strlen(text));
+    return lh_tokenizer_from(ctx, "t.json", text, strlen(text), NULL);
 }
 
 /* Written, read and written again is the same bytes. */
@@ -190,7 +190,8 @@ static void there_and_back(lh_context *ctx, lh_tokenizer *k)
 {
     lh_buffer one = { 0 }, two = { 0 };
     CHECK_EQ_INT(lh_tokenizer_write(ctx, k, &one), LH_OK);
-    lh_tokenizer *back = lh_tokenizer_read(ctx, "t.json", one.data, one.size);
+    lh_tokenizer *back = lh_tokenizer_from(ctx, "t.json", one.data, one.size,
+                                           NULL);
     CHECK_STR(lh_error_message(ctx), "");
     CHECK(back != NULL);
     if (back) {
@@ -287,7 +288,7 @@ static void damaged(lh_context *ctx, const char *text, size_t size,
     /* Of its own size, so that a sanitizer sees a byte too many. */
     char *copy = malloc(size + !size);
     memcpy(copy, text, size);
-    lh_tokenizer *k = lh_tokenizer_read(ctx, "t.json", copy, size);
+    lh_tokenizer *k = lh_tokenizer_from(ctx, "t.json", copy, size, NULL);
     bool told = lh_error_status(ctx) != LH_OK && lh_error_message(ctx)[0];
     CHECK(told == !k);                 /* one of them, never both          */
     *read += k != NULL;
@@ -396,12 +397,14 @@ static bool everything(lh_context *ctx)
     lh_tokenizer *k = b ? lh_tokenizer_characters(ctx, "abc", 3) : NULL;
     bool done = k && !lh_tokenizer_encode(ctx, k, "cab", 3, &ids, &count)
         && !lh_tokenizer_write(ctx, k, &file)
-        && (read = lh_tokenizer_read(ctx, "t", file.data, file.size)) != NULL;
+        && (read = lh_tokenizer_from(ctx, "t", file.data, file.size,
+                                     NULL)) != NULL;
     lh_tokenizer_free(read);
     lh_buffer_free(ctx, &file);
     if (done) {
         done = !lh_tokenizer_write(ctx, b, &file)
-            && (read = lh_tokenizer_read(ctx, "t", file.data, file.size));
+            && (read = lh_tokenizer_from(ctx, "t", file.data, file.size,
+                                         NULL));
         if (done)
             lh_tokenizer_free(read);
     }
@@ -496,7 +499,7 @@ static int read_file(lh_context *ctx, const char *path)
     lh_buffer text = { 0 };
     lh_tokenizer *k = NULL;
     if (!lh_file_read(ctx, path, &text))
-        k = lh_tokenizer_read(ctx, path, text.data, text.size);
+        k = lh_tokenizer_from(ctx, path, text.data, text.size, NULL);
     if (k)
         printf("%s: %s, %d tokens\n", path, lh_tokenizer_kind(k),
                (int)lh_tokenizer_vocabulary(k));

@@ -696,18 +696,5 @@ LH_INTERNAL lh_tokenizer *lh_tokenizer_read_tree(lh_context *ctx,
     return NULL;
 }
 
-LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
-                                            const char *where,
-                                            const char *text, size_t size)
-{
-    lh_json_document document;
-    if (lh_json_parse_pairs(ctx, where, text, size, "merges", &document))
-        return NULL;
-    lh_tokenizer *k = lh_tokenizer_read_tree(ctx, where, document.root,
-                                             NULL);
-    lh_json_free(&document);
-    return k;
-}
-
 #undef TJSON_BORDER
 #undef TJSON_MARK

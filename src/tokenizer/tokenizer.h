@@ -21,9 +21,6 @@ LH_INTERNAL lh_status lh_tokenizer_write_settings(lh_context *ctx,
                                                   const lh_tokenizer *k,
                                                   int64_t context,
                                                   lh_buffer *buffer);
-LH_INTERNAL lh_tokenizer *lh_tokenizer_read(lh_context *ctx,
-                                            const char *where,
-                                            const char *text, size_t size);
 
 /* A file of any known format, in memory; for `pre` and what is read see
  * lh_tokenizer_load().  Merges that lie beside `where` are read from there. */
