@@ -6,6 +6,9 @@
 #include "base/fpenv.h"
 #include "kernels/cpu.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -90,6 +93,48 @@ static void check_launch(void)
     CHECK(memcmp(c[0], c[1], sizeof c[0]) == 0);
 }
 
+/* A launch of two threads: the first items that were taken, and how often
+ * each was. */
+enum { SHARED = 100 };
+typedef struct shared {
+    atomic_int calls;
+    int64_t first[2];
+    atomic_int taken[SHARED];
+} shared;
+
+/* Whoever comes first waits for another thread, two seconds at most. */
+static void shared_items(const void *args, int64_t begin, int64_t end,
+                         float *scratch)
+{
+    shared *s = (shared *)(uintptr_t)args;
+    int call = atomic_fetch_add(&s->calls, 1);
+    (void)scratch;
+    if (call < 2)
+        s->first[call] = begin;
+    for (time_t until = time(NULL) + 3;
+         call == 0 && atomic_load(&s->calls) < 2 && time(NULL) < until;)
+        sched_yield();
+    for (int64_t i = begin; i < end; i++)
+        atomic_fetch_add(&s->taken[i], 1);
+}
+
+/* Threads begin in shares of their own, and all items are done once. */
+static void check_shares(void)
+{
+    lh_context *ctx = lh_context_new(&(lh_settings){ .threads = 2 });
+    CHECK(ctx != NULL);
+    if (ctx && lh_threads(ctx) == 2) {
+        static shared s;
+        ctx->grain = 1;
+        CHECK(lh_launch_function(ctx, shared_items, LH_KERNEL_add_forward, &s,
+                                 SHARED, 1, 0) == LH_OK);
+        CHECK_EQ_INT(s.first[0] + s.first[1], SHARED / 2);
+        for (int i = 0; i < SHARED; i++)
+            CHECK_EQ_INT(atomic_load(&s.taken[i]), 1);
+    }
+    lh_context_free(ctx);
+}
+
 /* The public entry under a host's odd settings: the same bits as without,
  * and the settings are there again afterwards. */
 static void public_bits(lh_context *ctx, float out[12])
@@ -155,6 +200,7 @@ int main(void)
 {
     check_tables();
     check_launch();
+    check_shares();
     check_host_flags();
     return test_end("launch");
 }

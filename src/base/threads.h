@@ -7,6 +7,9 @@
 
 #include "base/base.h"
 
+/* A context asks for no more threads than this: lh_threads() tells. */
+enum { LH_THREADS_MOST = 256 };
+
 typedef struct lh_pool lh_pool;
 
 /* The processors that this process may run on (affinity and, on Linux, the

@@ -8,9 +8,6 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
-/* More threads than this are not made: lh_threads() tells. */
-enum { CONTEXT_THREADS = 256 };
-
 static int context_threads(lh_context *ctx, int wanted)
 {
     if (wanted < 0)
@@ -19,8 +16,8 @@ static int context_threads(lh_context *ctx, int wanted)
                 wanted);
     if (wanted == 0)
         wanted = lh_threads_available();
-    return wanted < 1 ? 1 : wanted < CONTEXT_THREADS ? wanted
-                                                     : CONTEXT_THREADS;
+    return wanted < 1 ? 1 : wanted < LH_THREADS_MOST ? wanted
+                                                     : LH_THREADS_MOST;
 }
 
 LH_API lh_context *lh_context_new(const lh_settings *settings)

@@ -1,22 +1,27 @@
 /* Launching a kernel: alone or split among the context's threads.
  *
  * The split never changes a bit (every kernel promises that for any split of
- * its items), so it is free to follow the clock: threads take chunks from a
- * counter.  The scratch memory is kept and only ever grows, so that a step
- * which was run once allocates nothing. */
+ * its items), so it is free to follow the clock.  Each thread begins with an
+ * equal share of the items, always at the same place, so that it mostly finds
+ * in its core's cache the rows that it wrote a launch before; it takes chunks
+ * of it from a counter, and then those that others have left.  The scratch
+ * memory is kept and only ever grows, so that a step which was run once
+ * allocates nothing. */
 #include "base/context.h"
 #include "base/sabotage.h"
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
 /* The work that a thread must bring, in fused multiply-adds for each lane of
- * a vector: 5 to 10 us.  Meeting costs 0.1 us where each thread has a core to
- * itself and spins, and a thousand times that where it has not; but what one
- * core has written comes to the other only line by line.  Measured on a Zen 5
- * over all kernels, launches in a loop: two threads break even where one takes
- * 2.5 to 5 us, are 1.2 to 1.5 times as fast at 10 and 1.6 to 1.8 at 20.  A
- * launch's `cost` should be true within a factor of two for that. */
-enum { LAUNCH_GRAIN = 32768 };
+ * a vector: 2 to 5 us, and more where memory is what takes time.  Meeting
+ * costs 0.1 us where each thread has a core to itself and spins, and a
+ * thousand times that where it has not; but what one core has written comes
+ * to the other only line by line.  Measured on a Zen 5 over all kernels,
+ * launches in a loop: two threads break even where one takes 2.5 to 5 us, are
+ * 1.2 to 1.5 times as fast at 10 and 1.6 to 1.8 at 20.  In a step it is less
+ * that must cross.  A launch's `cost` should be true within a factor of two
+ * for that. */
+enum { LAUNCH_GRAIN = 16384 };
 /* Chunks per thread: enough that a thread which starts late, or meets the
  * cheap half of a causal triangle, does not make the others wait long. */
 enum { LAUNCH_CHUNKS = 4 };
@@ -29,13 +34,21 @@ enum { LAUNCH_ROWS = 768 };
 /* Items of a product in bf16 for which packing a does: 2.5%. */
 enum { LAUNCH_TILES = 6 };
 
+/* The items that are a thread's own, of which `next` is the first that nobody
+ * has taken. */
+typedef struct launch_share {
+    _Atomic int64_t next;
+    int64_t end;
+} launch_share;
+
 typedef struct launch_work {
     lh_kernel_fn *fn;
     const void *args;
-    int64_t items, chunk;
+    int64_t chunk;
     float *scratch;
     size_t scratch_floats;             /* of each thread                   */
-    _Atomic int64_t next;
+    int threads;
+    launch_share share[LH_THREADS_MOST];
 } launch_work;
 
 static void launch_thread(void *arg, int i)
@@ -43,12 +56,13 @@ static void launch_thread(void *arg, int i)
     launch_work *w = arg;
     float *scratch = w->scratch ? w->scratch + w->scratch_floats * (size_t)i
                                 : NULL;
-    for (;;) {
-        int64_t begin = atomic_fetch_add_explicit(&w->next, w->chunk,
-                                                  memory_order_relaxed);
-        if (begin >= w->items)
-            return;
-        w->fn(w->args, begin, lh_min64(begin + w->chunk, w->items), scratch);
+    for (int n = 0; n < w->threads; n++) {
+        launch_share *s = &w->share[(i + n) % w->threads];
+        int64_t begin;
+        while ((begin = atomic_fetch_add_explicit(
+                    &s->next, w->chunk, memory_order_relaxed)) < s->end)
+            w->fn(w->args, begin, lh_min64(begin + w->chunk, s->end),
+                  scratch);
     }
 }
 
@@ -110,6 +124,18 @@ static int64_t launch_chunk(lh_kernel kernel, const void *args,
     return chunk > 64 && !bf16 ? (chunk + 63) / 64 * 64 : chunk;
 }
 
+/* Equal shares; of chunks of whole cache lines in whole lines. */
+static void launch_split(launch_work *w, int64_t items)
+{
+    int64_t unit = w->chunk % 64 ? 1 : 64;
+    int64_t units = (items + unit - 1) / unit, begin = 0;
+    for (int i = 0; i < w->threads; i++) {
+        int64_t end = lh_min64(items, units * (i + 1) / w->threads * unit);
+        atomic_init(&w->share[i].next, begin);
+        w->share[i].end = begin = end;
+    }
+}
+
 static lh_status launch_grow(lh_context *ctx, int64_t floats)
 {
     size_t line = LH_ALIGN / sizeof(float), each, all;
@@ -149,12 +175,14 @@ LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
         fn(args, 0, items, ctx->scratch);
         return LH_OK;
     }
-    launch_work work = {
-        .fn = fn, .args = args, .items = items,
-        .chunk = launch_chunk(kernel, args, items, threads),
-        .scratch = ctx->scratch, .scratch_floats = ctx->scratch_floats,
-    };
-    atomic_init(&work.next, 0);
+    launch_work work;                  /* 4 KiB, so not filled with zeros  */
+    work.fn = fn;
+    work.args = args;
+    work.chunk = launch_chunk(kernel, args, items, threads);
+    work.scratch = ctx->scratch;
+    work.scratch_floats = ctx->scratch_floats;
+    work.threads = threads;
+    launch_split(&work, items);
     lh_pool_share(ctx->pool, threads, launch_thread, &work);
     return LH_OK;
 }
