@@ -157,7 +157,7 @@ typedef struct lh_gemm_args {
 } lh_gemm_args;
 
 /* An item is LH_GEMM_DOWN rows of a panel of at most LH_GEMM_PANEL columns,
- * or 6 * LH_GEMM_TILE up to LH_GEMM_TALL rows, whose part of c then stays in a
+ * or 6 * LH_GEMM_TILE below LH_GEMM_TALL rows, whose part of c then stays in a
  * second-level cache; where c has no more than LH_GEMM_FLAT rows, all of
  * LH_GEMM_TILE columns. */
 #define LH_GEMM_TILE 64
@@ -178,9 +178,9 @@ static inline int64_t lh_gemm_panels(int64_t m, int64_t n)
 {
     if (m <= LH_GEMM_FLAT || n <= LH_GEMM_TILE)
         return (n + LH_GEMM_TILE - 1) / LH_GEMM_TILE;
-    int64_t wide = m > LH_GEMM_TALL ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
+    int64_t wide = m >= LH_GEMM_TALL ? LH_GEMM_PANEL : 6 * LH_GEMM_TILE;
     int64_t panels = (n + wide - 1) / wide;
-    return m > LH_GEMM_TALL && panels == 1 ? 1 : panels + panels % 2;
+    return m >= LH_GEMM_TALL && panels == 1 ? 1 : panels + panels % 2;
 }
 
 /* Where panel p of so many begins: at a multiple of half a tile, or of a
