@@ -31,7 +31,7 @@ LH_INTERNAL float *lh_widened(lh_tape *t, lh_tensor *x)
         return NULL;
     lh_launch(t->ctx, LH_KERNEL_widen,
               &(lh_widen_args){ (const uint16_t *)(void *)x->data, copy },
-              x->size, 1, 0);
+              x->size, LH_COPY_COST, 0);
     return x->copy = copy;
 }
 
@@ -42,7 +42,8 @@ LH_INTERNAL const uint16_t *lh_narrowed(lh_tape *t, lh_tensor *x)
     uint16_t *copy = lh_tape_room(t, (size_t)x->size * sizeof *copy);
     if (copy)
         lh_launch(t->ctx, LH_KERNEL_narrow,
-                  &(lh_narrow_args){ x->data, copy }, x->size, 1, 0);
+                  &(lh_narrow_args){ x->data, copy }, x->size,
+                  LH_COPY_COST, 0);
     return copy;
 }
 
@@ -55,12 +56,13 @@ LH_INTERNAL lh_status lh_node_copy(lh_tensor *node, const lh_tensor *from,
     if (from->dtype != node->dtype && node->dtype == LH_F32)
         return lh_launch(ctx, LH_KERNEL_widen,
                          &(lh_widen_args){ (const uint16_t *)(const void *)at,
-                                           node->data }, node->size, 1, 0);
+                                           node->data }, node->size,
+                         LH_COPY_COST, 0);
     if (from->dtype != node->dtype)
         return lh_launch(ctx, LH_KERNEL_narrow,
                          &(lh_narrow_args){ (const float *)(const void *)at,
                                             (uint16_t *)(void *)node->data },
-                         node->size, 1, 0);
+                         node->size, LH_COPY_COST, 0);
     if (!ctx->dry)
         memcpy(node->data, at, (size_t)node->size * each);
     return LH_OK;

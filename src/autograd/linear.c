@@ -91,8 +91,8 @@ static lh_status linear_backward(lh_tensor *n)
         if (!half)
             return LH_ERROR_MEMORY;
         status = lh_launch(t->ctx, LH_KERNEL_narrow,
-                           &(lh_narrow_args){ n->grad, half }, n->size, 1,
-                           0);
+                           &(lh_narrow_args){ n->grad, half }, n->size,
+                           LH_COPY_COST, 0);
     }
     float *dy = n->grad + columns;
     for (int i = weights; i > 0; i--, first = false) {

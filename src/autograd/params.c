@@ -189,7 +189,7 @@ static void params_fold_part(lh_tensor *x, float *part, int64_t first,
                              int64_t size)
 {
     lh_fold_args args = { part + first, x->grad + first };
-    lh_launch(x->parameter->ctx, LH_KERNEL_fold, &args, size, 1, 0);
+    lh_launch(x->parameter->ctx, LH_KERNEL_fold, &args, size, LH_COPY_COST, 0);
 }
 
 /* Adds the parts to the gradient in order of use and clears them: the end of

@@ -21,7 +21,7 @@ static lh_status rotary_forward(lh_tensor *n)
 {
     lh_rotary_args args = rotary_args(n);
     return lh_node_launch(n, LH_KERNEL_rotary_forward, &args,
-                          args.rows, 12 * lh_columns(n), 0);
+                          args.rows, 8 * lh_columns(n), 0);
 }
 
 static lh_status rotary_backward(lh_tensor *n)
@@ -32,7 +32,7 @@ static lh_status rotary_backward(lh_tensor *n)
     if (!args.dx)
         return LH_OK;
     return lh_node_launch(n, LH_KERNEL_rotary_backward, &args,
-                          args.rows, 12 * lh_columns(n), 0);
+                          args.rows, 8 * lh_columns(n), 0);
 }
 
 LH_OP(rotary)

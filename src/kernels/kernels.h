@@ -133,6 +133,8 @@ LH_INTERNAL lh_status lh_launch_function(lh_context *ctx, lh_kernel_fn *fn,
 /* The least work that a thread is woken for where the rows are of `isa`: a
  * context's `grain`, which tests lower so that small work is split too. */
 LH_INTERNAL int64_t lh_launch_grain(lh_isa isa);
+/* The cost of an element that is only read and written. */
+enum { LH_COPY_COST = 8 };
 
 /* --------------------------------------------------------- arguments -- */
 

@@ -199,7 +199,7 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
                adamw_follows(o, i + 1, x->parameter->decay, &args))
             args.size += lh_params_get(o->params, ++i, NULL)->size;
         if (args.gradient)
-            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, args.size, 30,
+            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, args.size, 16,
                                0);
     }
     if (!status)

@@ -47,7 +47,7 @@ static lh_status muon_product(lh_context *ctx, uint16_t *half,
                          LH_GEMM_SCRATCH);
     lh_status status = lh_launch(ctx, LH_KERNEL_narrow,
                                  &(lh_narrow_args){ g->a, half },
-                                 g->m * g->k, 1, 0);
+                                 g->m * g->k, LH_COPY_COST, 0);
     return status ? status
         : lh_launch(ctx, LH_KERNEL_gemm_bf16, &(lh_gemm_bf16_args){
               .m = g->m, .n = g->n, .k = g->k, .a = half, .b = g->b, .c = g->c,
