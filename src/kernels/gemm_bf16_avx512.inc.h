@@ -10,8 +10,8 @@
  * From the inside out: bf16_product, up to 12 rows x 2 vectors of c in named
  * registers; bf16_pack_*, operands as pairs; gemm_bf16, the kernel: a block
  * of a for all its columns, and panels of b made just before they are read,
- * so that they are in the first-level cache.  Included by rows_avx512.c, for
- * immintrin.h takes half as long to compile as all of this. */
+ * so that they are near.  Included by rows_avx512.c, for immintrin.h takes
+ * half as long to compile as all of this. */
 #if defined(__clang__) ? __clang_major__ >= 9 : __GNUC__ >= 10
 
 #if defined(__clang__)
