@@ -80,17 +80,10 @@ LH_INTERNAL int64_t lh_launch_grain(lh_isa isa)
 /* How many threads pay: each must bring a grain of work and an item. */
 static int launch_threads(const lh_context *ctx, int64_t items, int64_t cost)
 {
-    int threads = lh_pool_threads(ctx->pool);
-    int64_t worth, grain = ctx->grain;
-    if (cost < 1)
-        cost = 1;
-    if (cost >= grain)
-        worth = items;
-    else
-        worth = items > INT64_MAX / cost ? items
-                                         : items * cost / grain;
-    worth = lh_min64(worth, items);
-    return worth < threads ? (int)lh_max64(worth, 1) : threads;
+    int64_t threads = lh_min64(lh_pool_threads(ctx->pool), items);
+    double worth = (double)items * (double)cost / (double)ctx->grain;
+    return worth < (double)threads ? (int)lh_max64((int64_t)worth, 1)
+                                   : (int)threads;
 }
 
 /* How many items a thread takes at a time.  A product packs b anew for each
