@@ -34,16 +34,12 @@ typedef struct lh_fpenv {
     unsigned sse;
 } lh_fpenv;
 #endif
-static inline void lh_fpenv_sse(unsigned word)
-{
-    __asm__ volatile("ldmxcsr %0" : : "m"(word) : "memory");
-}
 static inline lh_fpenv lh_fpenv_enter(void)
 {
     lh_fpenv saved;
-    __asm__ volatile("stmxcsr %0" : "=m"(saved.sse));
+    saved.sse = __builtin_ia32_stmxcsr();
     if ((saved.sse & ~0x3fu) != 0x1f80u)   /* all but the sticky flags     */
-        lh_fpenv_sse(0x1f80u);
+        __builtin_ia32_ldmxcsr(0x1f80u);
 #if defined(__i386__)
     __asm__ volatile("fnstcw %0" : "=m"(saved.x87));
     if ((saved.x87 & 0xf3f) != 0x33f)
@@ -56,7 +52,7 @@ static inline void lh_fpenv_leave(lh_fpenv saved)
 {
     LH_FPENV_FENCE();
     if ((saved.sse & ~0x3fu) != 0x1f80u)
-        lh_fpenv_sse(saved.sse);
+        __builtin_ia32_ldmxcsr(saved.sse);
 #if defined(__i386__)
     if ((saved.x87 & 0xf3f) != 0x33f)
         lh_fpenv_x87(saved.x87);
