@@ -102,7 +102,7 @@ typedef struct shared {
     atomic_int taken[SHARED];
 } shared;
 
-/* Whoever comes first waits for another thread, two seconds at most. */
+/* Whoever comes first waits for another thread, three seconds at most. */
 static void shared_items(const void *args, int64_t begin, int64_t end,
                          float *scratch)
 {
