@@ -50,17 +50,24 @@ static void make_gemm(trial *t)
     /* A few rows by some vectors, one or more tiles wide. */
     bool few = chance(t, 8);
     if (few) {
-        g->m = 5 + below(t, 10);
+        g->m = 5 + below(t, 12);
         g->n = chance(t, 50) ? 32 + 32 * below(t, 6) : 32 + below(t, 140);
         g->k = 16 + 8 * below(t, chance(t, 10) ? 65 : 6);
     }
+    /* A few l: a weight's gradient of a short document. */
+    bool flat = !few && chance(t, 8);
+    if (flat) {
+        g->m = 8 + below(t, LH_GEMM_FLAT - 4);
+        g->n = 16 + 16 * below(t, 5);
+        g->k = below(t, 19);
+    }
     g->c_row = g->n + pad[0];
     g->a_row = g->b_row = g->a_col = g->b_col = 1;
-    if (few || chance(t, 50))
+    if (few || (!flat && chance(t, 50)))
         g->a_row = pages ? 1024 : g->k + pad[1];
     else
         g->a_col = pages ? 1024 : g->m + pad[1];
-    if (chance(t, 50))
+    if (flat || chance(t, 50))
         g->b_row = g->n + pad[2];
     else
         g->b_col = g->k + pad[2];

@@ -13,7 +13,7 @@
  *   gemm_ahead   what tiles fetch for the packing that comes after them
  *   gemm_pack    an operand turned so that j is contiguous
  *   gemm_few     products of few rows: decoding
- *   gemm_held    products of 5 to 14 rows, where 32 registers are wide
+ *   gemm_held    products of 5 to 16 rows or l, where 32 registers are wide
  *   gemm_panels  a block of rows; the first one packs b, panel by panel of
  *                GEMM_WIDE columns, the others find it packed
  *   gemm_small   gemm_small.inc.h: another way for small products
@@ -351,23 +351,30 @@ static void VEC_SUFFIX(gemm_few)(const lh_gemm_args *g, int64_t begin,
 }
 
 #if VEC_WIDTH == 16
-/* 5 to 14 rows: the chains of at most 8 by 32 columns stay in registers.
+/* 5 to 16 rows: the chains of at most 8 by 32 columns stay in registers.
  * Where b lies across, the fma take as long as turning over, and the CPU does
  * both at once if nothing goes through memory: the 16 other registers hold 8
  * l, and as they are used the next 8 l are turned into their places, which at
- * the end are those of the next tile.  More rows go in two halves, and the
- * last columns in a whole vector, which meets those before it: some are
- * computed twice, so not where c is added to.  Where b's rows are 2 KiB apart,
- * all their lines are in two sets of the first-level cache: half as many
- * columns are read before a line's second half is wanted. */
+ * the end are those of the next tile.  More rows go in two halves, where a
+ * lies across (dw = dy^T x) with a few l in eights, and the last columns in a
+ * whole vector.  The last of them meet those before: some are computed twice,
+ * so not where c is added to.  Where b's rows are 2 KiB apart, all their
+ * lines are in two sets of the first-level cache: half as many columns are
+ * read before a line's second half is wanted. */
 static bool VEC_SUFFIX(gemm_is_held)(const lh_gemm_args *g)
 {
-    int64_t left = g->n % LH_GEMM_TILE;
-    if (g->m < 5 || g->m > 14 || g->a_col != 1 || g->k < 16 || g->k > 4096)
+    const int64_t left = g->n % LH_GEMM_TILE;
+    const bool across = g->a_col != 1;
+    const bool twice = across ? g->m % 8 != 0 : g->m > 8 && g->m % 2 != 0;
+    if (g->m < 5 || (twice && g->accumulate))
+        return false;
+    if (across)
+        return g->b_col == 1 && g->m >= 8 && g->m <= LH_GEMM_FLAT &&
+               g->n % VEC_WIDTH == 0 && g->n <= LH_GEMM_TILE && g->k <= 16;
+    if (g->m > 16 || g->k < 16 || g->k > 4096)
         return false;
     if (g->b_col == 1)
-        return g->n % VEC_WIDTH == 0 && (g->m <= 8 || g->m % 2 == 0) &&
-               g->n * g->k <= (int64_t)1 << 22;
+        return g->n % VEC_WIDTH == 0 && g->n * g->k <= (int64_t)1 << 22;
     return ((g->m <= 8 && g->b_col == 512) || g->b_col % 512) &&
            g->k % 8 == 0 && !g->accumulate && (left == 0 || left >= VEC_WIDTH);
 }
@@ -408,7 +415,7 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
     const VEC zero = VEC_SET(0.0f), b2 = zero, b3 = zero;
     const int64_t wide = vecs * VEC_WIDTH, second = wide - VEC_WIDTH;
     const int64_t b_col = g->b_col, b_row = g->b_row, c_row = g->c_row;
-    const int64_t start_row = g->accumulate ? c_row : 0;
+    const int64_t start_row = g->accumulate ? c_row : 0, a_col = g->a_col;
     int64_t a_row = g->a_row, i = 0, at = lh_min64(j, to - wide);
     const float *b = g->b + at * b_col;
     VEC u0[4], u1[4], u2[4], u3[4], v0[4], v1[4];
@@ -430,13 +437,15 @@ GEMM_INLINE void VEC_SUFFIX(gemm_held)(const lh_gemm_args *g, int64_t j,
             const float *start = g->accumulate ? c : g->bias + at;
             GEMM_EACH(GEMM_LOAD)
         }
-        i = i + rows < g->m ? g->m - rows : 0;
+        i = i + rows < g->m ? lh_min64(i + rows, g->m - rows) : 0;
         j += i ? 0 : wide;
         at = lh_min64(j, to - wide);
         const float *then = g->b + at * b_col;
         int64_t l = g->k;
-        for (; !turns && l > 0; l--, a++, a3++, a6++, b += b_row)
+        for (; !turns && l > 0; l--, a += a_col, a3 += a_col, a6 += a_col) {
             GEMM_HOLD(GEMM_STEP, 0, VEC_LOAD(b), VEC_LOAD(b + second));
+            b += b_row;
+        }
         for (; turns && l > 0; l -= 8, a += 8, a3 += 8, a6 += 8) {
             b = l > 8 ? b + 8 : then;
             GEMM_TURNED(0);
@@ -474,7 +483,7 @@ GEMM_HELD(5) GEMM_HELD(6) GEMM_HELD(7) GEMM_HELD(8)
 static void VEC_SUFFIX(gemm_held_items)(const lh_gemm_args *g, int64_t begin,
                                         int64_t end)
 {
-    const int64_t rows = g->m > 8 ? (g->m + 1) / 2 : g->m;
+    const int64_t rows = g->a_col != 1 ? 8 : g->m > 8 ? (g->m + 1) / 2 : g->m;
     const int64_t j = begin * LH_GEMM_TILE;
     const int64_t to = lh_min64(end * LH_GEMM_TILE, g->n);
     const int64_t odd = g->b_col == 512 ? j : to - (to - j) % GEMM_WIDE;
