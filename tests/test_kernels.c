@@ -217,7 +217,8 @@ static void make_norm(trial *t)
 {
     lh_norm_args *a = &t->args.norm;
     t->items = a->rows = size_of(t, 12);
-    a->columns = size_of(t, 300);
+    bool far = chance(t, 30);          /* whole lines, past the caches     */
+    a->columns = far ? 64 * (1 + below(t, 4)) : size_of(t, 300);
     a->eps = 1e-5f;
     a->x = floats(t, a->rows * a->columns);
     a->gain = maybe(t, a->columns);
@@ -225,10 +226,14 @@ static void make_norm(trial *t)
     a->y = floats(t, a->rows * a->columns);
     a->mean = floats(t, a->rows);
     a->scale = floats(t, a->rows);
+    buffer *scale = &t->buffers[t->buffer_count - 1];
+    if (chance(t, 30))                 /* times a number below 0: -0       */
+        scale->before[scale->front] = 0;
     a->dy = floats(t, a->rows * a->columns);
-    a->dx = floats(t, a->rows * a->columns);
-    a->first = chance(t, 30);
-    a->past = chance(t, 50);
+    a->dx = floats_off(t, a->rows * a->columns,
+                       far ? 0 : (size_t)below(t, 16));
+    a->first = far || chance(t, 30);
+    a->past = far || chance(t, 50);
     a->dgain = maybe(t, a->columns);
     a->dbias = maybe(t, a->columns);
 }

@@ -93,14 +93,15 @@ static float number(trial *t)
     return x;
 }
 
-/* `count` random floats with canaries before and behind. */
-static float *floats(trial *t, int64_t count)
+/* `count` random floats with canaries before and behind, `off` floats behind
+ * a multiple of 64 bytes. */
+static float *floats_off(trial *t, int64_t count, size_t off)
 {
     buffer *b = &t->buffers[t->buffer_count++];
-    b->front = FRONT + (size_t)below(t, 16);
     b->count = (size_t)count;
-    b->total = b->front + b->count + BACK;
+    b->total = FRONT + 32 + b->count + BACK;
     b->memory = malloc(b->total * 4);
+    b->front = FRONT + off + (16 - ((uintptr_t)b->memory / 4 + FRONT) % 16);
     b->before = malloc(b->total * 4);
     b->plain = malloc(b->total * 4);
     if (!b->memory || !b->before || !b->plain)
@@ -109,6 +110,11 @@ static float *floats(trial *t, int64_t count)
         b->before[i] = i < b->front || i >= b->front + b->count
             ? CANARY : value(t);
     return (float *)b->memory + b->front;
+}
+
+static float *floats(trial *t, int64_t count)
+{
+    return floats_off(t, count, (size_t)below(t, 16));
 }
 
 /* The same with so many percent zero, subnormal or not far above: what the

@@ -476,12 +476,9 @@ static inline float *tape_accumulator(lh_tape *t, lh_tensor *x, int use,
 
 LH_API float *lh_node_input_grad(lh_tensor *node, int i)
 {
-    if (!node || i < 0 || i >= node->inputs)
-        return NULL;
-    const lh_edge *edge = &node->input[i];
-    if (!edge->tensor->needs_grad)
-        return NULL;
-    return tape_accumulator(node->tape, edge->tensor, edge->use, NULL);
+    bool wanted = node && i >= 0 && i < node->inputs &&
+                  node->input[i].tensor->needs_grad;
+    return wanted ? lh_node_input_begin(node, i, NULL) : NULL;
 }
 
 LH_INTERNAL float *lh_node_input_begin(lh_tensor *node, int i, bool *first)

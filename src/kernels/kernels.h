@@ -40,7 +40,7 @@ typedef void lh_kernel_fn(const void *args, int64_t begin, int64_t end,
 #define LANES_INLINE static inline __attribute__((always_inline))
 /* What lanes.inc.h reduces; its lanes_step() says by which formula. */
 enum { LANES_SUM, LANES_MAX, LANES_DOT, LANES_CENTRED, LANES_DOT3, LANES_SUM2,
-       LANES_DOT_N, LANES_DOT3_N, LANES_MAX_BY };
+       LANES_DOT3_N, LANES_MAX_BY };
 #define LH_KERNEL_ARGS(type) \
     const lh_##type##_args *a = args; \
     (void)scratch

@@ -9,6 +9,11 @@
  * One function body serves all reductions; `what` is a constant wherever it
  * is called, so the rest of the switch is gone. */
 
+#ifndef VEC_STREAM
+#define VEC_STREAM(p, v) VEC_STORE(p, v)
+#define VEC_STREAM_END(past) ((void)0)
+#endif
+
 /* With the row operands p, q, s and the constants u, r. */
 LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
                                         VEC s, VEC u, VEC r)
@@ -28,8 +33,6 @@ LANES_INLINE VEC VEC_SUFFIX(lanes_step)(int what, VEC lane, VEC p, VEC q,
         return FMA(p * q, s, lane);
     case LANES_SUM2:
         return lane + p * s;
-    case LANES_DOT_N:
-        return FMA(p, (q - u) * r, lane);
     default:
         return FMA(p * s, (q - u) * r, lane);
     }
@@ -68,8 +71,9 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
 #define LANES_TAKE(i, at) \
     if (sum) \
         __builtin_prefetch(q + n + (at), 0, 2); \
+    LANES_BEFORE(at) \
     lane##i = LANES_STEP(what, lane##i, at); \
-    more##i = LANES_STEP(adds, more##i, at);
+    more##i = LANES_STEP(LANES_SUM2, more##i, at);
 #define LANES_FULL(i) LANES_TAKE(i, j + i * VEC_WIDTH)
 #define LANES_REST(i) \
     if (n - j >= VEC_WIDTH) { \
@@ -78,7 +82,7 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
     } else if (j < n) { \
         int rest = (int)(n - j); \
         VEC stepped = LANES_PART(what, lane##i, rest); \
-        VEC added = LANES_PART(adds, more##i, rest); \
+        VEC added = LANES_PART(LANES_SUM2, more##i, rest); \
         VEC_INT in = (VEC_INT)(VEC_LOAD(VEC_SUFFIX(lanes_index)) < \
                                VEC_SET((float)rest)); \
         lane##i = SELECT(in, stepped, lane##i); \
@@ -90,8 +94,16 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
     more##a = more##a + more##b;
 #endif
 
+#define LANES_BEFORE(at) \
+    if (dx) { \
+        __builtin_prefetch(p + n + (at), 0, 2); \
+        VEC v = (VEC_LOAD(q - n + (at)) - before[0]) * before[1]; \
+        VEC h = VEC_LOAD(p - n + (at)) * LANES_S(at) - before[2]; \
+        h = FNMA(v, before[3], h); \
+        VEC_STREAM(dx + (at), FMA(h, before[1], start)); \
+    }
 #define LANES_Q(at) (two ? VEC_LOAD(q + (at)) : start)
-#define LANES_S(at) (three ? VEC_LOAD(s + (at)) : start)
+#define LANES_S(at) (three && s ? VEC_LOAD(s + (at)) : VEC_SET(1.0f))
 #define LANES_STEP(what, lane, at) \
     VEC_SUFFIX(lanes_step)(what, lane, VEC_LOAD(p + (at)), LANES_Q(at), \
                            LANES_S(at), u, r)
@@ -100,19 +112,21 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
     VEC_SUFFIX(lanes_step)( \
         what, lane, VEC_LOAD_PART(p + j, rest), \
         two ? VEC_LOAD_PART(q + j, rest) : start, \
-        three ? VEC_LOAD_PART(s + j, rest) : start, u, r)
+        three && s ? VEC_LOAD_PART(s + j, rest) : VEC_SET(1.0f), u, r)
 
-/* Where `sum` is given, it takes the sum of p on the way, of p * s where there
- * is an s; and q's next row is asked for. */
+/* Where `sum` is given, it takes the sum of p * s on the way, where s may be
+ * NULL, for ones; and q's next row is asked for.  Where `dx` is, that is a layer
+ * norm's gradient for the row before, of `before`, its mean, scale, sum and
+ * dot: it is written on the way, and p's next row asked for, so that memory
+ * reads and writes all the time.  n is a multiple of 64 then. */
 LANES_INLINE float VEC_SUFFIX(lanes_and_sum)(
     int what, int64_t n, const float *p, const float *q, const float *s,
-    float centre, float factor, float *sum)
+    float centre, float factor, float *sum, float *dx, const VEC *before)
 {
     const bool three = what == LANES_DOT3 || what == LANES_DOT3_N;
     const bool max = what == LANES_MAX || what == LANES_MAX_BY;
     const bool two = three || (what != LANES_SUM && !max &&
                                what != LANES_CENTRED);
-    const int adds = three ? LANES_SUM2 : LANES_SUM;
     const VEC start = VEC_SET(max ? -__builtin_inff() : 0.0f);
     const VEC u = VEC_SET(centre), r = VEC_SET(factor);
     int64_t j = 0;
@@ -124,14 +138,15 @@ LANES_INLINE float VEC_SUFFIX(lanes_and_sum)(
     for (int i = 0; i < LANES; i++)
         lane[i] = more[i] = start;
     for (int i = 0; n - j >= VEC_WIDTH; i = (i + 1) % LANES, j += VEC_WIDTH) {
+        LANES_BEFORE(j)
         lane[i] = LANES_STEP(what, lane[i], j);
         if (sum)
-            more[i] = LANES_STEP(adds, more[i], j);
+            more[i] = LANES_STEP(LANES_SUM2, more[i], j);
     }
     if (j < n) {
         VEC *last = &lane[j / VEC_WIDTH % LANES], *also = last - lane + more;
         VEC stepped = LANES_PART(what, *last, (int)(n - j));
-        VEC added = LANES_PART(adds, *also, (int)(n - j));
+        VEC added = LANES_PART(LANES_SUM2, *also, (int)(n - j));
         memcpy(last, &stepped, (size_t)(n - j) * sizeof(float));
         memcpy(also, &added, (size_t)(n - j) * sizeof(float));
     }
@@ -158,7 +173,8 @@ LANES_INLINE float VEC_SUFFIX(lanes)(int what, int64_t n, const float *p,
                                      const float *q, const float *s,
                                      float centre, float factor)
 {
-    return VEC_SUFFIX(lanes_and_sum)(what, n, p, q, s, centre, factor, NULL);
+    return VEC_SUFFIX(lanes_and_sum)(what, n, p, q, s, centre, factor, NULL,
+                                     NULL, NULL);
 }
 
 /* The plain ones, out of line: they are used in many places. */
@@ -199,11 +215,6 @@ LANES_INLINE void VEC_SUFFIX(row_store)(float *p, int64_t j, int64_t n,
     else
         VEC_STORE_PART(p + j, v, (int)(n - j));
 }
-
-#ifndef VEC_STREAM
-#define VEC_STREAM(p, v) VEC_STORE(p, v)
-#define VEC_STREAM_END(past) ((void)0)
-#endif
 
 /* The same, past the caches where that is wished and p allows it. */
 LANES_INLINE void VEC_SUFFIX(row_stream)(float *p, int64_t j, int64_t n,
@@ -257,6 +268,7 @@ static float VEC_SUFFIX(exp_row)(float *e, const float *x, float max,
 #undef LANES_EACH
 #undef LANES_TREE
 #undef LANES_DECLARE
+#undef LANES_BEFORE
 #undef LANES_Q
 #undef LANES_S
 #undef LANES_PART

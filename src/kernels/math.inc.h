@@ -9,6 +9,13 @@
  * tools/fit_math.py fits the polynomials anew.  Needs the macros of
  * vec_<isa>.h. */
 
+#define K(c) VEC_SET((float)(c))
+#ifndef VEC_BITS
+#define VEC_INT_SET(x) ((VEC_INT){ 0 } + (uint32_t)(x))
+#define VEC_BITS(x) ((VEC_INT)(x))
+#define VEC_FLOAT(x) ((VEC)(x))
+#endif
+
 /* Adding and taking away 1.5 * 2^23 rounds to an integer, which stands in
  * the low bits of the sum. */
 #define MATH_ROUND 12582912.0f

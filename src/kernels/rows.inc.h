@@ -108,27 +108,34 @@ LH_KERNEL(layer_norm_forward)
     VEC_STREAM_END(past);
 }
 
+/* Where rows lie beyond the caches, one loop sums a row and writes the one
+ * before. */
 LH_KERNEL(layer_norm_backward)
 {
     LH_KERNEL_ARGS(norm);
     const bool past = a->past && a->first;
     int64_t n = a->columns;
+    bool joins = past && n % 64 == 0 && (uintptr_t)a->dx % sizeof(VEC) == 0;
+    float *before = NULL;
+    VEC row[4] = { VEC_SET(0.0f) };    /* mean, scale, sum, dot            */
     for (int64_t i = begin; i < end; i++) {
         const float *x = a->x + i * n, *dy = a->dy + i * n, *gain = a->gain;
-        float *dx = a->dx + i * n, m = a->mean[i], r = a->scale[i], s;
-        float d = gain ? VEC_SUFFIX(lanes_and_sum)(LANES_DOT3_N, n, dy, x,
-                                                   gain, m, r, &s)
-                       : VEC_SUFFIX(lanes_and_sum)(LANES_DOT_N, n, dy, x,
-                                                   NULL, m, r, &s);
-        const VEC sum = VEC_SET(s / (float)n), dot = VEC_SET(d / (float)n);
-        const VEC mean = VEC_SET(m), scale = VEC_SET(r);
+        float *dx = a->dx + i * n, s;
+        float d = VEC_SUFFIX(lanes_and_sum)(LANES_DOT3_N, n, dy, x, gain,
+                                            a->mean[i], a->scale[i], &s,
+                                            before, row);
+        row[0] = VEC_SET(a->mean[i]), row[1] = VEC_SET(a->scale[i]);
+        row[2] = VEC_SET(s / (float)n), row[3] = VEC_SET(d / (float)n);
+        before = joins && i + 1 < end ? dx : NULL;
+        if (before)
+            continue;
         LANES_ROW_PAST(j, stop, n, past, VEC h = LANES_AT(dy);
             LANES_AHEAD(dy + n + j);
-            VEC v = (LANES_AT(x) - mean) * scale;
+            VEC v = (LANES_AT(x) - row[0]) * row[1];
             if (gain)
                 h = h * LANES_AT(gain);
-            h = FNMA(v, dot, h - sum);
-            VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, scale,
+            h = FNMA(v, row[3], h - row[2]);
+            VEC_SUFFIX(row_stream)(dx, j, stop, FMA(h, row[1],
                 VEC_SUFFIX(row_sum)(dx, j, stop, a->first)), far))
     }
     VEC_STREAM_END(past);

@@ -28,9 +28,6 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
 #define VEC_STORE_PART(p, v, n) \
     _mm256_maskstore_ps(p, VEC_PART(n), (__m256)(v))
 #define VEC_SET(x) ((VEC)_mm256_set1_ps(x))
-#define VEC_INT_SET(x) ((VEC_INT)_mm256_set1_epi32((int)(x)))
-#define VEC_BITS(x) ((VEC_INT)(x))
-#define VEC_FLOAT(x) ((VEC)(x))
 
 #define VEC_MUL_WIDE(a, b) \
     ((VEC_INT)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
@@ -39,7 +36,6 @@ typedef uint32_t lh_vec_int_avx2 __attribute__((vector_size(32)));
 #define VEC_ZIP_HIGH(a, b) \
     ((VEC_INT)_mm256_unpackhi_epi64((__m256i)(a), (__m256i)(b)))
 
-#define K(c) VEC_SET((float)(c))
 #define FMA(a, b, c) \
     ((VEC)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define FNMA(a, b, c) \

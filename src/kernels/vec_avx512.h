@@ -33,9 +33,6 @@ typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
 #define VEC_STORE_PART(p, v, n) \
     _mm512_mask_storeu_ps(p, VEC_PART(n), (__m512)(v))
 #define VEC_SET(x) ((VEC)_mm512_set1_ps(x))
-#define VEC_INT_SET(x) ((VEC_INT)_mm512_set1_epi32((int)(x)))
-#define VEC_BITS(x) ((VEC_INT)(x))
-#define VEC_FLOAT(x) ((VEC)(x))
 
 /* Of each pair of integers the lower ones' product in 64 bits; the pairs of
  * a and b in turn, from each 128 bits the lower pairs or the upper ones. */
@@ -46,7 +43,6 @@ typedef uint32_t lh_vec_int_avx512 __attribute__((vector_size(64)));
 #define VEC_ZIP_HIGH(a, b) \
     ((VEC_INT)_mm512_unpackhi_epi64((__m512i)(a), (__m512i)(b)))
 
-#define K(c) VEC_SET((float)(c))
 #define FMA(a, b, c) \
     ((VEC)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define FNMA(a, b, c) \

@@ -16,7 +16,6 @@
 #define VEC_BITS(x) lh_bits_of(x)
 #define VEC_FLOAT(x) lh_float_of(x)
 
-#define K(c) ((float)(c))
 #define FMA(a, b, c) lh_fmaf(a, b, c)
 #define FNMA(a, b, c) lh_fmaf(-(a), b, c)
 #define SQRT(x) __builtin_sqrtf(x)

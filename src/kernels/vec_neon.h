@@ -30,9 +30,6 @@ static inline void lh_store_part_neon(float *p, VEC v, int64_t n)
 #define VEC_LOAD_PART(p, n) lh_load_part_neon(p, n)
 #define VEC_STORE_PART(p, v, n) lh_store_part_neon(p, v, n)
 #define VEC_SET(x) ((VEC)vdupq_n_f32(x))
-#define VEC_INT_SET(x) ((VEC_INT)vdupq_n_u32((uint32_t)(x)))
-#define VEC_BITS(x) ((VEC_INT)(x))
-#define VEC_FLOAT(x) ((VEC)(x))
 
 #define VEC_MUL_WIDE(a, b) \
     ((VEC_INT)vmull_u32(vmovn_u64((uint64x2_t)(a)), \
@@ -42,7 +39,6 @@ static inline void lh_store_part_neon(float *p, VEC v, int64_t n)
 #define VEC_ZIP_HIGH(a, b) \
     ((VEC_INT)vzip2q_u64((uint64x2_t)(a), (uint64x2_t)(b)))
 
-#define K(c) VEC_SET((float)(c))
 #define FMA(a, b, c) \
     ((VEC)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define FNMA(a, b, c) \

@@ -45,9 +45,6 @@ static __attribute__((noinline)) void lh_store_part_sse2(float *p, VEC v,
 #define VEC_LOAD_PART(p, n) lh_load_part_sse2(p, n)
 #define VEC_STORE_PART(p, v, n) lh_store_part_sse2(p, v, n)
 #define VEC_SET(x) ((VEC)_mm_set1_ps(x))
-#define VEC_INT_SET(x) ((VEC_INT)_mm_set1_epi32((int)(x)))
-#define VEC_BITS(x) ((VEC_INT)(x))
-#define VEC_FLOAT(x) ((VEC)(x))
 
 #define VEC_MUL_WIDE(a, b) \
     ((VEC_INT)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
@@ -56,7 +53,6 @@ static __attribute__((noinline)) void lh_store_part_sse2(float *p, VEC v,
 #define VEC_ZIP_HIGH(a, b) \
     ((VEC_INT)_mm_unpackhi_epi64((__m128i)(a), (__m128i)(b)))
 
-#define K(c) VEC_SET((float)(c))
 #define SQRT(x) ((VEC)_mm_sqrt_ps((__m128)(x)))
 #define MAX(a, b) ((VEC)_mm_max_ps((__m128)(a), (__m128)(b)))
 #define MIN(a, b) ((VEC)_mm_min_ps((__m128)(a), (__m128)(b)))
