@@ -95,7 +95,7 @@ LH_INTERNAL lh_status lh_squares(lh_context *ctx, const float *x,
         ctx->kernels->fn[LH_KERNEL_square_sums](&args, 0, 1, NULL);
     else
         status = lh_launch(ctx, LH_KERNEL_square_sums, &args, chunks,
-                           3 * LH_SQUARES_CHUNK, 0);
+                           12 * LH_SQUARES_CHUNK, 0);
     for (int64_t c = 0; c < chunks && !status; c++)
         *total += (double)sums[c];
     return status;
@@ -199,7 +199,7 @@ static lh_status adamw_update(lh_adamw *o, const lh_adamw_settings *s,
                adamw_follows(o, i + 1, x->parameter->decay, &args))
             args.size += lh_params_get(o->params, ++i, NULL)->size;
         if (args.gradient)
-            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, args.size, 16,
+            status = lh_launch(o->ctx, LH_KERNEL_adamw, &args, args.size, 32,
                                0);
     }
     if (!status)
