@@ -654,7 +654,7 @@ static void VEC_SUFFIX(gemm_start)(VEC_SUFFIX(gemm_plan) *plan,
         .b = g->b + q->from * g->b_row + q->p.j * g->b_col,
         .b_row = g->b_row, .ragged = true,
         .c = g->c + q->i * g->c_row + q->p.j, .c_row = g->c_row,
-        .c_far = g->m * g->n >= (int64_t)1 << 17,
+        .c_far = g->m * g->n >= (int64_t)1 << 14,
     };
     if (plan->pack_a) {
         w->a = plan->a[0];
