@@ -115,10 +115,12 @@ static const float VEC_SUFFIX(lanes_index)[16] = {
         three && s ? VEC_LOAD_PART(s + j, rest) : VEC_SET(1.0f), u, r)
 
 /* Where `sum` is given, it takes the sum of p * s on the way, where s may be
- * NULL, for ones; and q's next row is asked for.  Where `dx` is, that is a layer
- * norm's gradient for the row before, of `before`, its mean, scale, sum and
- * dot: it is written on the way, and p's next row asked for, so that memory
- * reads and writes all the time.  n is a multiple of 64 then. */
+ * NULL, for ones; and q's next row is asked for.  Where `dx` is, that is a
+ * layer norm's gradient for the row before, of `before`, its mean, scale, sum
+ * and dot: it is written on the way, and p's next row asked for as well, so
+ * that memory reads and writes all the time (both before what is written: one
+ * of them behind it wins nothing).  n is a multiple of 64 then, dx at one of
+ * whole vectors. */
 LANES_INLINE float VEC_SUFFIX(lanes_and_sum)(
     int what, int64_t n, const float *p, const float *q, const float *s,
     float centre, float factor, float *sum, float *dx, const VEC *before)
