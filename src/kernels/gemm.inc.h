@@ -13,7 +13,8 @@
  *   gemm_ahead   what tiles fetch for the packing that comes after them
  *   gemm_pack    an operand turned so that j is contiguous
  *   gemm_few     products of few rows: decoding
- *   gemm_held    products of 5 to 16 rows or l, where 32 registers are wide
+ *   gemm_held    products of 16 rows or l at most, where 32 registers are
+ *                wide
  *   gemm_panels  a block of rows; the first one packs b, panel by panel of
  *                GEMM_WIDE columns, the others find it packed
  *   gemm_small   gemm_small.inc.h: another way for small products
@@ -68,7 +69,9 @@ typedef struct VEC_SUFFIX(gemm_work) {
     int64_t c_row;
     bool ragged;
     struct VEC_SUFFIX(gemm_ahead) *ahead;  /* NULL: nothing to ask for     */
-    bool c_far;                            /* ask for tiles of c, too      */
+    bool c_far;                            /* ask for tiles of c, too: in  */
+                                           /* a step it is new memory, or  */
+                                           /* another core's               */
 } VEC_SUFFIX(gemm_work);
 
 /* Memory that will be packed soon.  Tiles ask for it on their way, so that it

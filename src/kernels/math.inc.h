@@ -9,6 +9,7 @@
  * tools/fit_math.py fits the polynomials anew.  Needs the macros of
  * vec_<isa>.h. */
 
+/* What is alike for every type of vector that the compiler knows. */
 #define K(c) VEC_SET((float)(c))
 #ifndef VEC_BITS
 #define VEC_INT_SET(x) ((VEC_INT){ 0 } + (uint32_t)(x))
